@@ -1,0 +1,83 @@
+"""What a node may ask of the engine while it runs: its folders, its identity, progress and interruption."""
+
+from __future__ import annotations
+
+import threading
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from comfyserve.embedded.folders import Folders
+
+
+class Interrupted(Exception):  # noqa: N818 - a wish of the user, not an error
+    """The prompt was interrupted: let it pass, the executor records it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """What nodes need to know of the engine's settings."""
+
+    step_ms: int = 15
+    preview_size: int = 512
+    disable_metadata: bool = False
+
+
+class Reporter(Protocol):
+    """Where progress and texts of a running node go (the executor)."""
+
+    def progress(self, node_id: str, value: float, maximum: float, preview: Image | None) -> None: ...
+
+    def text(self, node_id: str, text: str) -> None: ...
+
+
+class _Silent:
+    """A reporter for node functions that are called outside of a prompt."""
+
+    def progress(self, node_id: str, value: float, maximum: float, preview: Image | None) -> None:
+        """Nobody listens."""
+
+    def text(self, node_id: str, text: str) -> None:
+        """Nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeContext:
+    """The surroundings of one node call; `activate(context)` makes it `current()`."""
+
+    folders: Folders
+    prompt_id: str = ""
+    node_id: str = ""
+    settings: EngineSettings = EngineSettings()
+    reporter: Reporter = field(default_factory=_Silent)
+    interrupt: threading.Event = field(default_factory=threading.Event)
+
+    def progress(self, value: float, maximum: float, preview: Image | None = None) -> None:
+        """Report value of maximum, with a preview picture if there is one; raises Interrupted."""
+        self.check_interrupted()
+        self.reporter.progress(self.node_id, value, maximum, preview)
+
+    def text(self, text: str) -> None:
+        """Show a text on the node (binary frame TEXT of spec 8)."""
+        self.reporter.text(self.node_id, text)
+
+    def check_interrupted(self) -> None:
+        """Raises Interrupted when the prompt was interrupted."""
+        if self.interrupt.is_set():
+            raise Interrupted
+
+
+_current: ContextVar[NodeContext] = ContextVar("comfyserve_node_context")
+
+
+def current() -> NodeContext:
+    """The context of the node call in progress; LookupError outside of one."""
+    return _current.get()
+
+
+def activate(context: NodeContext) -> None:
+    """Make context the `current()` one of this task or thread (the executor does so; tests may)."""
+    _current.set(context)

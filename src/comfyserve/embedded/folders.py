@@ -1,0 +1,179 @@
+"""The base directory of the embedded engine and the rules by which files in it are named and found."""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from comfyserve.protocol.files import (
+    MODEL_EXTENSIONS,
+    MODEL_FOLDER_ALIASES,
+    MODEL_FOLDERS,
+    output_file_name,
+    split_annotation,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputName:
+    """Where the next saved files go: `name(0, "png")`, `name(1, "png")`, ... take consecutive counters."""
+
+    folder: Path
+    stem: str
+    counter: int
+    subfolder: str
+
+    def name(self, index: int, ext: str) -> str:
+        """The file name of the index-th file of this save; `%batch_num%` in the prefix becomes the index."""
+        return output_file_name(self.stem.replace("%batch_num%", str(index)), self.counter + index, ext)
+
+
+class Folders:
+    """The five folders of one engine: input, output, temp, models, custom_nodes."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = Path(os.path.realpath(base))
+
+    @cached_property
+    def input(self) -> Path:
+        return self.base / "input"
+
+    @cached_property
+    def output(self) -> Path:
+        return self.base / "output"
+
+    @cached_property
+    def temp(self) -> Path:
+        return self.base / "temp"
+
+    @cached_property
+    def models(self) -> Path:
+        return self.base / "models"
+
+    @cached_property
+    def custom_nodes(self) -> Path:
+        return self.base / "custom_nodes"
+
+    def of_type(self, kind: str) -> Path:
+        """The folder behind `type=input|output|temp`; ValueError for any other word."""
+        match kind:
+            case "input":
+                return self.input
+            case "output":
+                return self.output
+            case "temp":
+                return self.temp
+            case _:
+                raise ValueError(f"unknown folder type {kind!r}: use input, output or temp")
+
+    def create(self) -> None:
+        """Make the folders that are absent and empty the temp folder."""
+        for folder in (self.input, self.output, self.models, self.custom_nodes):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.empty_temp()
+        self.temp.mkdir(parents=True, exist_ok=True)
+
+    def empty_temp(self) -> None:
+        """Remove the temp folder with all that is in it."""
+        shutil.rmtree(self.temp, ignore_errors=True)
+
+    def model_files(self, folder: str) -> list[str]:
+        """Sorted relative names (with '/') of the model files of a folder; [] when it is absent."""
+        root = self._model_root(folder)
+        if root is None:
+            return []
+        names: list[str] = []
+        for path, _, files in os.walk(root, followlinks=False):
+            relative = Path(path).relative_to(root)
+            names.extend((relative / name).as_posix() for name in files if name.lower().endswith(MODEL_EXTENSIONS))
+        return sorted(names)
+
+    def model_path(self, folder: str, name: str) -> Path | None:
+        """The file of a model, or None when it is absent or its name leaves the folder."""
+        root = self._model_root(folder)
+        if root is None:
+            return None
+        try:
+            path = inside(root, name)
+        except ValueError:
+            return None
+        return path if path.is_file() else None
+
+    def annotated_path(self, name: str) -> Path:
+        """'x.png' (input), 'x.png [output]', 'sub/x.png [temp]' -> path; ValueError when it leaves its folder."""
+        plain, kind = split_annotation(name)
+        return inside(self.of_type(kind), plain)
+
+    def input_files(self, kinds: tuple[str, ...] = ("image",)) -> list[str]:
+        """Sorted names of the files directly in the input folder whose media type is one of the kinds."""
+        if not self.input.is_dir():
+            return []
+        with os.scandir(self.input) as entries:
+            return sorted(entry.name for entry in entries if entry.is_file() and _media_kind(entry.name) in kinds)
+
+    def next_output(self, prefix: str, kind: str, width: int = 0, height: int = 0) -> OutputName:
+        """Apply the prefix rules of spec 11 and find the next free counter; makes the subfolder.
+
+        kind is "output" or "temp". ValueError when the prefix leaves the folder.
+        """
+        root = self.of_type(kind)
+        posix = PurePosixPath(os.path.normpath(_fill_in(prefix, width, height)).replace("\\", "/"))
+        subfolder = "" if str(posix.parent) == "." else str(posix.parent)
+        folder = inside(root, subfolder)
+        folder.mkdir(parents=True, exist_ok=True)
+        return OutputName(folder, posix.name, _next_counter(folder, posix.name), subfolder)
+
+    def _model_root(self, folder: str) -> Path | None:
+        folder = MODEL_FOLDER_ALIASES.get(folder, folder)
+        if folder == "custom_nodes":
+            return self.custom_nodes
+        if folder not in MODEL_FOLDERS:
+            return None
+        return self.models / folder
+
+
+def inside(root: Path, name: str) -> Path:
+    """root/name with links resolved; ValueError when that is not under root or cannot be a path."""
+    if "\0" in name or len(name) > 4096:
+        raise ValueError("this file name cannot be a path")
+    path = os.path.realpath(root / name)
+    if os.path.commonpath((os.path.realpath(root), path)) != os.path.realpath(root):
+        raise ValueError(f"{name!r} leaves its folder; use a name inside it")
+    return Path(path)
+
+
+def _media_kind(name: str) -> str:
+    guessed = mimetypes.guess_type(name, strict=False)[0]
+    kind = (guessed or "").split("/")[0]
+    return "3d" if kind == "model" else kind
+
+
+def _fill_in(prefix: str, width: int, height: int) -> str:
+    if "%" not in prefix:
+        return prefix
+    now = time.localtime()
+    values = {
+        "width": str(width),
+        "height": str(height),
+        "year": str(now.tm_year),
+        "month": f"{now.tm_mon:02d}",
+        "day": f"{now.tm_mday:02d}",
+        "hour": f"{now.tm_hour:02d}",
+        "minute": f"{now.tm_min:02d}",
+        "second": f"{now.tm_sec:02d}",
+    }
+    for key, value in values.items():
+        prefix = prefix.replace(f"%{key}%", value)
+    return prefix
+
+
+def _next_counter(folder: Path, stem: str) -> int:
+    start = f"{stem}_"
+    with os.scandir(folder) as entries:
+        used = [entry.name[len(start) :].partition("_")[0] for entry in entries if entry.name.startswith(start)]
+    return 1 + max((int(digits) for digits in used if digits.isascii() and digits.isdigit()), default=0)
