@@ -1,0 +1,53 @@
+"""What a run gave: files and values, in stable order, whatever key the node published them under."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class EngineFile:
+    """A file an engine holds: the three words that `/view` takes (comfyui-protocol.md section 4)."""
+
+    filename: str
+    subfolder: str = ""
+    type: str = "output"
+
+
+@dataclass(frozen=True)
+class NodeOutput:
+    """One item of a node's UI output: a file, or a plain value such as a text. `key` is the node's own word."""
+
+    node_id: str
+    key: str
+    index: int
+    file: EngineFile | None = None
+    value: Any = None
+
+
+def read_outputs(ui_by_node: Mapping[str, Any]) -> Iterator[NodeOutput]:
+    """All items of a history record's `outputs`, ordered by node id as given, key, index.
+
+    Untrusted: whatever does not look like an item (not a list, no file name, a marker such as `animated`) is skipped.
+    """
+    for node_id, ui in ui_by_node.items():
+        if not isinstance(ui, Mapping):
+            continue
+        for key, items in ui.items():
+            if key == "animated" or not isinstance(items, list | tuple):
+                continue
+            for index, item in enumerate(items):
+                if (output := _read_item(str(node_id), str(key), index, item)) is not None:
+                    yield output
+
+
+def _read_item(node_id: str, key: str, index: int, item: Any) -> NodeOutput | None:
+    if isinstance(item, Mapping):
+        name = item.get("filename")
+        if not isinstance(name, str) or not name:
+            return None
+        file = EngineFile(name, str(item.get("subfolder") or ""), str(item.get("type") or "output"))
+        return NodeOutput(node_id, key, index, file=file)
+    if isinstance(item, str | int | float | bool):
+        return NodeOutput(node_id, key, index, value=item)
+    return None

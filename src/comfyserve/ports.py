@@ -1,0 +1,293 @@
+"""The seams of comfyserve, all on one page. Each has one conformance suite in tests/ports that every adapter runs."""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from comfyserve.core.graph import Graph
+from comfyserve.core.outputs import EngineFile, NodeOutput
+from comfyserve.core.runs import Fact, Lease, Run
+
+ByteStream = AsyncIterator[bytes]
+
+# ---------------------------------------------------------------------------------------------------- engine
+
+
+@dataclass(frozen=True)
+class NodeStarted:
+    """The engine began to execute a node."""
+
+    node_id: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a node is: `value` of `maximum` steps."""
+
+    node_id: str
+    value: float
+    maximum: float
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A small picture of the work in progress."""
+
+    image: bytes
+    mime: str
+    node_id: str | None = None
+
+
+@dataclass(frozen=True)
+class NodeFinished:
+    """A node published its UI output while the graph is still running."""
+
+    node_id: str
+    outputs: Sequence[NodeOutput]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a prompt ended, as the engine's history tells it. `error` is a stored DomainError (see errors.as_dict)."""
+
+    ending: Literal["success", "error", "interrupted"]
+    outputs: Sequence[NodeOutput] = ()
+    error: Mapping[str, Any] | None = None
+    simulated: bool = False
+
+
+EngineEvent = NodeStarted | Progress | Preview | NodeFinished | Outcome
+
+
+class Engine(Protocol):
+    """Anything that speaks the ComfyUI protocol. Every method may raise EngineLost."""
+
+    async def ready(self) -> None:
+        """Return when the engine takes prompts. Raises EngineLost when it cannot be started."""
+
+    async def object_info(self) -> Mapping[str, Any]:
+        """The node catalogue, as `/object_info` gives it."""
+
+    async def upload(self, name: str, content: ByteStream, *, subfolder: str = "") -> str:
+        """Put a file among the engine's inputs; the answer is the name that graphs use for it."""
+
+    def execute(
+        self, prompt_id: str, graph: Mapping[str, Any], extra_data: Mapping[str, Any]
+    ) -> AbstractAsyncContextManager[AsyncIterator[EngineEvent]]:
+        """Submit a graph under our own id and tell what happens; the last event is an Outcome.
+
+        The stream is a hint kept true by `/history`: after a lost socket it reconnects and reconciles. Several
+        prompts may be in flight. Raises EngineError when the engine refuses the graph, EngineLost when the engine died
+        or forgot the prompt. Leaving the context early does not stop the prompt; `interrupt` does.
+        """
+
+    async def interrupt(self, prompt_id: str) -> None:
+        """Stop exactly this prompt, waiting or running; quietly nothing when it is neither."""
+
+    def open(self, file: EngineFile) -> AbstractAsyncContextManager[ByteStream]:
+        """Stream a file the engine holds. Raises EngineError when it is gone."""
+
+    async def forget(self, prompt_id: str, files: Sequence[EngineFile]) -> None:
+        """Drop the history record and, where the engine's folders are ours, these files."""
+
+    async def close(self) -> None:
+        """Let go of the engine; one that we started is stopped, with all its children."""
+
+
+# ---------------------------------------------------------------------------------------------------- ledger
+
+
+@dataclass(frozen=True)
+class AssetRef:
+    """Where an asset's bytes are, and what they are."""
+
+    id: str
+    blob_key: str
+    filename: str
+    mime: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """The four clocks of a run, in seconds; 0 means no limit."""
+
+    queue: float
+    start: float
+    run: float
+    heartbeat: float
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A run that is ours to work on until the lease ends. `graph` is bound; media in it are URLs or `asset:<id>`."""
+
+    run: Run
+    lease: Lease
+    attempt_id: str
+    graph: Graph
+    extra_data: Mapping[str, Any]
+    assets: Mapping[str, AssetRef]
+    clocks: Clocks
+
+
+@dataclass(frozen=True)
+class StoredOutput:
+    """One output of a run that is safely stored: a file as an asset, or a value."""
+
+    node_id: str
+    class_type: str
+    key: str
+    index: int
+    filename: str = ""
+    subfolder: str = ""
+    type: str = "output"
+    blob_key: str = ""
+    mime: str = ""
+    size: int = 0
+    sha256: str = ""
+    value: Any = None
+
+
+class Ledger(Protocol):
+    """The door between a worker and the truth. `apply` raises Stale when the lease is no longer ours."""
+
+    async def claim(self, machine_id: str, worker_id: str) -> Claim | None:
+        """The next run of this machine by priority, fair share, age; None when nothing waits."""
+
+    async def renew(self, leases: Collection[Lease]) -> frozenset[str]:
+        """Prolong leases; the answer is the tokens that are still ours."""
+
+    async def apply(self, run_id: str, token: str, facts: Sequence[Fact], outputs: Sequence[StoredOutput] = ()) -> Run:
+        """Record facts and outputs in one transaction, guarded by the lease token."""
+
+    async def publish_catalogue(self, machine_id: str, object_info: Mapping[str, Any]) -> None:
+        """Tell what nodes this machine has, so that callers' values are checked before they queue."""
+
+
+class Live(Protocol):
+    """Progress and previews: the last value only, not durable."""
+
+    def put(self, run_id: str, event: Progress | Preview | NodeStarted) -> None:
+        """Replace the last value of that kind."""
+
+    def drop(self, run_id: str) -> None:
+        """Forget a run that ended."""
+
+    def watch(self, run_id: str) -> AbstractAsyncContextManager[AsyncIterator[Progress | Preview]]:
+        """The values from now on, the newest of each kind, as fast as the reader takes them."""
+
+
+class Stop(Protocol):
+    """Cancel wishes."""
+
+    async def wished(self, run_ids: Collection[str]) -> frozenset[str]:
+        """Those of these runs that somebody wants to stop, or that have ended otherwise."""
+
+
+class Bell(Protocol):
+    """A hint that something changed. A missed ring costs one poll interval, nothing more."""
+
+    def ring(self, topic: str) -> None:
+        """Wake everybody who waits for the topic."""
+
+    async def wait(self, topic: str, seconds: float, *, since: int | None = None) -> int:
+        """Return at the next ring or after this many seconds. The answer is a counter; pass it back as `since` so
+        that a ring between two waits is not missed."""
+
+    def now(self, topic: str) -> int:
+        """The topic's counter at this moment."""
+
+
+# --------------------------------------------------------------------------------------------------- storage
+
+
+@dataclass(frozen=True)
+class StoredBlob:
+    """What was written under a key."""
+
+    key: str
+    size: int
+    sha256: str
+
+
+class Blobs(Protocol):
+    """Our storage of files by key. Keys are ours: letters, digits, `-_./`, no leading slash, no `..`."""
+
+    async def put(self, key: str, content: ByteStream, *, limit: int | None = None) -> StoredBlob:
+        """Write a stream; nothing is visible before the last byte. Raises TooLarge beyond `limit` bytes."""
+
+    def open(self, key: str, *, start: int = 0, length: int | None = None) -> AbstractAsyncContextManager[ByteStream]:
+        """Read a blob or a range of it. Raises NotFound."""
+
+    async def size(self, key: str) -> int:
+        """Its size in bytes. Raises NotFound."""
+
+    async def delete(self, key: str) -> None:
+        """Remove it; quietly nothing when it is absent."""
+
+    async def presigned(self, key: str, seconds: int) -> str | None:
+        """A URL at which the store itself serves the blob, or None when it cannot."""
+
+
+class Target(Protocol):
+    """A caller's own bucket."""
+
+    async def put(self, name: str, content: ByteStream, mime: str) -> str:
+        """Write a file there; the answer is its address."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A file that came from outside and lies at `path` until its context is left."""
+
+    path: Path
+    size: int
+    mime: str
+    filename: str
+    sha256: str
+
+
+class Fetch(Protocol):
+    """Everything from outside, under the outbound policy. Raises FetchRefused, FetchFailed, TooLarge."""
+
+    def fetch(self, url: str, *, limit: int | None = None) -> AbstractAsyncContextManager[Fetched]:
+        """Download to a temporary file, which is removed when the context is left."""
+
+
+# ------------------------------------------------------------------------------------------- pools, webhooks
+
+
+class Pool(Protocol):
+    """Where workers live."""
+
+    async def scale(self, machine_id: str, workers: int) -> None:
+        """Want this many workers for a machine, from now on."""
+
+    async def close(self) -> None:
+        """Drain and stop them all."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A webhook call that is owed."""
+
+    id: str
+    run_id: str
+    dialect: str
+    url: str
+    event: str
+    body: Mapping[str, Any]
+    created_at: datetime
+    tries: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Sender(Protocol):
+    """Posts webhooks under the outbound policy."""
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """The receiver's status code. Raises FetchRefused, FetchFailed."""
