@@ -17,6 +17,11 @@ ByteStream = AsyncIterator[bytes]
 
 
 @dataclass(frozen=True)
+class Started:
+    """The engine took the prompt from its queue and executes it now."""
+
+
+@dataclass(frozen=True)
 class NodeStarted:
     """The engine began to execute a node."""
 
@@ -25,11 +30,12 @@ class NodeStarted:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a node is: `value` of `maximum` steps."""
+    """How far a node is: `value` of `maximum` steps; `fraction` of the whole run (0..1) is filled in by the worker."""
 
     node_id: str
     value: float
     maximum: float
+    fraction: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ class Outcome:
     simulated: bool = False
 
 
-EngineEvent = NodeStarted | Progress | Preview | NodeFinished | Outcome
+EngineEvent = Started | NodeStarted | Progress | Preview | NodeFinished | Outcome
 
 
 class Engine(Protocol):
@@ -92,6 +98,9 @@ class Engine(Protocol):
 
     async def forget(self, prompt_id: str, files: Sequence[EngineFile]) -> None:
         """Drop the history record and, where the engine's folders are ours, these files."""
+
+    async def restart(self, reason: str) -> None:
+        """Stop whatever the engine does and start it again, if it is ours; prompts in flight raise EngineLost."""
 
     async def close(self) -> None:
         """Let go of the engine; one that we started is stopped, with all its children."""
@@ -171,7 +180,7 @@ class Ledger(Protocol):
 class Live(Protocol):
     """Progress and previews: the last value only, not durable."""
 
-    def put(self, run_id: str, event: Progress | Preview | NodeStarted) -> None:
+    def put(self, run_id: str, event: Progress | Preview) -> None:
         """Replace the last value of that kind."""
 
     def drop(self, run_id: str) -> None:
