@@ -1,0 +1,125 @@
+"""Which field of which node names a file, and what a file is by its first bytes.
+
+Node facts from comfyui-protocol.md section 13 and external-nodes.md section 2.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from comfyserve.core.graph import Graph
+
+ASSET_PREFIX = "asset:"
+OUTSIDE_PREFIXES = ("http://", "https://", "data:", ASSET_PREFIX)
+
+
+class MediaKind(StrEnum):
+    """What a field expects of its file; FILE takes anything."""
+
+    IMAGE = "image"
+    VIDEO = "video"
+    AUDIO = "audio"
+    FILE = "file"
+
+
+FIELDS: Mapping[str, tuple[MediaKind, Sequence[str]]] = {
+    "LoadImage": (MediaKind.IMAGE, ("image",)),
+    "LoadImageMask": (MediaKind.IMAGE, ("image",)),
+    "LoadImageOutput": (MediaKind.IMAGE, ("image",)),
+    "LoadVideo": (MediaKind.VIDEO, ("file",)),
+    "LoadAudio": (MediaKind.AUDIO, ("audio",)),
+    "Load3D": (MediaKind.FILE, ("model_file",)),
+    "ComfyUIDeployExternalImage": (MediaKind.IMAGE, ("input_id", "default_value_url")),
+    "ComfyUIDeployExternalImageAlpha": (MediaKind.IMAGE, ("input_id",)),
+    "ComfyUIDeployExternalVideo": (MediaKind.VIDEO, ("input_id", "default_value_url")),
+    "ComfyUIDeployExternalVid": (MediaKind.VIDEO, ("input_id",)),
+    "ComfyUIDeployExternalAudio": (MediaKind.AUDIO, ("audio_file",)),
+    "ComfyUIDeployExternalEXR": (MediaKind.FILE, ("exr_file",)),
+    "ComfyUIDeployExternalFile": (MediaKind.FILE, ("file_url",)),
+}
+"""Class type -> kind, and the fields that may name a file; of several, the first that does is the one used."""
+
+SIGNATURES: Sequence[tuple[int, bytes, str]] = (
+    (0, b"\x89PNG\r\n\x1a\n", "image/png"),
+    (0, b"\xff\xd8\xff", "image/jpeg"),
+    (8, b"WEBP", "image/webp"),
+    (0, b"GIF8", "image/gif"),
+    (0, b"BM", "image/bmp"),
+    (0, b"II*\x00", "image/tiff"),
+    (0, b"MM\x00*", "image/tiff"),
+    (4, b"ftypavif", "image/avif"),
+    (4, b"ftypheic", "image/heic"),
+    (8, b"WAVE", "audio/wav"),
+    (0, b"ID3", "audio/mpeg"),
+    (0, b"\xff\xfb", "audio/mpeg"),
+    (0, b"fLaC", "audio/flac"),
+    (0, b"OggS", "audio/ogg"),
+    (4, b"ftyp", "video/mp4"),
+    (0, b"\x1aE\xdf\xa3", "video/webm"),
+    (0, b"PK\x03\x04", "application/zip"),
+)
+"""Offset, bytes, media type; the first that fits counts."""
+
+EXTENSIONS: Mapping[str, str] = {
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/webp": ".webp",
+    "image/gif": ".gif",
+    "image/bmp": ".bmp",
+    "image/tiff": ".tiff",
+    "image/avif": ".avif",
+    "image/heic": ".heic",
+    "audio/wav": ".wav",
+    "audio/mpeg": ".mp3",
+    "audio/flac": ".flac",
+    "audio/ogg": ".ogg",
+    "video/mp4": ".mp4",
+    "video/webm": ".webm",
+    "application/zip": ".zip",
+}
+
+
+@dataclass(frozen=True)
+class MediaPlace:
+    """A field of the graph that holds a URL, a data URI or `asset:<id>`. `label` is the input's public name."""
+
+    node_id: str
+    field: str
+    kind: MediaKind
+    value: str
+    label: str
+
+
+def media_places(graph: Graph) -> Iterator[MediaPlace]:
+    """The fields of a graph whose files must be brought to the engine before it runs."""
+    for node_id, node in graph.nodes.items():
+        kind, fields = FIELDS.get(node.class_type, (MediaKind.FILE, ()))
+        for field in fields:
+            value = node.inputs.get(field)
+            if is_outside(value):
+                yield MediaPlace(node_id, field, kind, value, field)
+                break
+
+
+def is_outside(value: Any) -> bool:
+    """Whether a value names a file by URL, data URI or asset, and not one the engine has already."""
+    return isinstance(value, str) and value.lower().startswith(OUTSIDE_PREFIXES)
+
+
+def sniff_mime(head: bytes) -> str | None:
+    """The media type that the first bytes of a file show, or None when they are none we know."""
+    for offset, signature, mime in SIGNATURES:
+        if head[offset : offset + len(signature)] == signature:
+            return mime
+    return None
+
+
+def extension_of(mime: str | None) -> str:
+    """The file ending for a media type, with its dot; `.bin` for one we do not know."""
+    return EXTENSIONS.get(mime or "", ".bin")
+
+
+def fits(kind: MediaKind, mime: str | None) -> bool:
+    """Whether a file of this type can serve a field of this kind."""
+    return kind is MediaKind.FILE or (mime is not None and mime.startswith(f"{kind}/"))
