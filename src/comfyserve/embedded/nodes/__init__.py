@@ -1,0 +1,15 @@
+"""The built-in nodes: one file per family, merged here into the two mappings that ComfyUI's loader knows."""
+
+from types import ModuleType
+from typing import Final
+
+from comfyserve.embedded.nodes import adjust, alpha, batches, geometry, io, masks, primitives, strings
+
+FAMILIES: Final[tuple[ModuleType, ...]] = (io, geometry, adjust, batches, masks, alpha, strings, primitives)
+
+NODE_CLASS_MAPPINGS: Final[dict[str, type]] = {
+    name: node for family in FAMILIES for name, node in family.family.classes.items()
+}
+NODE_DISPLAY_NAME_MAPPINGS: Final[dict[str, str]] = {
+    name: title for family in FAMILIES for name, title in family.family.titles.items()
+}

@@ -1,0 +1,146 @@
+"""The table style of the node families: a plain function plus its catalogue line becomes a ComfyUI V1 node class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from comfyserve.embedded.context import current
+from comfyserve.embedded.folders import Folders
+
+Call = TypeVar("Call", bound=Callable[..., Any])
+Spec = tuple[Any, ...]
+Inputs = Mapping[str, "Spec | Callable[[], Spec]"]
+
+MAX_SIDE: Final = 16384
+
+IMAGE: Final[Spec] = ("IMAGE",)
+MASK: Final[Spec] = ("MASK",)
+STRING: Final[Spec] = ("STRING", {})
+LINES: Final[Spec] = ("STRING", {"multiline": True})
+SAVE_METADATA: Final = {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
+
+
+def integer(default: int, low: int, high: int, step: int | None = None, **options: object) -> Spec:
+    """An INT input with its bounds."""
+    return ("INT", _bounded(default, low, high, step) | options)
+
+
+def number(default: float, low: float, high: float, step: float | None = None, **options: object) -> Spec:
+    """A FLOAT input with its bounds."""
+    return ("FLOAT", _bounded(default, low, high, step) | options)
+
+
+def boolean(default: bool) -> Spec:
+    """A BOOLEAN input."""
+    return ("BOOLEAN", {"default": default})
+
+
+def text(default: str) -> Spec:
+    """A one-line STRING input."""
+    return ("STRING", {"default": default})
+
+
+def choice(*names: str, **options: object) -> Spec:
+    """A list to choose from."""
+    return (list(names), options) if options else (list(names),)
+
+
+def listing(files: Callable[[Folders], list[str]], **options: object) -> Callable[[], Spec]:
+    """A choice of files, read from the engine's folders at every look; empty where there is no engine."""
+
+    def spec() -> Spec:
+        try:
+            return (files(current().folders), options)
+        except LookupError:
+            return ([], options)
+
+    return spec
+
+
+def _bounded(default: float, low: float, high: float, step: float | None) -> dict[str, object]:
+    bounds: dict[str, object] = {"default": default, "min": low, "max": high}
+    return bounds if step is None else bounds | {"step": step}
+
+
+@dataclass(frozen=True)
+class Family:
+    """The nodes of one file: class mappings and titles as ComfyUI's loader expects them."""
+
+    classes: dict[str, type] = field(default_factory=dict)
+    titles: dict[str, str] = field(default_factory=dict)
+
+    def node(
+        self,
+        name: str,
+        module: str,
+        category: str,
+        inputs: Inputs,
+        outputs: tuple[str, ...] = (),
+        *,
+        title: str | None = None,
+        optional: Inputs | None = None,
+        hidden: Mapping[str, str] | None = None,
+        names: tuple[str, ...] | None = None,
+        lists: tuple[bool, ...] | None = None,
+        takes_lists: bool = False,
+        output_node: bool = False,
+        v3: bool = False,
+        experimental: bool = False,
+        validate: Callable[..., bool | str] | None = None,
+        fingerprint: Callable[..., str] | None = None,
+    ) -> Callable[[Call], Call]:
+        """Publish the decorated function as node `name`. ValueError if the family has that name already.
+
+        It gets the inputs by name and returns the output, a tuple of several, or (output nodes) the UI dictionary.
+        `lists` says which outputs are lists, `takes_lists` is INPUT_IS_LIST.
+        """
+        groups = {"required": inputs, "optional": optional, "hidden": hidden}
+        traits: dict[str, object] = {
+            "INPUT_TYPES": staticmethod(lambda: _resolved(groups)),
+            "RETURN_TYPES": outputs,
+            "FUNCTION": "run",
+            "CATEGORY": category,
+            "OUTPUT_NODE": output_node,
+            "RELATIVE_PYTHON_MODULE": module,
+        }
+        extra = {
+            "RETURN_NAMES": names,
+            "OUTPUT_IS_LIST": lists,
+            "INPUT_IS_LIST": takes_lists,
+            "V3": v3,
+            "EXPERIMENTAL": experimental,
+            "VALIDATE_INPUTS": validate and staticmethod(validate),
+            "IS_CHANGED": fingerprint and staticmethod(fingerprint),
+        }
+        traits |= {key: value for key, value in extra.items() if value}
+
+        def publish(call: Call) -> Call:
+            if name in self.classes:
+                raise ValueError(f"the node {name} is declared twice")
+            run = _adapted(call, len(outputs), output_node)
+            self.classes[name] = type(name, (), traits | {"run": staticmethod(run), "__doc__": call.__doc__})
+            if title is not None:
+                self.titles[name] = title
+            return call
+
+        return publish
+
+
+def _resolved(groups: Mapping[str, Mapping[str, Any] | None]) -> dict[str, dict[str, Any]]:
+    return {
+        group: {name: spec() if callable(spec) else spec for name, spec in specs.items()}
+        for group, specs in groups.items()
+        if specs is not None
+    }
+
+
+def _adapted(call: Callable[..., Any], outputs: int, output_node: bool) -> Callable[..., Any]:
+    def run(**values: Any) -> Any:
+        result = call(**values)
+        if output_node:
+            return {"ui": result}
+        return (result,) if outputs == 1 else result
+
+    return run

@@ -1,0 +1,59 @@
+"""Neighbourhood operations: grow, blur, morphology, edges (protocol spec section 12)."""
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from comfyserve.embedded.pixels.arrays import Image, Mask
+
+Samples = npt.NDArray[np.float64]
+
+
+def grow(mask: Mask, steps: int, tapered: bool, check: Callable[[], None]) -> Mask:
+    """|steps| dilations (erosions when negative) of [B,H,W] with a 3x3 cross (tapered) or square.
+
+    `check` is called between the steps; what it raises ends the work.
+    """
+    extreme = np.maximum if steps > 0 else np.minimum
+    for _ in range(abs(steps)):
+        check()
+        if tapered:
+            grown = extreme(_spread(mask, 1, extreme), _spread(mask, 2, extreme))
+        else:
+            grown = _spread(_spread(mask, 1, extreme), 2, extreme)
+        if np.array_equal(grown, mask):
+            break
+        mask = grown
+    return mask
+
+
+def _spread(mask: Mask, axis: int, extreme: np.ufunc) -> Mask:
+    """Each sample and its two neighbours along one axis; nothing comes from outside."""
+    result = mask.copy()
+    into, source = np.moveaxis(result, axis, -1), np.moveaxis(mask, axis, -1)
+    extreme(into[..., 1:], source[..., :-1], out=into[..., 1:])
+    extreme(into[..., :-1], source[..., 1:], out=into[..., :-1])
+    return result
+
+
+def gaussian_blur(image: Image, radius: int, sigma: float) -> Samples:
+    """Blur with reflected borders; sigma is relative to the radius. ValueError if the radius reaches the picture's side."""
+    if radius >= min(image.shape[1:3]):
+        raise ValueError(f"The radius {radius} must be smaller than both sides of the picture. Use a smaller radius.")
+    grid = np.linspace(-1, 1, 2 * radius + 1)
+    kernel = np.exp(-np.square(grid) / (2 * sigma**2))
+    kernel /= kernel.sum()
+    return _weighed(_weighed(image, 1, kernel, "reflect"), 2, kernel, "reflect")
+
+
+def _weighed(image: npt.NDArray[np.floating], axis: int, kernel: Samples, border: str) -> Samples:
+    """Correlation with a short kernel along one axis of [B,H,W,C]."""
+    radius, side = len(kernel) // 2, image.shape[axis]
+    widths = [(0, 0)] * image.ndim
+    widths[axis] = (radius, radius)
+    padded = np.moveaxis(np.pad(image, widths, mode=border), axis, 0)  # type: ignore[call-overload]  # mode is a plain str
+    total = np.zeros(padded[:side].shape)
+    for offset, weight in enumerate(kernel):
+        total += padded[offset : offset + side] * weight
+    return np.moveaxis(total, 0, axis)
