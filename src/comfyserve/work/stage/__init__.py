@@ -1,0 +1,5 @@
+"""Stage: everything a graph names is put where its engine finds it, and the graph says so."""
+
+from comfyserve.work.stage.stage import Stage, Staged
+
+__all__ = ["Stage", "Staged"]

@@ -1,0 +1,242 @@
+"""One attempt: a claimed run from staging to its recorded end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+
+from comfyserve.core.errors import ClockRanOut, DomainError, EngineLost, FetchFailed, Stale, StorageFailed
+from comfyserve.core.runs import Fact, FactKind
+from comfyserve.ports import (
+    Claim,
+    Engine,
+    EngineEvent,
+    Ledger,
+    Live,
+    NodeFinished,
+    NodeStarted,
+    Outcome,
+    Preview,
+    Progress,
+    Started,
+)
+from comfyserve.work.collect import Collect
+from comfyserve.work.journal import Journal
+from comfyserve.work.limits import WorkLimits
+from comfyserve.work.progress import ProgressMeter
+from comfyserve.work.stage import Stage, Staged
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What an attempt works with."""
+
+    engine: Engine
+    ledger: Ledger
+    live: Live
+    stage: Stage
+    collect: Collect
+    limits: WorkLimits
+    monotonic: Callable[[], float]
+
+
+class Attempt:
+    """Runs one claim. `executed` is set when the engine is free of it, `engine_lost` when the engine was lost.
+
+    The three endings: the run's own failure is recorded; a lost engine or storage sends it back to the queue; a lease
+    that is no longer ours, or a bug of ours, leaves it alone, so that the lease lapses.
+    """
+
+    def __init__(self, claim: Claim, tools: Tools) -> None:
+        self.claim = claim
+        self.executed = asyncio.Event()
+        self._tools = tools
+        self._journal = Journal(tools.ledger, claim, tools.limits.lease)
+        self._meter = ProgressMeter(tools.live, claim.run.id, len(claim.graph.nodes), tools.monotonic)
+        self._cancel = asyncio.Event()
+        self._stale = self._journal.stale
+        self._submitted = False
+        self.engine_lost = False
+
+    def cancel(self) -> None:
+        """Stop this attempt and record the run as cancelled."""
+        self._cancel.set()
+
+    def lose(self) -> None:
+        """The lease is not ours any more: stop the engine's work on it and record nothing."""
+        self._stale.set()
+
+    async def run(self) -> None:
+        """Carry the claim to its end. Raises nothing but CancelledError."""
+        work = asyncio.create_task(self._work())
+        stops = [asyncio.create_task(event.wait()) for event in (self._cancel, self._stale)]
+        try:
+            await asyncio.wait([work, *stops], return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                await self._stop(work)
+            else:
+                work.result()
+        except Stale:
+            log.info("run_left", run_id=self.claim.run.id)
+        except Exception:
+            log.exception("attempt_failed", run_id=self.claim.run.id)
+        finally:
+            for task in [work, *stops]:
+                task.cancel()
+            self.executed.set()
+            self._tools.live.drop(self.claim.run.id)
+
+    async def give_back(self, reason: str) -> None:
+        """Send the run back to the queue: this worker will not finish it."""
+        await self._journal.finish([Fact(FactKind.LOST, {"reason": reason})])
+
+    async def _stop(self, work: asyncio.Task[None]) -> None:
+        """Somebody wants this attempt to stop, or it is not ours any more."""
+        if self._submitted and not self.executed.is_set():
+            await self._interrupt(work)
+        if work.done():
+            work.result()
+            return
+        work.cancel()
+        await asyncio.wait([work])
+        if not self._stale.is_set():
+            await self._journal.finish([Fact(FactKind.CANCELLED)])
+
+    async def _interrupt(self, work: asyncio.Task[None]) -> None:
+        """Stop exactly this prompt; an engine that does not obey in time is restarted."""
+        engine, grace = self._tools.engine, self._tools.limits.interrupt_grace
+        try:
+            await engine.interrupt(self.claim.attempt_id)
+        except EngineLost:
+            return
+        done, _ = await asyncio.wait([work], timeout=grace)
+        if not done and not self.executed.is_set():
+            await engine.restart(f"it did not stop within {grace:g} s of an interrupt")
+
+    async def _work(self) -> None:
+        try:
+            staged = await self._staged()
+            outcome = await self._execute(staged)
+            await self._record(outcome, staged)
+        except Stale:
+            raise
+        except EngineLost as error:
+            self.engine_lost = True
+            await self.give_back(error.message)
+        except StorageFailed as error:
+            await self.give_back(error.message)
+        except ClockRanOut as error:
+            await self._end(FactKind.TIMED_OUT, error)
+        except DomainError as error:
+            if isinstance(error, FetchFailed) and error.retryable:
+                await self.give_back(error.message)
+            else:
+                await self._end(FactKind.FAILED, error)
+
+    async def _end(self, kind: FactKind, error: DomainError) -> None:
+        await self._journal.finish([Fact(kind, {"error": error.as_dict()})])
+
+    async def _staged(self) -> Staged:
+        seconds = self.claim.clocks.start
+        try:
+            async with asyncio.timeout(seconds or None):
+                staged = await self._tools.stage.stage(self.claim)
+        except TimeoutError:
+            raise ClockRanOut("start", seconds) from None
+        if staged.files:
+            data = {"files": len(staged.files), "bytes": staged.bytes, "seconds": round(staged.seconds, 3)}
+            self._journal.note(Fact(FactKind.STAGED, data))
+        return staged
+
+    async def _execute(self, staged: Staged) -> Outcome:
+        engine, claim = self._tools.engine, self.claim
+        self._submitted = True
+        try:
+            async with engine.execute(claim.attempt_id, staged.graph, claim.extra_data) as events:
+                outcome = await self._follow(events)
+        except ClockRanOut as error:
+            await self._stop_overdue(error)
+            raise
+        self.executed.set()
+        if not self._journal.started:
+            self._journal.note(Fact(FactKind.STARTED))
+        return outcome
+
+    async def _stop_overdue(self, error: ClockRanOut) -> None:
+        """A prompt over its time is interrupted; an engine without signs of life is restarted."""
+        engine = self._tools.engine
+        with suppress(EngineLost):
+            if error.clock == "heartbeat":
+                await engine.restart(error.message)
+            else:
+                await engine.interrupt(self.claim.attempt_id)
+
+    async def _follow(self, events: AsyncIterator[EngineEvent]) -> Outcome:
+        """Read events until the outcome, under the clocks for running and for signs of life."""
+        now = asyncio.get_running_loop().time
+        run_seconds, silence = (
+            seconds or float("inf") for seconds in (self.claim.clocks.run, self.claim.clocks.heartbeat)
+        )
+        run_ends = float("inf")
+        try:
+            async with asyncio.timeout(None) as clock:
+                async for event in events:
+                    if isinstance(event, Outcome):
+                        return event
+                    if isinstance(event, Started):
+                        run_ends = now() + run_seconds
+                    self._note(event)
+                    if self._journal.started:
+                        clock.reschedule(_earliest(run_ends, now() + silence))
+        except TimeoutError:
+            overdue = now() >= run_ends
+            raise ClockRanOut("run", run_seconds) if overdue else ClockRanOut("heartbeat", silence) from None
+        raise EngineLost("The engine ended its events without an outcome.")
+
+    def _note(self, event: EngineEvent) -> None:
+        match event:
+            case Started():
+                self._journal.note(Fact(FactKind.STARTED))
+            case NodeStarted(node_id=node_id):
+                node = self.claim.graph.nodes.get(node_id.split(".")[0])
+                data = {
+                    "node_id": node_id,
+                    "class_type": node.class_type if node else "",
+                    "title": node.title if node else "",
+                    "index": self._meter.node_started(event),
+                    "total": self._meter.total,
+                }
+                self._journal.note(Fact(FactKind.NODE_STARTED, data))
+            case Progress():
+                self._meter.progress(event)
+            case Preview():
+                self._meter.preview(event)
+            case NodeFinished() | Outcome():
+                pass
+
+    async def _record(self, outcome: Outcome, staged: Staged) -> None:
+        if outcome.ending == "interrupted" and self._cancel.is_set():
+            await self._journal.finish([Fact(FactKind.CANCELLED)])
+            return
+        if outcome.ending == "interrupted":
+            raise EngineLost("The engine was interrupted by somebody else.")
+        self._journal.note(Fact(FactKind.EXECUTED, {"simulated": outcome.simulated} if outcome.simulated else {}))
+        outputs = await self._tools.collect.collect(self.claim, outcome.outputs)
+        await self._journal.finish(self._endings(outcome), outputs)
+        files = [output.file for output in outcome.outputs if output.file is not None]
+        await self._tools.engine.forget(self.claim.attempt_id, [*files, *staged.files])
+
+    def _endings(self, outcome: Outcome) -> Sequence[Fact]:
+        if outcome.ending == "success":
+            return [Fact(FactKind.SUCCEEDED)]
+        return [Fact(FactKind.FAILED, {"error": dict(outcome.error or {})})]
+
+
+def _earliest(*moments: float) -> float | None:
+    """The first of these moments, or None when all of them are never."""
+    first = min(moments)
+    return None if first == float("inf") else first

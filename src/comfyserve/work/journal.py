@@ -1,0 +1,73 @@
+"""The facts of one run on their way to the ledger: in order, grouped, never on the engine's path."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from comfyserve.core.errors import Stale
+from comfyserve.core.runs import Fact, FactKind, Run
+from comfyserve.ports import Claim, Ledger, StoredOutput
+
+log = structlog.get_logger(__name__)
+
+RETRY_SECONDS = 1.0
+
+
+class Journal:
+    """Records what happens to a claimed run. Facts that arrive while a write is under way share the next one."""
+
+    def __init__(self, ledger: Ledger, claim: Claim, patience: float) -> None:
+        """`patience`: seconds of failed writes after which the error is raised; a lease is as long."""
+        self._ledger = ledger
+        self._claim = claim
+        self._patience = patience
+        self._pending: list[Fact] = []
+        self._writer: asyncio.Task[None] | None = None
+        self._started = False
+        self.stale = asyncio.Event()
+
+    @property
+    def started(self) -> bool:
+        """Whether the engine was seen to execute this attempt."""
+        return self._started
+
+    def note(self, fact: Fact) -> None:
+        """Record a fact soon; returns at once. Whether we are stale shows in `stale`."""
+        self._started = self._started or fact.kind is FactKind.STARTED
+        self._pending.append(fact)
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write_pending())
+
+    async def finish(self, facts: Sequence[Fact], outputs: Sequence[StoredOutput] = ()) -> Run:
+        """Record the last facts, after all noted ones. Raises Stale when the run is not ours any more."""
+        if self._writer is not None:
+            await self._writer
+        if self.stale.is_set():
+            raise Stale(f"Run {self._claim.run.id} is not ours any more.")
+        pending, self._pending = self._pending, []
+        return await self._apply([*pending, *facts], outputs)
+
+    async def _write_pending(self) -> None:
+        while self._pending and not self.stale.is_set():
+            facts, self._pending = self._pending, []
+            try:
+                await self._apply(facts)
+            except Exception as error:
+                if not isinstance(error, Stale):
+                    log.error("run_abandoned", run_id=self._claim.run.id, error=repr(error))
+                self.stale.set()
+
+    async def _apply(self, facts: Sequence[Fact], outputs: Sequence[StoredOutput] = ()) -> Run:
+        """Apply, and again for as long as our patience lasts while the ledger cannot be reached."""
+        give_up = asyncio.get_running_loop().time() + self._patience
+        while True:
+            try:
+                return await self._ledger.apply(self._claim.run.id, self._claim.lease.token, facts, outputs)
+            except Stale:
+                raise
+            except Exception:
+                log.exception("ledger_write_failed", run_id=self._claim.run.id)
+                if asyncio.get_running_loop().time() > give_up:
+                    raise
+            await asyncio.sleep(RETRY_SECONDS)

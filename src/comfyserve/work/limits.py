@@ -1,0 +1,25 @@
+"""The bounds of a worker, each a setting."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class WorkLimits:
+    """Sizes in bytes, times in seconds.
+
+    `ahead`: runs claimed while another executes. `collecting`: finished runs whose files are stored at the same time.
+    `poll`: how long a missed bell costs at most. `lease`: how long a claim holds without a renewal.
+    `interrupt_grace`: how long an interrupted engine may take before it is restarted.
+    """
+
+    ahead: int = 1
+    collecting: int = 4
+    poll: float = 1.0
+    lease: float = 30.0
+    interrupt_grace: float = 10.0
+    drain: float = 30.0
+    input_bytes: int = 250 * 1024 * 1024
+    output_bytes: int = 4 * 1024 * 1024 * 1024
+    outputs: int = 1000
+    value_chars: int = 100_000
+    storage_tries: int = 4

@@ -1,0 +1,135 @@
+"""Fetch the media that a claimed graph names, hand them to the engine, and rewrite the graph."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import PurePosixPath
+from typing import Any
+
+from comfyserve.core.errors import InvalidInput, Place, TooLarge
+from comfyserve.core.media import ASSET_PREFIX, MediaPlace, extension_of, fits, media_places, sniff_mime
+from comfyserve.core.outputs import EngineFile
+from comfyserve.ports import Blobs, ByteStream, Claim, Engine, Fetch
+from comfyserve.work.gathering import gather
+from comfyserve.work.limits import WorkLimits
+from comfyserve.work.stage.prefixes import add_prefixes
+
+SUBFOLDER = "comfyserve"
+READ_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Staged:
+    """A graph that its engine can run as it stands, and the files that were put there for it."""
+
+    graph: Mapping[str, Any]
+    files: Sequence[EngineFile]
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Source:
+    """One distinct value of the graph and the places that hold it."""
+
+    value: str
+    places: Sequence[MediaPlace]
+
+    @property
+    def place(self) -> Place:
+        return Place(node_id=self.places[0].node_id, field=self.places[0].label)
+
+
+class Stage:
+    """Media by URL, data URI and asset; each distinct value is fetched once, however many nodes name it."""
+
+    def __init__(self, engine: Engine, blobs: Blobs, fetch: Fetch, limits: WorkLimits) -> None:
+        self._engine = engine
+        self._blobs = blobs
+        self._fetch = fetch
+        self._limits = limits
+
+    async def stage(self, claim: Claim) -> Staged:
+        """Stage everything at the same time. Raises InvalidInput, FetchRefused, FetchFailed, TooLarge, NotFound."""
+        began = asyncio.get_running_loop().time()
+        sources = _sources(claim)
+        uploads = await gather(self._bring(claim, source, index) for index, source in enumerate(sources))
+        changes: dict[str, dict[str, Any]] = {}
+        for source, (name, _) in zip(sources, uploads, strict=True):
+            for place in source.places:
+                changes.setdefault(place.node_id, {})[place.field] = name
+        graph = claim.graph.with_inputs(changes) if changes else claim.graph
+        return Staged(
+            add_prefixes(graph.as_json(), claim.attempt_id),
+            [EngineFile(PurePosixPath(name).name, SUBFOLDER, "input") for name, _ in uploads],
+            sum(size for _, size in uploads),
+            asyncio.get_running_loop().time() - began,
+        )
+
+    async def _bring(self, claim: Claim, source: _Source, index: int) -> tuple[str, int]:
+        """Upload one source; the answer is the engine's name for it and its size."""
+        async with self._open(claim, source) as content:
+            head = await anext(content, b"")
+            mime = _check_kind(head, source)
+            counted = _Counted(head, content, self._limits.input_bytes, source.place)
+            name = f"{claim.attempt_id}_{index}{extension_of(mime)}"
+            stored = await self._engine.upload(name, counted, subfolder=SUBFOLDER)
+            return stored, counted.size
+
+    def _open(self, claim: Claim, source: _Source) -> AbstractAsyncContextManager[ByteStream]:
+        if source.value.startswith(ASSET_PREFIX):
+            asset = claim.assets[source.value.removeprefix(ASSET_PREFIX)]
+            return self._blobs.open(asset.blob_key)
+        return self._fetched(source)
+
+    @asynccontextmanager
+    async def _fetched(self, source: _Source) -> AsyncIterator[ByteStream]:
+        async with self._fetch.fetch(source.value, limit=self._limits.input_bytes) as fetched:
+            yield _read(fetched.path.open("rb"))
+
+
+class _Counted:
+    """A stream with its first piece put back, counted and bounded on the way."""
+
+    def __init__(self, head: bytes, rest: ByteStream, limit: int, place: Place) -> None:
+        self.size = 0
+        self._head: bytes | None = head
+        self._rest = rest
+        self._limit = limit
+        self._place = place
+
+    def __aiter__(self) -> "_Counted":
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece, self._head = self._head, None
+        if not piece:
+            piece = await anext(self._rest)
+        self.size += len(piece)
+        if self.size > self._limit:
+            raise TooLarge(f"The file is larger than the limit of {self._limit} bytes.", place=self._place)
+        return piece
+
+
+async def _read(file: BufferedReader) -> ByteStream:
+    with file:
+        while piece := await asyncio.to_thread(file.read, READ_BYTES):
+            yield piece
+
+
+def _check_kind(head: bytes, source: _Source) -> str | None:
+    mime = sniff_mime(head)
+    place = source.places[0]
+    if not fits(place.kind, mime):
+        found = mime or ("an empty file" if not head else "something else")
+        raise InvalidInput(f"{place.label} needs {place.kind} data, but what was sent is {found}.", place=source.place)
+    return mime
+
+
+def _sources(claim: Claim) -> list[_Source]:
+    places: dict[str, list[MediaPlace]] = {}
+    for place in media_places(claim.graph):
+        places.setdefault(place.value, []).append(place)
+    return [_Source(value, found) for value, found in places.items()]

@@ -1,0 +1,194 @@
+"""A worker: owns one engine, claims runs of one machine, runs them, records what happened."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from comfyserve.core.errors import EngineLost, Stale
+from comfyserve.ports import Bell, Blobs, Claim, Engine, Fetch, Ledger, Live, Stop
+from comfyserve.work.attempt import Attempt, Tools
+from comfyserve.work.collect import Collect
+from comfyserve.work.limits import WorkLimits
+from comfyserve.work.stage import Stage
+
+log = structlog.get_logger(__name__)
+
+STOP_TOPIC = "stop"
+
+
+def machine_topic(machine_id: str) -> str:
+    """The bell topic that rings when a run of this machine is queued."""
+    return f"machine:{machine_id}"
+
+
+class Worker:
+    """Pulls runs until `drain`. One run executes, `limits.ahead` more are staged, a few are being collected."""
+
+    def __init__(
+        self,
+        *,
+        machine_id: str,
+        worker_id: str,
+        engine: Engine,
+        ledger: Ledger,
+        stop: Stop,
+        live: Live,
+        bell: Bell,
+        blobs: Blobs,
+        fetch: Fetch,
+        limits: WorkLimits,
+        monotonic: Callable[[], float],
+        another_idle: Callable[[], bool] = lambda: False,
+        report: Callable[[str, str | None], None] = lambda state, error: None,
+    ) -> None:
+        """`another_idle`: whether a worker of this machine would take a run at once, so that this one leaves it.
+        `report` is told the machine's state (starting, ready, failed) and the reason of a failure."""
+        self.machine_id = machine_id
+        self.worker_id = worker_id
+        self._engine = engine
+        self._ledger = ledger
+        self._stop = stop
+        self._bell = bell
+        self._limits = limits
+        self._another_idle = another_idle
+        self._report = report
+        self._tools = Tools(
+            engine,
+            ledger,
+            live,
+            Stage(engine, blobs, fetch, limits),
+            Collect(engine, blobs, limits),
+            limits,
+            monotonic,
+        )
+        self._attempts: dict[Attempt, asyncio.Task[None]] = {}
+        self._places = asyncio.Semaphore(1 + limits.ahead)
+        self._collecting = asyncio.Semaphore(limits.collecting)
+        self._draining = asyncio.Event()
+
+    @property
+    def idle(self) -> bool:
+        """Whether the engine has nothing to do."""
+        return all(attempt.executed.is_set() for attempt in self._attempts)
+
+    async def run(self) -> None:
+        """Work until drained. The engine is closed at the end, whatever the ending."""
+        watchers = [asyncio.create_task(self._renew()), asyncio.create_task(self._watch_stops())]
+        try:
+            while not self._draining.is_set():
+                if await self._make_ready():
+                    await self._claim_runs()
+        finally:
+            for task in [*watchers, *self._attempts.values()]:
+                task.cancel()
+            await self._engine.close()
+
+    async def drain(self) -> None:
+        """Claim nothing more, let running work end within the drain time, give the rest back to the queue."""
+        self._draining.set()
+        self._bell.ring(machine_topic(self.machine_id))
+        if self._attempts:
+            await asyncio.wait(self._attempts.values(), timeout=self._limits.drain)
+        for attempt, task in list(self._attempts.items()):
+            task.cancel()
+            with suppress(Stale):
+                await attempt.give_back("The worker was shut down.")
+
+    async def _make_ready(self) -> bool:
+        """Start the engine if need be; the runs that wait stay queued while it cannot be started."""
+        self._report("starting", None)
+        try:
+            await self._engine.ready()
+            await self._ledger.publish_catalogue(self.machine_id, await self._engine.object_info())
+        except EngineLost as error:
+            log.error("engine_not_ready", machine_id=self.machine_id, error=error.message)
+            self._report("failed", error.message)
+            await self._pause()
+            return False
+        self._report("ready", None)
+        return True
+
+    async def _claim_runs(self) -> None:
+        """Claim and start runs until the engine is lost or we drain."""
+        lost = asyncio.Event()
+        while not self._draining.is_set() and not lost.is_set():
+            await self._places.acquire()
+            claim = await self._next_claim(lost)
+            if claim is None:
+                self._places.release()
+                continue
+            attempt = Attempt(claim, self._tools)
+            self._attempts[attempt] = asyncio.create_task(self._carry(attempt, lost))
+
+    async def _next_claim(self, lost: asyncio.Event) -> Claim | None:
+        topic = machine_topic(self.machine_id)
+        seen = self._bell.now(topic)
+        if self._draining.is_set() or lost.is_set():
+            return None
+        if self.idle or not self._another_idle():
+            try:
+                if (claim := await self._ledger.claim(self.machine_id, self.worker_id)) is not None:
+                    return claim
+            except Exception:
+                log.exception("claim_failed", machine_id=self.machine_id)
+        await self._bell.wait(topic, self._limits.poll, since=seen)
+        return None
+
+    async def _carry(self, attempt: Attempt, lost: asyncio.Event) -> None:
+        """Run an attempt; its place is free for the next run as soon as the engine is done with it."""
+        freed = asyncio.create_task(self._free_place(attempt))
+        try:
+            await attempt.run()
+        finally:
+            await freed
+            self._collecting.release()
+            self._attempts.pop(attempt, None)
+            if attempt.engine_lost:
+                lost.set()
+                self._bell.ring(machine_topic(self.machine_id))
+
+    async def _free_place(self, attempt: Attempt) -> None:
+        await attempt.executed.wait()
+        await self._collecting.acquire()
+        self._places.release()
+
+    async def _renew(self) -> None:
+        """Keep the leases alive; what is not ours any more, or cannot be renewed in time, is left."""
+        renewed = asyncio.get_running_loop().time()
+        while True:
+            await asyncio.sleep(self._limits.lease / 3)
+            held = {attempt.claim.lease.token: attempt for attempt in self._attempts}
+            try:
+                ours = await self._ledger.renew([attempt.claim.lease for attempt in held.values()]) if held else held
+                renewed = asyncio.get_running_loop().time()
+            except Exception:
+                log.exception("renew_failed", machine_id=self.machine_id)
+                ours = held
+                if asyncio.get_running_loop().time() - renewed > self._limits.lease * 2 / 3:
+                    ours = {}
+            for token, attempt in held.items():
+                if token not in ours:
+                    attempt.lose()
+
+    async def _watch_stops(self) -> None:
+        """Pass cancel wishes on to the attempts they mean."""
+        seen = self._bell.now(STOP_TOPIC)
+        while True:
+            seen = await self._bell.wait(STOP_TOPIC, self._limits.poll, since=seen)
+            held = {attempt.claim.run.id: attempt for attempt in self._attempts}
+            if not held:
+                continue
+            try:
+                wished = await self._stop.wished(held)
+            except Exception:
+                log.exception("stop_watch_failed", machine_id=self.machine_id)
+                continue
+            for run_id in wished:
+                held[run_id].cancel()
+
+    async def _pause(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._limits.poll):
+                await self._draining.wait()
