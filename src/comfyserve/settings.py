@@ -1,0 +1,157 @@
+"""The table of settings: name, default, help. Read once, at the top; nothing below `app` reads a setting.
+
+Each is an environment variable COMFYSERVE_<NAME> and a line in comfyserve.toml of the working directory; the
+environment wins, a flag wins over both.
+"""
+
+import secrets
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+PREFIX = "COMFYSERVE_"
+FILE = "comfyserve.toml"
+SECRET_FILE = "secret.key"
+ADMIN_KEY_FILE = "admin.key"
+
+Positive = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().resolve()
+
+
+class Settings(BaseSettings):
+    """Every setting with its default and a sentence of help. Times are seconds, sizes are bytes; 0 means no limit
+    where the help says so."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, toml_file=FILE, extra="ignore")
+
+    # ---- where
+    host: str = Field("127.0.0.1", description="The address to listen on.")
+    port: int = Field(3011, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    public_url: str = Field("", description="The address at which callers reach this server; empty: host and port.")
+    data_dir: Annotated[Path, AfterValidator(_absolute)] = Field(
+        Path("data"), description="The folder of the database, the files, the keys and the embedded engine."
+    )
+    database: str = Field("", description="The database's URL; empty: SQLite in the data directory.")
+    blobs: str = Field("", description="Where files are stored; empty: a folder in the data directory.")
+    example: Literal["pod", "none"] = Field("pod", description="What the first start deploys.")
+
+    # ---- who
+    admin_key: SecretStr = Field(
+        SecretStr(""), description="The API key that the first start gives the admin; empty: a random one."
+    )
+    secret_key: SecretStr = Field(
+        SecretStr(""), description="Signs URLs and encrypts secrets; empty: a random one, kept in the data directory."
+    )
+    sign_in_seconds: Positive = Field(900, description="How long a one-time sign-in link works.")
+    session_days: Positive = Field(30, description="How long a browser stays signed in.")
+    file_url_seconds: Positive = Field(7 * 24 * 3600, description="How long the signed URL of a file works.")
+
+    # ---- engine
+    comfy_home: str = Field("", description="The folder of a real ComfyUI to start; empty: the embedded engine.")
+    comfy_command: str = Field(
+        "", description="The command that starts the real ComfyUI; empty: `python main.py` in its folder."
+    )
+    comfy_url: str = Field("", description="The URL of a ComfyUI that runs already; wins over comfy_home.")
+    engine_start_seconds: Positive = Field(300, description="How long an engine may take to answer after its start.")
+    simulated_step_ms: Annotated[int, Field(ge=0)] = Field(
+        40, description="What a step of a simulated sampler costs on the embedded engine, in milliseconds."
+    )
+    engine_work_ms: Annotated[int, Field(ge=0)] = Field(
+        0, description="Extra milliseconds that the embedded engine spends on every run, for measurements."
+    )
+
+    # ---- runs
+    max_queued: Positive = Field(20_000, description="How many runs may wait for one machine.")
+    max_attempts: Positive = Field(3, description="How often a run is tried when workers or engines are lost.")
+    queue_seconds: Seconds = Field(24 * 3600, description="How long a run may wait in the queue; 0: for ever.")
+    start_seconds: Seconds = Field(600, description="How long getting a run's files ready may take; 0: for ever.")
+    run_seconds: Seconds = Field(3600, description="How long a run may execute; 0: for ever.")
+    heartbeat_seconds: Seconds = Field(
+        300, description="How long an executing engine may give no sign of life; 0: for ever."
+    )
+    lease_seconds: Positive = Field(30, description="How long a claim holds without a renewal.")
+    runs_ahead: Annotated[int, Field(ge=0, le=8)] = Field(
+        1, description="How many runs are made ready while another executes."
+    )
+    drain_seconds: Seconds = Field(30, description="How long a stop waits for running work.")
+    sync_seconds: Positive = Field(600, description="How long a sync call waits for its run.")
+    keep_runs: Annotated[int, Field(ge=0)] = Field(
+        100_000, description="How many finished runs are kept with their files; older ones are deleted; 0: all."
+    )
+
+    # ---- limits
+    max_body_bytes: Positive = Field(32 * 1024 * 1024, description="The largest JSON request.")
+    max_upload_bytes: Positive = Field(250 * 1024 * 1024, description="The largest uploaded or fetched input.")
+    max_output_bytes: Positive = Field(4 * 1024**3, description="The largest file of an output.")
+    max_streams: Positive = Field(1000, description="How many event streams and sync calls may be open at once.")
+
+    # ---- outside
+    allow_private_network: Annotated[str, NoDecode] = Field(
+        "off", description="Private addresses that callers may name: off, on, or a list of hosts and networks."
+    )
+    fetch_seconds: Positive = Field(120, description="How long fetching one input from a URL may take.")
+
+    # ---- logs
+    log_format: Literal["auto", "console", "json"] = Field("auto", description="How log lines look; auto: by terminal.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least severe line logged.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags, then the environment, then the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @property
+    def database_url(self) -> str:
+        """The database as SQLAlchemy wants it."""
+        return self.database or f"sqlite+aiosqlite:///{self.data_dir / 'comfyserve.db'}"
+
+    @property
+    def secret_file(self) -> Path:
+        """Where a generated secret key is kept."""
+        return self.data_dir / SECRET_FILE
+
+    @property
+    def admin_key_file(self) -> Path:
+        """Where the admin's key is kept for the CLI of the same user."""
+        return self.data_dir / ADMIN_KEY_FILE
+
+
+def read_settings(**flags: Any) -> Settings:
+    """The settings of this process. A flag that is None was not given. Raises pydantic.ValidationError."""
+    return Settings(**{name: value for name, value in flags.items() if value is not None})
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whatever stood there before."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(text)
+
+
+def secret_of(settings: Settings) -> str:
+    """The secret key: the configured one, or one that is generated once and kept in the data directory."""
+    if given := settings.secret_key.get_secret_value():
+        return given
+    if not settings.secret_file.exists():
+        write_private(settings.secret_file, secrets.token_urlsafe(48))
+    return settings.secret_file.read_text().strip()
