@@ -3,9 +3,33 @@
 from types import ModuleType
 from typing import Final
 
-from comfyserve.embedded.nodes import adjust, alpha, batches, geometry, io, masks, primitives, strings
+from comfyserve.embedded.nodes import (
+    adjust,
+    alpha,
+    animation,
+    batches,
+    effects,
+    geometry,
+    io,
+    masks,
+    primitives,
+    strings,
+    video,
+)
 
-FAMILIES: Final[tuple[ModuleType, ...]] = (io, geometry, adjust, batches, masks, alpha, strings, primitives)
+FAMILIES: Final[tuple[ModuleType, ...]] = (
+    io,
+    geometry,
+    adjust,
+    effects,
+    batches,
+    masks,
+    alpha,
+    animation,
+    video,
+    strings,
+    primitives,
+)
 
 NODE_CLASS_MAPPINGS: Final[dict[str, type]] = {
     name: node for family in FAMILIES for name, node in family.family.classes.items()

@@ -68,7 +68,8 @@ def image_color_to_mask(image: Image, color: int) -> Mask:
     """1 where the rounded 8-bit colour is exactly 0xRRGGBB."""
     levels = np.round(np.clip(image[..., :3], 0, 1) * np.float32(255)).astype(np.int32)
     wanted = np.array([color >> 16 & 255, color >> 8 & 255, color & 255], np.int32)
-    return (levels == wanted).all(axis=-1).astype(np.float32)
+    matching: Mask = (levels == wanted).all(axis=-1).astype(np.float32)
+    return matching
 
 
 @family.node("SolidMask", MODULE, "mask", {"value": number(1.0, 0.0, 1.0, 0.01), **AREA}, ("MASK",))

@@ -38,17 +38,17 @@ def _spread(mask: Mask, axis: int, extreme: np.ufunc) -> Mask:
 
 
 def gaussian_blur(image: Image, radius: int, sigma: float) -> Samples:
-    """Blur with reflected borders; sigma is relative to the radius. ValueError if the radius reaches the picture's side."""
+    """Blur with reflected borders; sigma is relative to the radius. ValueError if the radius reaches a side."""
     if radius >= min(image.shape[1:3]):
         raise ValueError(f"The radius {radius} must be smaller than both sides of the picture. Use a smaller radius.")
     grid = np.linspace(-1, 1, 2 * radius + 1)
     kernel = np.exp(-np.square(grid) / (2 * sigma**2))
     kernel /= kernel.sum()
-    return _weighed(_weighed(image, 1, kernel, "reflect"), 2, kernel, "reflect")
+    return weighed(weighed(image, 1, kernel, "reflect"), 2, kernel, "reflect")
 
 
-def _weighed(image: npt.NDArray[np.floating], axis: int, kernel: Samples, border: str) -> Samples:
-    """Correlation with a short kernel along one axis of [B,H,W,C]."""
+def weighed(image: npt.NDArray[np.floating], axis: int, kernel: Samples, border: str) -> Samples:
+    """Correlation with a short odd kernel along one axis of [B,H,W,C]; border is a mode of numpy.pad."""
     radius, side = len(kernel) // 2, image.shape[axis]
     widths = [(0, 0)] * image.ndim
     widths[axis] = (radius, radius)
@@ -57,3 +57,28 @@ def _weighed(image: npt.NDArray[np.floating], axis: int, kernel: Samples, border
     for offset, weight in enumerate(kernel):
         total += padded[offset : offset + side] * weight
     return np.moveaxis(total, 0, axis)
+
+
+def _eroded(image: Image, size: int) -> Image:
+    return -_dilated(-image, size)
+
+
+def _dilated(image: Image, size: int) -> Image:
+    """The largest sample of a size x size window of [B,H,W,C]; nothing comes from outside."""
+    # Slow to import, and few graphs need it. It has no type stubs.
+    from scipy.ndimage import maximum_filter1d  # type: ignore[import-untyped]
+
+    rows = maximum_filter1d(image, size, axis=1, mode="constant", cval=-np.inf)
+    return np.asarray(maximum_filter1d(rows, size, axis=2, mode="constant", cval=-np.inf))
+
+
+# Flat morphology by name: picture [B,H,W,C] and side of the kernel.
+MORPHOLOGY: dict[str, Callable[[Image, int], Image]] = {
+    "erode": _eroded,
+    "dilate": _dilated,
+    "open": lambda image, size: _dilated(_eroded(image, size), size),
+    "close": lambda image, size: _eroded(_dilated(image, size), size),
+    "gradient": lambda image, size: _dilated(image, size) - _eroded(image, size),
+    "bottom_hat": lambda image, size: _eroded(_dilated(image, size), size) - image,
+    "top_hat": lambda image, size: image - _dilated(_eroded(image, size), size),
+}

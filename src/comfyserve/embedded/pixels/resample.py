@@ -1,6 +1,6 @@
 """Resizing as ComfyUI's `common_upscale` does it (protocol spec section 12).
 
-Every method but lanczos is separable: per axis a short list of taps (source index, weight), first along x, then along y.
+Every method but lanczos is separable: per axis a short list of taps (source index, weight), along x, then along y.
 """
 
 from collections.abc import Callable
@@ -65,15 +65,18 @@ def _lanczos(image: Image, width: int, height: int) -> Image:
 
 
 def _along(image: Image, axis: int, taps: Taps) -> Image:
-    # Weighed in float64, rounded once: a flat colour stays that colour. Plain float32 loses a level at the truncating save.
-    shape = [1] * image.ndim
-    shape[axis] = -1
-    total: Weight | None = None
-    for index, weight in taps:
-        part = image.take(index, axis) * weight.reshape(shape)
-        total = part if total is None else np.add(total, part, out=total)
-    assert total is not None, "every method has at least one tap"
-    return total.astype(np.float32)
+    """Every item of the batch as the sum of its taps along an axis (1: y, 2: x)."""
+    shape = list(image.shape)
+    shape[axis] = len(taps[0][0])
+    result = np.empty(shape, np.float32)
+    column = (-1, 1, 1) if axis == 1 else (-1, 1)
+    for item, target in zip(image, result, strict=True):
+        # Added up in float64 and rounded once: plain float32 turns a flat colour into one level less at the save.
+        total = np.zeros(target.shape)
+        for index, weight in taps:
+            total += item.take(index, axis - 1) * weight.reshape(column)
+        target[:] = total
+    return result
 
 
 def _scale(source: int, target: int) -> np.float32:
@@ -81,9 +84,13 @@ def _scale(source: int, target: int) -> np.float32:
 
 
 def _centres(source: int, target: int) -> Weight:
-    """Source coordinates of the targets' centres: (i + 0.5) * in/out - 0.5, rounded once as a fused multiply-add does."""
-    exact = (np.arange(target) + 0.5) * np.float64(_scale(source, target)) - 0.5
-    return exact.astype(np.float32).astype(np.float64)
+    """Source coordinates of the targets' centres: (i + 0.5) * in/out - 0.5."""
+    return _fused(np.arange(target, dtype=np.float64) + 0.5, float(_scale(source, target)), -0.5)
+
+
+def _fused(a: Weight | float, b: Weight | float, c: float) -> Weight:
+    """a * b + c rounded once to float32, as the fused multiply-add of torch's kernels does; kept in float64."""
+    return (np.multiply(a, b) + c).astype(np.float32).astype(np.float64)
 
 
 def _nearest(source: int, target: int) -> Taps:
@@ -112,11 +119,11 @@ def _bicubic(source: int, target: int) -> Taps:
 
 
 def _cubic_inner(distance: Weight) -> Weight:
-    return ((CUBIC + 2) * distance - (CUBIC + 3)) * distance * distance + 1
+    return _fused(_fused(_fused(CUBIC + 2, distance, -(CUBIC + 3)), distance, 0), distance, 1)
 
 
 def _cubic_outer(distance: Weight) -> Weight:
-    return ((CUBIC * distance - 5 * CUBIC) * distance + 8 * CUBIC) * distance - 4 * CUBIC
+    return _fused(_fused(_fused(CUBIC, distance, -5 * CUBIC), distance, 8 * CUBIC), distance, -4 * CUBIC)
 
 
 def _area(source: int, target: int) -> Taps:
