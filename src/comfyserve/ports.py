@@ -56,6 +56,14 @@ class NodeFinished:
 
 
 @dataclass(frozen=True)
+class Warned:
+    """The engine goes on, but not with all of the graph: outputs that are not valid were left out."""
+
+    message: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How a prompt ended, as the engine's history tells it. `error` is a stored DomainError (see errors.as_dict)."""
 
@@ -65,7 +73,7 @@ class Outcome:
     simulated: bool = False
 
 
-EngineEvent = Started | NodeStarted | Progress | Preview | NodeFinished | Outcome
+EngineEvent = Started | NodeStarted | Progress | Preview | NodeFinished | Warned | Outcome
 
 
 class Engine(Protocol):

@@ -4,6 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+MARKERS = frozenset({"animated", "simulated"})
+"""Keys of a UI output that say something about the others and hold no output themselves."""
+
 
 @dataclass(frozen=True)
 class EngineFile:
@@ -34,7 +37,7 @@ def read_outputs(ui_by_node: Mapping[str, Any]) -> Iterator[NodeOutput]:
         if not isinstance(ui, Mapping):
             continue
         for key, items in ui.items():
-            if key == "animated" or not isinstance(items, list | tuple):
+            if key in MARKERS or not isinstance(items, list | tuple):
                 continue
             for index, item in enumerate(items):
                 if (output := _read_item(str(node_id), str(key), index, item)) is not None:

@@ -1,0 +1,93 @@
+"""What has arrived for one prompt and was not told yet: bounded, and newest wins for progress and previews."""
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+
+from comfyserve.core.errors import EngineLost
+from comfyserve.ports import EngineEvent, Preview, Progress, Started
+
+MAX_WAITING = 1_000
+"""Events kept for a slow reader; beyond it the oldest go, for the history record tells the whole story anyway."""
+
+FIRST_DELAY = 0.02
+CLOSING_DELAY = 0.25
+"""Seconds given to `executing(null)` after an `execution_*` message, before the history is asked without it."""
+
+
+class Inbox:
+    """The mailbox of one prompt in flight, filled by the listener and emptied by the client's `execute`."""
+
+    def __init__(self, prompt_id: str) -> None:
+        self.prompt_id = prompt_id
+        self.orphan = False
+        """The engine sends this prompt's messages to a socket that we no longer have, so we must ask."""
+        self.dropped = False
+        """We took it out of the queue: absent now means interrupted, not forgotten."""
+        self.missing_since: float | None = None
+        self.unreachable_since: float | None = None
+        self._started = False
+        self._lost: EngineLost | None = None
+        self._events: deque[EngineEvent] = deque(maxlen=MAX_WAITING)
+        self._delay: float | None = None
+        self._hint = False
+        self._wake = asyncio.Event()
+
+    def add(self, event: EngineEvent) -> None:
+        """Keep an event; progress or a preview takes the place of one of its kind that still waits at the end."""
+        if isinstance(event, Progress | Preview) and self._events and type(self._events[-1]) is type(event):
+            self._events[-1] = event
+        else:
+            self._events.append(event)
+        self._wake.set()
+
+    def start(self) -> None:
+        """The prompt left the engine's queue; told once, however often it is heard."""
+        if not self._started:
+            self._started = True
+            self.add(Started())
+
+    def take(self) -> list[EngineEvent]:
+        """What arrived since the last call."""
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    def closing(self) -> None:
+        """The end was announced; the history follows soon."""
+        self._delay = CLOSING_DELAY
+        self._wake.set()
+
+    def hint(self) -> None:
+        """Ask the history now."""
+        self._hint = True
+        self.doubt()
+        self._wake.set()
+
+    def doubt(self) -> None:
+        """The last answer settled nothing: ask again soon."""
+        self._delay = self._delay or FIRST_DELAY
+
+    def lose(self, error: EngineLost) -> None:
+        """The engine is gone."""
+        self._lost = error
+        self._wake.set()
+
+    def raise_if_lost(self) -> None:
+        """Raise the EngineLost that was noted, if any."""
+        if self._lost is not None:
+            raise self._lost
+
+    async def wait(self, quiet: float, poll: float) -> bool:
+        """Wait for news; True when the history should be asked: on a hint, or after the time that fits the doubt."""
+        delay = quiet if self._delay is None else min(self._delay, poll)
+        if not self._wake.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay):
+                    await self._wake.wait()
+        woken, asked = self._wake.is_set(), self._hint
+        self._wake.clear()
+        self._hint = False
+        if self._delay is not None and not woken:
+            self._delay = min(self._delay * 2, poll)
+        return asked or not woken
