@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from comfyserve.embedded.folders import Folders
 
 
-class Interrupted(Exception):  # noqa: N818 - a wish of the user, not an error
+class Interrupted(Exception):
     """The prompt was interrupted: let it pass, the executor records it."""
 
 

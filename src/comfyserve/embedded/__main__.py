@@ -1,0 +1,97 @@
+"""`python -m comfyserve.embedded --port N --base-directory DIR`: the embedded engine as a program."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+from aiohttp import web
+
+from comfyserve.embedded.context import EngineSettings
+from comfyserve.embedded.engine import build_engine
+from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.http import build_app
+from comfyserve.embedded.logs import log_to_stderr
+from comfyserve.embedded.packs import load_catalogue
+from comfyserve.embedded.parent import watch_parent
+from comfyserve.embedded.settings import ServerSettings
+
+logger = logging.getLogger("comfyserve.embedded")
+
+SHUTDOWN_SECONDS = 1.0
+SWITCH_SECONDS = 0.001
+"""How long a node may keep the interpreter from the event loop; Python's 5 ms is felt by every event."""
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; the exit status is 0 then, 1 when the address cannot be used."""
+    options = _options()
+    log_to_stderr(options.log_level)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    folders = Folders(options.base_directory)
+    folders.create()
+    try:
+        return asyncio.run(_serve(options, folders))
+    finally:
+        folders.empty_temp()
+
+
+async def _serve(options: argparse.Namespace, folders: Folders) -> int:
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    if options.exit_with_parent is not None:
+        parent = options.exit_with_parent or os.getppid()
+        watch_parent(parent, lambda: _end(loop, ended))
+    settings = ServerSettings(
+        work_ms=options.work_ms, queue_length=options.queue_length, history_length=options.history_length
+    )
+    nodes = EngineSettings(options.step_ms, options.preview_size, options.disable_metadata)
+    engine = build_engine(folders, load_catalogue(folders), settings, nodes)
+    runner = web.AppRunner(build_app(engine), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, options.host, options.port).start()
+    except OSError as error:
+        logger.error("cannot listen", extra={"host": options.host, "port": options.port, "reason": str(error)})
+        await runner.cleanup()
+        return 1
+    host, port = runner.addresses[0][:2]
+    logger.info("listening", extra={"host": host, "port": port, "nodes": len(engine.catalogue)})
+    await ended.wait()
+    logger.info("stopping")
+    await runner.cleanup()
+    return 0
+
+
+def _end(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has ended already
+        loop.call_soon_threadsafe(ended.set)
+
+
+def _options() -> argparse.Namespace:
+    nodes, server = EngineSettings(), ServerSettings()
+    parser = argparse.ArgumentParser(prog="python -m comfyserve.embedded", description=__doc__)
+    add = parser.add_argument
+    add("--port", type=int, default=8188, help="0 takes a free port; the log line 'listening' tells which")
+    add("--host", default="127.0.0.1")
+    add("--base-directory", type=Path, required=True, help="has input, output, temp, models, custom_nodes")
+    add("--step-ms", type=int, default=nodes.step_ms, help="what one simulated sampler step costs")
+    add("--work-ms", type=int, default=0, help="added to every prompt, for measurements")
+    add("--preview-size", type=int, default=nodes.preview_size)
+    add("--disable-metadata", action="store_true", help="write no graph into saved files")
+    add("--queue-length", type=int, default=server.queue_length, help="more waiting prompts are refused with 429")
+    add("--history-length", type=int, default=server.history_length)
+    add("--exit-with-parent", type=int, nargs="?", const=0, metavar="PID", help="end when the parent process ends")
+    add("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

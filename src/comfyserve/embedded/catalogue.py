@@ -1,0 +1,95 @@
+"""The node types of this engine and how `/object_info` publishes them (spec section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from comfyserve.embedded.node_types import NodeClass, NodeType, Schema
+
+CORE_MODULE = "nodes"
+DEFAULT_CATEGORY = "sd"
+
+
+class Catalogue:
+    """Class name -> NodeType. The core's names cannot be taken over by a package."""
+
+    def __init__(self) -> None:
+        self._types: dict[str, NodeType] = {}
+        self._published: dict[str, dict[str, Any]] = {}
+
+    def add(self, classes: Mapping[str, NodeClass], names: Mapping[str, str], module: str = CORE_MODULE) -> list[str]:
+        """Add the classes of one package; returns the names that were refused because the core has them."""
+        refused = []
+        for name, node_class in classes.items():
+            if module != CORE_MODULE and name in self._types and self._types[name].module == CORE_MODULE:
+                refused.append(name)
+                continue
+            self._types[name] = NodeType(name, node_class, module, names.get(name))
+            self._published.pop(name, None)
+        return refused
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._types
+
+    def __getitem__(self, name: str) -> NodeType:
+        return self._types[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._types)
+
+    def __len__(self) -> int:
+        return len(self._types)
+
+    def info(self, name: str) -> dict[str, Any]:
+        """The entry of one class in `/object_info`; KeyError when there is none."""
+        node = self._types[name]
+        fixed = self._published.get(name)
+        if fixed is None:
+            fixed = self._published[name] = _fixed_part(node)
+        return {**_inputs(node, node.schema()), **fixed}
+
+
+def _fixed_part(node: NodeType) -> dict[str, Any]:
+    """All that does not depend on the files of this moment."""
+    node_class = node.node_class
+    types = list(node.output_types)
+    display = node.display_name if node.v3 else node.display_name or node.name
+    info: dict[str, Any] = {
+        "output": types,
+        "output_is_list": list(node.output_is_list),
+        "output_name": list(getattr(node_class, "RETURN_NAMES", None) or types),
+        "name": node.name,
+        "display_name": display,
+        "description": getattr(node_class, "DESCRIPTION", ""),
+        "python_module": node.module,
+        "category": getattr(node_class, "CATEGORY", DEFAULT_CATEGORY),
+        "output_node": node.is_output,
+    }
+    tooltips = getattr(node_class, "OUTPUT_TOOLTIPS", None)
+    if node.v3 or tooltips is not None:
+        info["output_tooltips"] = list(tooltips) if tooltips is not None else [None] * len(types)
+    for key, attribute in (("deprecated", "DEPRECATED"), ("experimental", "EXPERIMENTAL"), ("api_node", "API_NODE")):
+        value = bool(getattr(node_class, attribute, False))
+        if value or node.v3:
+            info[key] = value
+    return info
+
+
+def _inputs(node: NodeType, schema: Schema) -> dict[str, Any]:
+    published: dict[str, dict[str, Any]] = {}
+    for category, entries in schema.declared.items():
+        if not node.v3:
+            published[category] = dict(entries)
+        elif category == "hidden":
+            published[category] = {name: [kind] for name, kind in entries.items()}
+        else:
+            published[category] = {name: _v3_input(entry) for name, entry in entries.items()}
+    return {"input": published, "input_order": {key: list(value) for key, value in published.items()}}
+
+
+def _v3_input(entry: tuple[Any, ...]) -> list[Any]:
+    kind, options = entry[0], dict(entry[1]) if len(entry) > 1 else {}
+    if isinstance(kind, list):
+        return ["COMBO", {"multiselect": False, "options": kind, **options}]
+    return [kind, options]

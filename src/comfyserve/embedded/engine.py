@@ -1,0 +1,62 @@
+"""The parts of one embedded engine, built from its settings."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from comfyserve.embedded.catalogue import Catalogue
+from comfyserve.embedded.context import EngineSettings
+from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.history import History
+from comfyserve.embedded.queue import PromptQueue
+from comfyserve.embedded.settings import ServerSettings
+from comfyserve.embedded.sockets import Hub
+from comfyserve.embedded.worker import Worker
+from comfyserve.protocol.messages import MAX_UPLOAD_SIZE, SUPPORTS_PREVIEW_METADATA
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What the routes work with. `counter` numbers the prompts, refused ones too."""
+
+    folders: Folders
+    catalogue: Catalogue
+    settings: ServerSettings
+    queue: PromptQueue
+    history: History
+    hub: Hub
+    worker: Worker
+    counter: itertools.count[int] = field(default_factory=itertools.count)
+
+    @property
+    def features(self) -> dict[str, Any]:
+        return server_flags(self.settings)
+
+
+ENGINE: web.AppKey[Engine] = web.AppKey("engine", Engine)
+
+
+def server_flags(settings: ServerSettings) -> dict[str, Any]:
+    """The feature flags of this server."""
+    return {SUPPORTS_PREVIEW_METADATA: True, MAX_UPLOAD_SIZE: settings.body_bytes}
+
+
+def build_engine(
+    folders: Folders,
+    catalogue: Catalogue,
+    settings: ServerSettings | None = None,
+    node_settings: EngineSettings | None = None,
+) -> Engine:
+    """Put an engine together; nothing runs until the application starts."""
+    settings = settings or ServerSettings()
+    queue = PromptQueue(settings.queue_length, settings.queue_bytes)
+    history = History(settings.history_length, settings.history_bytes)
+    hub = Hub(settings, server_flags(settings))
+    worker = Worker(
+        queue, history, hub, folders, catalogue, node_settings or EngineSettings(), work_ms=settings.work_ms
+    )
+    return Engine(folders, catalogue, settings, queue, history, hub, worker)

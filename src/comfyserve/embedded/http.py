@@ -1,0 +1,61 @@
+"""The HTTP application: every route twice, the origin guard, the cache headers (spec section 1)."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from comfyserve.embedded import routes_files, routes_info, routes_prompts
+from comfyserve.embedded.engine import ENGINE, Engine
+from comfyserve.protocol.routes import PREFIX
+
+STOP_SECONDS = 5.0
+
+Respond = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+ROUTE_TABLES = (routes_prompts.ROUTES, routes_files.ROUTES, routes_info.ROUTES)
+
+
+def build_app(engine: Engine) -> web.Application:
+    """The application of one engine; starting it starts the worker, its end stops it."""
+    app = web.Application(middlewares=[guard_origin], client_max_size=engine.settings.body_bytes)
+    app[ENGINE] = engine
+    for table in ROUTE_TABLES:
+        for method, path, route in table:
+            app.router.add_route(method, path, route)
+            app.router.add_route(method, PREFIX + path, route)
+    app.cleanup_ctx.append(_running)
+    return app
+
+
+@web.middleware
+async def guard_origin(request: web.Request, handler: Respond) -> web.StreamResponse:
+    """OPTIONS is always empty 200; a page of another origin gets 403 while we are on a loopback name."""
+    if request.method == "OPTIONS":
+        return web.Response()
+    host, origin = request.headers.get("Host"), request.headers.get("Origin")
+    if host and origin and is_loopback(host) and urlsplit(origin).netloc.lower() != host.lower():
+        return web.Response(status=403)
+    return await handler(request)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a Host header (with or without port) names this machine's loopback."""
+    name = urlsplit(f"//{host}").hostname or ""
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+async def _running(app: web.Application) -> AsyncIterator[None]:
+    engine = app[ENGINE]
+    engine.hub.start()
+    engine.worker.start()
+    yield
+    engine.worker.stop(STOP_SECONDS)

@@ -1,0 +1,176 @@
+"""One node of a graph held against its declaration: its inputs, its links, its own validator (spec 2 and 9)."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from operator import ne
+from typing import Any
+
+from comfyserve.embedded.catalogue import Catalogue
+from comfyserve.embedded.coerce import NotCoercible, Problem, check_bounds, coerce, problem, unwrap
+from comfyserve.embedded.node_types import InputSpec, NodeType, Schema, Validator
+from comfyserve.protocol.errors import NodeError
+
+Graph = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A link that was followed: the input it feeds and where it comes from."""
+
+    spec: InputSpec
+    link: list[Any]
+
+    @property
+    def source(self) -> str:
+        return str(self.link[0])
+
+
+@dataclass(slots=True)
+class Report:
+    """What one node's check found. `raised` is an exception that ended the check."""
+
+    problems: list[Problem] = field(default_factory=list)
+    edges: list[Edge] = field(default_factory=list)
+    raised: Exception | None = None
+
+
+class NodeCheck:
+    """Checks single nodes of one graph. Coerced values replace the given ones in the graph."""
+
+    def __init__(self, graph: Graph, catalogue: Catalogue) -> None:
+        self._graph = graph
+        self._catalogue = catalogue
+        self._schemas: dict[str, Schema] = {}
+
+    async def check(self, node_id: str) -> Report:
+        """Check one node without its sources; never raises, foreign exceptions end up in the report."""
+        report = Report()
+        # A node class, its declaration or its validator may raise anything: the protocol reports it as an entry.
+        try:
+            node = self._catalogue[self._graph[node_id]["class_type"]]
+            await self._check(node_id, node, report)
+        except Exception as error:
+            report.raised = error
+        return report
+
+    async def _check(self, node_id: str, node: NodeType, report: Report) -> None:
+        inputs = self._graph[node_id]["inputs"]
+        received_types: dict[str, Any] = {}
+        for spec in self._specs(node, inputs):
+            found = self._check_input(spec, node, inputs, report, received_types)
+            if found is not None:
+                report.problems.append(found)
+        validator = node.validator
+        if validator is not None:
+            report.problems.extend(await self._ask(node, validator, inputs, received_types, report.problems))
+
+    def _check_input(
+        self, spec: InputSpec, node: NodeType, inputs: dict[str, Any], report: Report, received: dict[str, Any]
+    ) -> Problem | None:
+        if spec.name not in inputs:
+            missing = spec.category == "required"
+            return problem(NodeError.REQUIRED_INPUT_MISSING, spec.name, input_name=spec.name) if missing else None
+        value = inputs[spec.name]
+        if isinstance(value, list):
+            return self._check_link(spec, node, value, report, received)
+        try:
+            inputs[spec.name] = value = coerce(spec, unwrap(value))
+        except NotCoercible as refusal:
+            return refusal.problem
+        if node.validator is not None and node.validator.covers(spec.name):
+            return None
+        if node.v3 and spec.choices is not None:
+            return None
+        return check_bounds(spec, value)
+
+    def _check_link(
+        self, spec: InputSpec, node: NodeType, link: list[Any], report: Report, received: dict[str, Any]
+    ) -> Problem | None:
+        if len(link) != 2:
+            return problem(
+                NodeError.BAD_LINKED_INPUT,
+                spec.name,
+                input_name=spec.name,
+                input_config=spec.config,
+                received_value=link,
+            )
+        source, slot = link
+        types = self._catalogue[self._graph[source]["class_type"]].output_types
+        # Python would read a negative slot from the end, which no editor means.
+        given = types[slot] if slot >= 0 else types[len(types)]
+        received[spec.name] = given
+        skip = node.validator is not None and node.validator.checks_types
+        if not skip and not types_fit(given, spec.type):
+            return problem(
+                NodeError.RETURN_TYPE_MISMATCH,
+                f"{spec.name}, received_type({given}) mismatch input_type({spec.type})",
+                input_name=spec.name,
+                input_config=spec.config,
+                received_type=given,
+                linked_node=link,
+            )
+        report.edges.append(Edge(spec, link))
+        return None
+
+    async def _ask(
+        self,
+        node: NodeType,
+        validator: Validator,
+        inputs: Mapping[str, Any],
+        received: Mapping[str, Any],
+        problems: list[Problem],
+    ) -> list[Problem]:
+        faulty = {found["extra_info"].get("input_name") for found in problems}
+        given = {
+            spec.name: None if isinstance(inputs[spec.name], list) and spec.name in received else inputs[spec.name]
+            for spec in self._specs(node, inputs)
+            if spec.name in inputs and validator.covers(spec.name)
+        }
+        if faulty & given.keys() or (faulty and not given):
+            return []
+        arguments: dict[str, Any] = dict(given)
+        if node.input_is_list:
+            arguments = {name: [value] for name, value in given.items()}
+        if validator.checks_types:
+            arguments["input_types"] = dict(received)
+        answer = getattr(node.node_class, validator.method)(**arguments)
+        if inspect.isawaitable(answer):
+            answer = await answer
+        if answer is True:
+            return []
+        said = "" if answer is False else f" - {answer}"
+        return [
+            problem(NodeError.CUSTOM_VALIDATION_FAILED, f"{name}{said}", input_name=name)
+            for name in given or {"input_types": None}
+        ]
+
+    def _specs(self, node: NodeType, inputs: Mapping[str, Any]) -> list[InputSpec]:
+        """The declared inputs, and those given that an endless declaration accepts."""
+        schema = self._schema(node)
+        declared = list(schema)
+        names = {spec.name for spec in declared}
+        accepted = (schema.find(name) for name in inputs if name not in names)
+        return declared + [spec for spec in accepted if spec is not None]
+
+    def _schema(self, node: NodeType) -> Schema:
+        if node.name not in self._schemas:
+            self._schemas[node.name] = node.schema()
+        return self._schemas[node.name]
+
+
+def types_fit(given: Any, wanted: Any) -> bool:
+    """Whether an output of one type may feed an input of another: equal, a wildcard, or sets that meet."""
+    # Some packs declare a str subclass whose comparison always answers "equal".
+    if given == wanted or not ne(given, wanted):
+        return True
+    if not isinstance(given, str) or not isinstance(wanted, str):
+        return False
+    offered, accepted = _words(given), _words(wanted)
+    return "*" in offered or "*" in accepted or not offered.isdisjoint(accepted)
+
+
+def _words(types: str) -> set[str]:
+    return {word.strip() for word in types.split(",")}

@@ -1,0 +1,67 @@
+"""Pictures as /view and /upload/mask make them. Pillow is imported when the first one is asked for."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Make = Callable[..., tuple[bytes, str]]
+
+DEFAULT_QUALITY = 90
+PREVIEW_FORMATS = ("webp", "jpeg")
+
+
+def preview(path: Path, wish: str, channel: str) -> tuple[bytes, str]:
+    """`wish` is `format[;quality]`: webp or jpeg, anything else (or a channel with alpha) is webp."""
+    from PIL import Image
+
+    words = wish.split(";")
+    form = words[0] if words[0] in PREVIEW_FORMATS and "a" not in channel else "webp"
+    quality = int(words[-1]) if words[-1].isascii() and words[-1].isdigit() else DEFAULT_QUALITY
+    with Image.open(path) as picture:
+        flat = picture.convert("RGB") if form == "jpeg" or channel == "rgb" else picture
+        return _encoded(flat, form, quality=min(quality, 100)), f"image/{form}"
+
+
+def without_alpha(path: Path) -> tuple[bytes, str]:
+    """A PNG of the colours; alpha is dropped, not composited."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        flat = picture.convert("RGBA").convert("RGB") if picture.mode == "RGBA" else picture.convert("RGB")
+        return _encoded(flat, "png"), "image/png"
+
+
+def only_alpha(path: Path) -> tuple[bytes, str]:
+    """A black RGBA PNG with the alpha of the picture, 255 when it has none."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        alpha = picture.convert("RGBA").getchannel("A")
+    black = Image.new("RGBA", alpha.size)
+    black.putalpha(alpha)
+    return _encoded(black, "png"), "image/png"
+
+
+def apply_mask(mask: Path, original: Path) -> bytes:
+    """A PNG of the original with the alpha of the mask; text chunks stay. ValueError when the sizes differ."""
+    from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
+
+    with Image.open(original) as picture, Image.open(mask) as drawn:
+        texts = PngInfo()
+        for key, value in getattr(picture, "text", {}).items():
+            texts.add_text(key, value)
+        if picture.size != drawn.size:
+            raise ValueError(f"the mask is {drawn.size}, the picture {picture.size}; they must be equal")
+        result = picture.convert("RGBA")
+        result.putalpha(drawn.convert("RGBA").getchannel("A"))
+    return _encoded(result, "png", compress_level=4, pnginfo=texts)
+
+
+def _encoded(picture: Any, form: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, form, **options)
+    return buffer.getvalue()

@@ -1,0 +1,26 @@
+"""The bounds of one embedded engine; the command line sets some of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from comfyserve.protocol.routes import MAX_UPLOAD_BYTES
+
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """work_ms is added to every prompt (for the bench)."""
+
+    work_ms: int = 0
+    body_bytes: int = MAX_UPLOAD_BYTES
+    queue_length: int = 1000
+    queue_bytes: int = 512 * MEBIBYTE
+    history_length: int = 1000
+    history_bytes: int = 64 * MEBIBYTE
+    socket_backlog: int = 4096
+    socket_backlog_bytes: int = 64 * MEBIBYTE
+    socket_slack: int = 64
+    """From this many waiting messages on, a client gets no more previews and progress."""
+    sockets: int = 256

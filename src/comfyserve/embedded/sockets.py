@@ -1,0 +1,183 @@
+"""The websocket clients and what is sent to them, never more than each can take (spec section 8)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from comfyserve.embedded.settings import ServerSettings
+from comfyserve.protocol.messages import SUPPORTS_PREVIEW_METADATA, Event
+
+logger = logging.getLogger(__name__)
+
+INCOMING_BYTES = 1024 * 1024
+CLOSE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A frame on its way. `to` is a client id, None means everybody; `metadata` limits it to the
+    clients that announced (True) or did not announce (False) `supports_preview_metadata`."""
+
+    payload: str | bytes
+    to: str | None = None
+    droppable: bool = False
+    metadata: bool | None = None
+
+
+class Client:
+    """One websocket with the frames that wait for it."""
+
+    def __init__(self, socket: web.WebSocketResponse, settings: ServerSettings) -> None:
+        self._socket = socket
+        self._settings = settings
+        self._waiting: deque[str | bytes] = deque()
+        self._bytes = 0
+        self._wake = asyncio.Event()
+        self._too_slow = False
+        self.flags: dict[str, Any] = {}
+
+    def offer(self, payload: str | bytes, droppable: bool) -> None:
+        """Queue a frame. A slow client misses droppable ones; one that is too far behind is closed."""
+        if droppable and len(self._waiting) >= self._settings.socket_slack:
+            return
+        self._waiting.append(payload)
+        self._bytes += len(payload)
+        self._too_slow |= (
+            len(self._waiting) > self._settings.socket_backlog or self._bytes > self._settings.socket_backlog_bytes
+        )
+        self._wake.set()
+
+    async def pump(self) -> None:
+        """Send what waits until the client is gone or too slow."""
+        while not self._too_slow:
+            if not self._waiting:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            payload = self._waiting.popleft()
+            self._bytes -= len(payload)
+            if isinstance(payload, str):
+                await self._socket.send_str(payload)
+            else:
+                await self._socket.send_bytes(payload)
+        logger.warning("websocket client closed: it is too slow")
+
+
+class Hub:
+    """All clients. `post` may be called from any thread, the rest from the event loop only."""
+
+    def __init__(self, settings: ServerSettings, server_flags: Mapping[str, Any]) -> None:
+        self._settings = settings
+        self._server_flags = server_flags
+        self._clients: dict[str, Client] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._outbox: deque[Message] = deque()
+        self._scheduled = False
+        self._lock = threading.Lock()
+        self.greet: Callable[[str], list[str]] = lambda _: []
+        """The frames that a client gets when it connects."""
+
+    def start(self) -> None:
+        """Remember the running loop as the one that sends."""
+        self._loop = asyncio.get_running_loop()
+
+    def listens(self, to: str | None) -> bool:
+        """Whether a message to this client (None: to everybody) would reach anyone."""
+        return bool(self._clients) if to is None else to in self._clients
+
+    def post(self, message: Message) -> None:
+        """Hand a message over; order is kept."""
+        loop = self._loop
+        if loop is None or not self.listens(message.to):
+            return
+        with self._lock:
+            if message.droppable and len(self._outbox) > self._settings.socket_backlog:
+                return
+            self._outbox.append(message)
+            if self._scheduled:
+                return
+            self._scheduled = True
+        try:
+            loop.call_soon_threadsafe(self._drain)
+        except RuntimeError:
+            logger.debug("message after the end of the event loop")
+
+    def send(self, event: Event, data: Mapping[str, Any], to: str | None = None, *, droppable: bool = False) -> None:
+        """Post a text frame."""
+        if self.listens(to):
+            self.post(Message(text_message(event, data), to, droppable))
+
+    async def serve(self, request: web.Request, client_id: str) -> web.WebSocketResponse:
+        """Accept a websocket and stay with it until it closes."""
+        if len(self._clients) >= self._settings.sockets:
+            raise web.HTTPServiceUnavailable(text=f"{self._settings.sockets} websockets are open; close one first")
+        socket = web.WebSocketResponse(compress=False, max_msg_size=INCOMING_BYTES, timeout=CLOSE_SECONDS)
+        await socket.prepare(request)
+        client = Client(socket, self._settings)
+        for frame in self.greet(client_id):
+            client.offer(frame, droppable=False)
+        self._clients[client_id] = client
+        tasks = [asyncio.create_task(client.pump()), asyncio.create_task(self._listen(socket, client))]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            # A newer connection under the same id stays registered.
+            if self._clients.get(client_id) is client:
+                del self._clients[client_id]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await socket.close()
+        return socket
+
+    def _drain(self) -> None:
+        with self._lock:
+            messages, self._outbox = self._outbox, deque()
+            self._scheduled = False
+        for message in messages:
+            for client in self._receivers(message.to):
+                if message.metadata is None or message.metadata == bool(client.flags.get(SUPPORTS_PREVIEW_METADATA)):
+                    client.offer(message.payload, message.droppable)
+
+    def _receivers(self, to: str | None) -> list[Client]:
+        if to is None:
+            return list(self._clients.values())
+        client = self._clients.get(to)
+        return [client] if client else []
+
+    async def _listen(self, socket: web.WebSocketResponse, client: Client) -> None:
+        """Only the first text frame counts, and only if it announces feature flags."""
+        first = True
+        async for frame in socket:
+            if frame.type != WSMsgType.TEXT:
+                continue
+            flags = _announced_flags(frame.data) if first else None
+            first = False
+            if flags is not None:
+                client.flags = flags
+                client.offer(text_message(Event.FEATURE_FLAGS, self._server_flags), droppable=False)
+
+
+def text_message(event: Event, data: Mapping[str, Any]) -> str:
+    """The text frame of an event."""
+    return json.dumps({"type": event, "data": data})
+
+
+def _announced_flags(text: str) -> dict[str, Any] | None:
+    try:
+        message = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(message, dict) or message.get("type") != Event.FEATURE_FLAGS:
+        return None
+    flags = message.get("data")
+    return flags if isinstance(flags, dict) else {}

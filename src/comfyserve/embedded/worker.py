@@ -1,0 +1,114 @@
+"""The one thread in which nodes run: takes prompts from the queue, executes them, writes the history."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+from comfyserve.embedded.announce import Announcer
+from comfyserve.embedded.cache import ResultCache
+from comfyserve.embedded.catalogue import Catalogue
+from comfyserve.embedded.context import EngineSettings, NodeContext
+from comfyserve.embedded.execute import Execution, NodeObjects, Outcome
+from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.graph_view import GraphView
+from comfyserve.embedded.history import History
+from comfyserve.embedded.queue import PromptQueue, QueuedPrompt
+from comfyserve.embedded.sockets import Hub, text_message
+from comfyserve.protocol.messages import Event
+
+
+class Worker:
+    """Executes one prompt at a time. A stuck node cannot hold up the end of the process: the thread is a daemon."""
+
+    def __init__(
+        self,
+        queue: PromptQueue,
+        history: History,
+        hub: Hub,
+        folders: Folders,
+        catalogue: Catalogue,
+        settings: EngineSettings,
+        work_ms: int,
+    ) -> None:
+        self._queue = queue
+        self._history = history
+        self._hub = hub
+        self._folders = folders
+        self._catalogue = catalogue
+        self._settings = settings
+        self._work_seconds = work_ms / 1000
+        self._cache = ResultCache()
+        self._objects = NodeObjects()
+        self._speaking: tuple[QueuedPrompt, Announcer] | None = None
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._work()), name="nodes", daemon=True)
+        hub.greet = self.greeting
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout: float) -> bool:
+        """Interrupt what runs and wait; False when the thread did not end in time."""
+        self._queue.stop()
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def status(self) -> dict[str, Any]:
+        """The data of a `status` event."""
+        return {"status": {"exec_info": {"queue_remaining": self._queue.remaining()}}}
+
+    def announce_status(self) -> None:
+        """Tell everybody how long the queue is."""
+        self._hub.send(Event.STATUS, self.status())
+
+    def greeting(self, client_id: str) -> list[str]:
+        """The first frames of a connection: the status, and the running node if it is this client's prompt."""
+        frames = [text_message(Event.STATUS, {**self.status(), "sid": client_id})]
+        speaking = self._speaking
+        if speaking is not None and speaking[0].client_id == client_id and speaking[1].last_node is not None:
+            frames.append(text_message(Event.EXECUTING, {"node": speaking[1].last_node}))
+        return frames
+
+    async def _work(self) -> None:
+        while not self._queue.stopped:
+            prompt = self._queue.take()
+            if self._queue.take_free_wish():
+                self._cache.clear()
+            if prompt is not None:
+                await self._run(prompt)
+
+    async def _run(self, prompt: QueuedPrompt) -> None:
+        self.announce_status()
+        announcer = Announcer(self._hub, prompt, self._settings.preview_size)
+        self._speaking = (prompt, announcer)
+        context = NodeContext(
+            self._folders, prompt.prompt_id, "", self._settings, announcer, interrupt=self._queue.interrupted
+        )
+        view = GraphView(prompt.graph, self._catalogue)
+        execution = Execution(prompt, view, self._cache, self._objects, announcer, context)
+        if self._work_seconds:
+            self._queue.interrupted.wait(self._work_seconds)
+        outcome = await execution.run()
+        self._history.add(prompt.prompt_id, _record(prompt, execution, announcer, outcome), prompt.size)
+        self._queue.finish()
+        self.announce_status()
+        announcer.ended()
+        self._speaking = None
+
+
+def _record(prompt: QueuedPrompt, execution: Execution, announcer: Announcer, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "prompt": prompt.row(secrets=False),
+        "outputs": execution.outputs,
+        "status": {
+            "status_str": str(outcome),
+            "completed": outcome is Outcome.SUCCESS,
+            "messages": [list(message) for message in announcer.messages],
+        },
+        "meta": {
+            node_id: {"node_id": node_id, "display_node": node_id, "parent_node": None, "real_node_id": node_id}
+            for node_id in execution.outputs
+        },
+    }
