@@ -14,7 +14,7 @@ from comfyserve.core.inputs.externals import EXTERNALS, INPUT_ID, External, Kind
 from comfyserve.core.inputs.names import unknown_name, unknown_sentence
 from comfyserve.core.inputs.plain import plain_input
 from comfyserve.core.inputs.seeds import Draw, settle_seeds
-from comfyserve.core.media import MediaPlace, is_outside, media_places
+from comfyserve.core.media import INPUT_ID_META, MediaPlace, is_outside, media_places
 
 MAX_VALUES = 1_000
 UNKNOWN_INPUT = "unknown_input"
@@ -62,22 +62,26 @@ def bind(
     known = {one.id: one for one in inputs}
     chosen, warnings = _match(graph, known, values, catalogue, unknown)
     changes: dict[str, dict[str, Any]] = {}
-    labels: dict[tuple[str, str], str] = {}
     for one, value in chosen:
         accepted = accept(one, value)
         _check_uses(graph, one, accepted, catalogue)
         for node_id in one.node_ids:
-            written = _written(one, graph.nodes[node_id], accepted)
-            changes.setdefault(node_id, {}).update(written)
-            labels |= {(node_id, name): one.id for name in written}
-    bound = graph.with_inputs(changes)
-    seeds: dict[str, int] = {}
+            changes.setdefault(node_id, {}).update(_written(one, graph.nodes[node_id], accepted))
+    bound = _named(graph, [*known.values(), *(one for one, _ in chosen)]).with_inputs(changes)
+    seeds: Mapping[str, int] = {}
     if draw is not None:
-        bound, seeds = settle_seeds(bound, draw, names=graph)
-    places = (
-        replace(place, label=labels.get((place.node_id, place.field), place.label)) for place in media_places(bound)
-    )
-    return Bound(bound, warnings, tuple(places), seeds)
+        bound, seeds = settle_seeds(bound, draw)
+    return Bound(bound, warnings, tuple(media_places(bound)), seeds)
+
+
+def _named(graph: Graph, inputs: Iterable[Input]) -> Graph:
+    """The graph with the public names kept beside the nodes, since values take their place in the inputs."""
+    names = {node_id: one.id for one in inputs for node_id in one.node_ids}
+    named = {
+        node_id: replace(graph.nodes[node_id], meta={**graph.nodes[node_id].meta, INPUT_ID_META: name})
+        for node_id, name in names.items()
+    }
+    return Graph({**graph.nodes, **named})
 
 
 def _match(

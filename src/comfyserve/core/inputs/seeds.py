@@ -6,7 +6,8 @@ from typing import Any, TypeGuard
 from comfyserve.core.graph import Graph, Node
 from comfyserve.core.inputs.catalogue import Catalogue, field_spec
 from comfyserve.core.inputs.declare import seed_range
-from comfyserve.core.inputs.externals import EXTERNALS, INPUT_ID, Kind
+from comfyserve.core.inputs.externals import EXTERNALS, Kind
+from comfyserve.core.media import INPUT_ID_META
 
 Draw = Callable[[int, int], int]
 """A random whole number between two bounds, both included, such as `random.Random().randint`."""
@@ -38,11 +39,11 @@ def randomise_seeds(graph: Graph, editor: Any, draw: Draw, catalogue: Catalogue 
     return graph.with_inputs(changes)
 
 
-def settle_seeds(graph: Graph, draw: Draw, *, names: Graph) -> tuple[Graph, dict[str, int]]:
+def settle_seeds(graph: Graph, draw: Draw) -> tuple[Graph, dict[str, int]]:
     """Give a number to each External Seed that asks for a random one; the numbers by public name.
 
-    `names` is the graph before its values were bound, which still has the names. Nodes that share a name share the
-    seed. A seed inside its node's limits, or a linked one, stays.
+    The names stand in the nodes' meta (INPUT_ID_META). Nodes that share a name share the seed. A seed inside its node's
+    limits, or a linked one, stays.
     """
     seeds: dict[str, int] = {}
     changes: dict[str, dict[str, Any]] = {}
@@ -54,7 +55,7 @@ def settle_seeds(graph: Graph, draw: Draw, *, names: Graph) -> tuple[Graph, dict
         value = node.inputs.get("default_value")
         if not _is_literal(value) or low <= value <= high:
             continue
-        name = str(names.nodes[node_id].inputs.get(INPUT_ID))
+        name = str(node.meta.get(INPUT_ID_META, node_id))
         shared = seeds.get(name)
         seeds[name] = shared if shared is not None and low <= shared <= high else draw(low, high)
         changes[node_id] = {"default_value": seeds[name]}
