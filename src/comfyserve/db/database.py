@@ -1,0 +1,164 @@
+"""The door to the database: reads on a few threads, writes grouped into shared durable commits.
+
+A statement is plain SQLAlchemy on a plain `Connection`, run in a thread of the database: nothing inside a transaction
+can wait for the network or an engine, and a batch costs one hop between threads instead of several per statement.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from comfyserve.db.engine import reading_engine, writing_engine
+from comfyserve.db.migrate import upgrade
+
+T = TypeVar("T")
+
+BATCH = 64
+"""How many writes share one commit at most."""
+
+READERS = 4
+
+
+@dataclass
+class _Write:
+    work: Callable[[Connection], Any]
+    loop: asyncio.AbstractEventLoop
+    future: "asyncio.Future[Any]"
+    result: Any = None
+    error: BaseException | None = None
+
+    def resolve(self) -> None:
+        """Tell the caller, unless it has gone."""
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.result)
+        else:
+            self.future.set_exception(self.error)
+
+
+class Database:
+    """A database of one process. `open` migrates it; `close` finishes what was handed in."""
+
+    def __init__(self, url: str, *, readers: int = READERS, batch: int = BATCH) -> None:
+        self._batch = batch
+        self._writing: Engine = writing_engine(url)
+        self._reading: Engine = reading_engine(url, readers)
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="db-read")
+        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._writer = threading.Thread(target=self._serve, name="db-write", daemon=True)
+        self._closed = False
+
+    @classmethod
+    async def open(cls, url: str, *, readers: int = READERS, batch: int = BATCH) -> "Database":
+        """Connect to `url` (a path or a URL of SQLite), bring its tables up to date and start the writer."""
+        database = await asyncio.to_thread(cls, url, readers=readers, batch=batch)
+        await asyncio.to_thread(upgrade, database._writing)
+        database._writer.start()
+        return database
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` on a reading connection; what it sees is one snapshot."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction and return when it is durably committed.
+
+        Writes that arrive while a commit is under way share the next one. What `work` raises undoes this write only
+        and is raised here. A caller that is cancelled leaves the others alone; its own write may still be committed.
+        """
+        if self._closed:
+            raise RuntimeError("The database is closed.")
+        loop = asyncio.get_running_loop()
+        write = _Write(work, loop, loop.create_future())
+        self._queue.put(write)
+        result: T = await write.future
+        return result
+
+    async def close(self) -> None:
+        """Commit what waits, then let go of every connection."""
+        if self._closed:
+            return
+        self._closed = True
+        self._queue.put(None)
+        await asyncio.to_thread(self._writer.join)
+        await asyncio.to_thread(self._readers.shutdown)
+        self._reading.dispose()
+        self._writing.dispose()
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        with self._reading.connect() as connection:
+            return work(connection)
+
+    def _serve(self) -> None:
+        with self._writing.connect() as connection:
+            while (writes := self._gather()) is not None:
+                self._commit(connection, [write for write in writes if not write.future.cancelled()])
+                _resolve(writes)
+
+    def _gather(self) -> list[_Write] | None:
+        first = self._queue.get()
+        if first is None:
+            return None
+        writes = [first]
+        while len(writes) < self._batch:
+            try:
+                write = self._queue.get_nowait()
+            except queue.Empty:
+                break
+            if write is None:
+                self._queue.put(None)
+                break
+            writes.append(write)
+        return writes
+
+    def _commit(self, connection: Connection, writes: Sequence[_Write]) -> None:
+        if not writes:
+            return
+        try:
+            with connection.begin():
+                for write in writes:
+                    _execute(connection, write, alone=len(writes) == 1)
+        except _Alone:
+            return
+        except Exception as error:
+            for write in writes:
+                write.error = write.error or error
+
+
+class _Alone(Exception):
+    """The only write of a batch failed: the whole transaction is undone, and its caller has the error."""
+
+
+def _execute(connection: Connection, write: _Write, *, alone: bool) -> None:
+    """Run one write in a savepoint of its own; a write that is alone needs none."""
+    try:
+        if alone:
+            write.result = write.work(connection)
+        else:
+            with connection.begin_nested():
+                write.result = write.work(connection)
+    except Exception as error:
+        write.error = error
+        if alone:
+            raise _Alone from error
+
+
+def _resolve(writes: Sequence[_Write]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Write]] = {}
+    for write in writes:
+        by_loop.setdefault(write.loop, []).append(write)
+    for loop, mine in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_resolve_all, mine)
+
+
+def _resolve_all(writes: Sequence[_Write]) -> None:
+    for write in writes:
+        write.resolve()

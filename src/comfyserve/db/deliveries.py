@@ -1,0 +1,51 @@
+"""Statements about deliveries, the webhook calls that are owed."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, select
+
+from comfyserve.db.tables import deliveries
+
+OWED = "owed"
+SENT = "sent"
+GIVEN_UP = "given_up"
+
+
+def insert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write owed deliveries."""
+    if rows:
+        connection.execute(deliveries.insert(), [dict(row) for row in rows])
+
+
+def due(connection: Connection, now: datetime, limit: int, *, besides: Collection[str] = ()) -> Sequence[RowMapping]:
+    """Deliveries that are due and first in the order of their run; `besides` leaves runs out."""
+    earlier = deliveries.alias("earlier")
+    waits = (
+        select(earlier.c.seq)
+        .where(earlier.c.run_id == deliveries.c.run_id, earlier.c.state == OWED, earlier.c.seq < deliveries.c.seq)
+        .exists()
+    )
+    statement = select(deliveries).where(deliveries.c.state == OWED, deliveries.c.due_at <= now, ~waits)
+    if besides:
+        statement = statement.where(deliveries.c.run_id.not_in(besides))
+    return connection.execute(statement.order_by(deliveries.c.due_at).limit(limit)).mappings().all()
+
+
+def next_due_at(connection: Connection) -> datetime | None:
+    """When the next delivery is due."""
+    statement = select(deliveries.c.due_at).where(deliveries.c.state == OWED).order_by(deliveries.c.due_at).limit(1)
+    found: datetime | None = connection.execute(statement).scalar()
+    return found
+
+
+def update(connection: Connection, delivery_id: str, **columns: Any) -> None:
+    """Change columns of a delivery."""
+    connection.execute(deliveries.update().where(deliveries.c.id == delivery_id).values(**columns))
+
+
+def of_run(connection: Connection, run_id: str, limit: int) -> Sequence[RowMapping]:
+    """The deliveries of a run in order: its log."""
+    statement = select(deliveries).where(deliveries.c.run_id == run_id).order_by(deliveries.c.seq).limit(limit)
+    return connection.execute(statement).mappings().all()

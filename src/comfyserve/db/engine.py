@@ -1,0 +1,64 @@
+"""Engines for SQLite: WAL, a durable commit, one writer, readers that can only read."""
+
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+
+from comfyserve.core.errors import InvalidInput, Place
+from comfyserve.db.types import dump_json
+
+BUSY_MILLISECONDS = 10_000
+"""How long another process may hold the write lock before a write fails."""
+
+PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    f"PRAGMA busy_timeout={BUSY_MILLISECONDS}",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA journal_size_limit=67108864",
+)
+
+
+def database_url(value: str) -> URL:
+    """Read the setting: a path, or the URL of a database we can use. Raises InvalidInput for any other."""
+    url = make_url(value) if "://" in value else URL.create("sqlite", database=value)
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        raise InvalidInput(
+            "The database must be the path of an SQLite file or a URL such as sqlite:///data/comfyserve.db.",
+            place=Place(field="database"),
+        )
+    return url.set(drivername="sqlite+pysqlite")
+
+
+def writing_engine(value: str) -> Engine:
+    """The engine of the one writing thread; its transactions take the write lock when they begin."""
+    return _engine(value, "BEGIN IMMEDIATE", (), pool_size=1, max_overflow=0)
+
+
+def reading_engine(value: str, size: int) -> Engine:
+    """The engine of the readers."""
+    return _engine(value, "BEGIN", ("PRAGMA query_only=ON",), pool_size=size, max_overflow=0)
+
+
+def _engine(value: str, begin: str, pragmas: tuple[str, ...], **pool: int) -> Engine:
+    # The driver's own transaction control is off (isolation_level None), so that BEGIN is ours and savepoints work.
+    engine = create_engine(
+        database_url(value),
+        json_serializer=dump_json,
+        connect_args={"isolation_level": None, "check_same_thread": False},
+        **pool,
+    )
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for pragma in (*PRAGMAS, *pragmas):
+            cursor.execute(pragma)
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begun(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine

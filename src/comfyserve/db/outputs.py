@@ -1,0 +1,29 @@
+"""Statements about the outputs of runs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, bindparam, or_, select
+
+from comfyserve.db.tables import outputs, runs
+
+_OF_RUN = (
+    select(outputs)
+    .join(runs, runs.c.id == outputs.c.run_id)
+    .where(
+        outputs.c.run_id == bindparam("run"),
+        or_(outputs.c.attempt_id == runs.c.attempt_id, outputs.c.attempt_id.is_(None)),
+    )
+    .order_by(outputs.c.seq)
+)
+
+
+def insert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write outputs."""
+    if rows:
+        connection.execute(outputs.insert(), [dict(row) for row in rows])
+
+
+def of_run(connection: Connection, run_id: str) -> Sequence[RowMapping]:
+    """The outputs of the run's present attempt, in the order in which they were recorded."""
+    return connection.execute(_OF_RUN, {"run": run_id}).mappings().all()

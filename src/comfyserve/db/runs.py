@@ -1,0 +1,238 @@
+"""Statements about runs. The life of a run is `core.runs.Run`; here it becomes columns and comes back."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, Select, and_, bindparam, func, literal, or_, select
+
+from comfyserve.core.runs import HELD, Lease, Run, Status
+from comfyserve.db.tables import lanes, run_graphs, runs
+
+QUEUED = Status.QUEUED.value
+
+_NEXT = (
+    select(runs, run_graphs.c.graph, run_graphs.c.extra_data, run_graphs.c.asset_ids)
+    .join(run_graphs, run_graphs.c.run_id == runs.c.id)
+    .where(
+        runs.c.machine_id == bindparam("machine"),
+        runs.c.status == QUEUED,
+        or_(runs.c.not_before.is_(None), runs.c.not_before <= bindparam("now", type_=runs.c.not_before.type)),
+    )
+    .order_by(runs.c.priority.desc(), runs.c.turn, runs.c.seq)
+    .limit(1)
+    .with_for_update(skip_locked=True, of=runs)
+)
+_BY_ID = select(runs).where(runs.c.id == bindparam("run"))
+_SAVE = runs.update().where(runs.c.id == bindparam("run"))
+_SERVED = lanes.update().where(lanes.c.machine_id == bindparam("machine"), lanes.c.priority == bindparam("level"))
+_LEVEL = (
+    runs.c.machine_id == bindparam("machine"),
+    runs.c.status == QUEUED,
+    runs.c.priority == bindparam("level"),
+)
+_TURN = select(
+    select(func.max(runs.c.turn)).where(*_LEVEL, runs.c.key_id == bindparam("key")).scalar_subquery().label("own"),
+    select(lanes.c.served)
+    .where(lanes.c.machine_id == bindparam("machine"), lanes.c.priority == bindparam("level"))
+    .scalar_subquery()
+    .label("served"),
+    select(func.count())
+    .select_from(
+        select(literal(1))
+        .where(runs.c.machine_id == bindparam("machine"), runs.c.status == QUEUED)
+        .limit(bindparam("most"))
+        .subquery()
+    )
+    .scalar_subquery()
+    .label("waiting"),
+)
+
+
+def as_run(row: Mapping[str, Any]) -> Run:
+    """The life of the run in this row."""
+    lease = Lease(row["lease_token"], row["lease_worker"], row["lease_until"]) if row["lease_token"] else None
+    return Run(
+        id=row["id"],
+        workspace_id=row["workspace_id"],
+        machine_id=row["machine_id"],
+        key_id=row["key_id"],
+        status=Status(row["status"]),
+        created_at=row["created_at"],
+        max_attempts=row["max_attempts"],
+        attempts=row["attempts"],
+        claims=row["claims"],
+        attempt_id=row["attempt_id"],
+        lease=lease,
+        not_before=row["not_before"],
+        claimed_at=row["claimed_at"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        cancel_requested_at=row["cancel_requested_at"],
+        error=row["error"],
+    )
+
+
+def life(run: Run) -> dict[str, Any]:
+    """The columns that change as a run lives."""
+    return {
+        "status": run.status.value,
+        "attempts": run.attempts,
+        "claims": run.claims,
+        "attempt_id": run.attempt_id,
+        "lease_token": run.lease.token if run.lease else None,
+        "lease_worker": run.lease.worker_id if run.lease else None,
+        "lease_until": run.lease.until if run.lease else None,
+        "not_before": run.not_before,
+        "claimed_at": run.claimed_at,
+        "started_at": run.started_at,
+        "ended_at": run.ended_at,
+        "cancel_requested_at": run.cancel_requested_at,
+        "error": dict(run.error) if run.error is not None else None,
+    }
+
+
+def insert(connection: Connection, row: Mapping[str, Any], graph: Mapping[str, Any]) -> None:
+    """Write a new run and, apart from it, its graph."""
+    connection.execute(runs.insert(), [dict(row)])
+    connection.execute(run_graphs.insert(), [{"run_id": row["id"], **graph}])
+
+
+def find(connection: Connection, run_id: str, *, workspace_id: str | None = None) -> RowMapping | None:
+    """The row of a run, in this workspace if one is given."""
+    row = connection.execute(_BY_ID, {"run": run_id}).mappings().first()
+    return row if row is None or workspace_id in (None, row["workspace_id"]) else None
+
+
+def find_by_idempotency_key(connection: Connection, workspace_id: str, key: str) -> RowMapping | None:
+    """The run that was made under this key."""
+    statement = select(runs).where(runs.c.workspace_id == workspace_id, runs.c.idempotency_key == key)
+    return connection.execute(statement).mappings().first()
+
+
+def save(connection: Connection, run: Run, now: datetime, **columns: Any) -> None:
+    """Write the life of a run, and other columns."""
+    connection.execute(_SAVE, {"run": run.id, **life(run), "updated_at": now, **columns})
+
+
+def next_queued(connection: Connection, machine_id: str, now: datetime) -> RowMapping | None:
+    """The run to claim, with its graph: by priority, then turn (fair share), then age."""
+    return connection.execute(_NEXT, {"machine": machine_id, "now": now}).mappings().first()
+
+
+def next_turn(connection: Connection, machine_id: str, priority: int, key_id: str, limit: int) -> tuple[int, int]:
+    """The turn of a new run of this key, and how many runs wait (counted up to `limit` + 1).
+
+    Fair share by start tags: a key's runs take consecutive turns, from the turn that is being served now. So a key
+    with one run waits for one run of every other key, not for all of them.
+    """
+    row = connection.execute(_TURN, {"machine": machine_id, "level": priority, "key": key_id, "most": limit + 1}).one()
+    return max(row.own or 0, row.served or 0) + 1, row.waiting
+
+
+def mark_served(connection: Connection, machine_id: str, priority: int, turn: int) -> None:
+    """Remember the turn that this priority has come to."""
+    values = {"machine": machine_id, "level": priority, "served": turn}
+    if connection.execute(_SERVED, values).rowcount == 0:
+        connection.execute(lanes.insert(), [{"machine_id": machine_id, "priority": priority, "served": turn}])
+
+
+def position(connection: Connection, row: Mapping[str, Any]) -> int:
+    """How many runs of this machine are claimed before this queued one."""
+    before = or_(
+        runs.c.priority > row["priority"],
+        and_(runs.c.priority == row["priority"], runs.c.turn < row["turn"]),
+        and_(runs.c.priority == row["priority"], runs.c.turn == row["turn"], runs.c.seq < row["seq"]),
+    )
+    statement = select(func.count()).where(runs.c.machine_id == row["machine_id"], runs.c.status == QUEUED, before)
+    return connection.execute(statement).scalar_one()
+
+
+def count_by_state(connection: Connection, machine_ids: Collection[str]) -> dict[str, tuple[int, int]]:
+    """Queued and held runs of each machine."""
+    active = [QUEUED, *(status.value for status in HELD)]
+    statement = (
+        select(runs.c.machine_id, runs.c.status, func.count().label("n"))
+        .where(runs.c.machine_id.in_(machine_ids), runs.c.status.in_(active))
+        .group_by(runs.c.machine_id, runs.c.status)
+    )
+    counts = dict.fromkeys(machine_ids, (0, 0))
+    for machine_id, status, n in connection.execute(statement):
+        queued, held = counts[machine_id]
+        counts[machine_id] = (queued + n, held) if status == QUEUED else (queued, held + n)
+    return counts
+
+
+def renew(connection: Connection, tokens: Collection[str], until: datetime) -> frozenset[str]:
+    """Prolong these leases; the answer is those that are still held."""
+    held = select(runs.c.lease_token).where(_held(), runs.c.lease_token.in_(tokens))
+    ours = frozenset(connection.execute(held).scalars())
+    if ours:
+        connection.execute(runs.update().where(_held(), runs.c.lease_token.in_(ours)).values(lease_until=until))
+    return ours
+
+
+def wishes(connection: Connection, run_ids: Collection[str]) -> frozenset[str]:
+    """Those of these runs that shall stop or have ended."""
+    statement = select(runs.c.id).where(
+        runs.c.id.in_(run_ids), or_(runs.c.cancel_requested_at.is_not(None), runs.c.ended_at.is_not(None))
+    )
+    return frozenset(connection.execute(statement).scalars())
+
+
+def expired(connection: Connection, now: datetime, limit: int) -> Sequence[RowMapping]:
+    """Held runs whose lease is over."""
+    statement = select(runs).where(_held(), runs.c.lease_until < now).limit(limit)
+    return connection.execute(statement).mappings().all()
+
+
+def held_by(connection: Connection, *, machine_id: str, worker_prefix: str, limit: int) -> Sequence[RowMapping]:
+    """Runs of a machine that workers with this prefix hold."""
+    statement = (
+        select(runs)
+        .where(_held(), runs.c.machine_id == machine_id, runs.c.lease_worker.startswith(worker_prefix, autoescape=True))
+        .limit(limit)
+    )
+    return connection.execute(statement).mappings().all()
+
+
+def queued_since(connection: Connection, before: datetime, limit: int) -> Sequence[RowMapping]:
+    """Runs that were submitted before this moment and were never claimed."""
+    statement = select(runs).where(runs.c.status == QUEUED, runs.c.claims == 0, runs.c.created_at < before).limit(limit)
+    return connection.execute(statement).mappings().all()
+
+
+def claimed_before(connection: Connection, before: datetime, limit: int) -> Sequence[RowMapping]:
+    """Held runs whose claim is older than this moment."""
+    statement = select(runs).where(_held(), runs.c.claimed_at < before).limit(limit)
+    return connection.execute(statement).mappings().all()
+
+
+def finished_beyond(connection: Connection, keep: int, limit: int) -> Sequence[str]:
+    """The ids of finished runs that are older than the newest `keep` runs of all."""
+    edge = select(runs.c.seq).order_by(runs.c.seq.desc()).offset(keep).limit(1).scalar_subquery()
+    statement = (
+        select(runs.c.id).where(runs.c.seq <= edge, runs.c.ended_at.is_not(None)).order_by(runs.c.seq).limit(limit)
+    )
+    return connection.execute(statement).scalars().all()
+
+
+def delete(connection: Connection, run_ids: Collection[str]) -> None:
+    """Remove runs with all that hangs on them."""
+    connection.execute(runs.delete().where(runs.c.id.in_(run_ids)))
+
+
+def page(
+    connection: Connection, workspace_id: str, *, filters: Mapping[str, Any], before: int | None, limit: int
+) -> Sequence[RowMapping]:
+    """Runs of a workspace, newest first; `filters` are columns and the values they must have."""
+    statement: Select[Any] = select(runs).where(runs.c.workspace_id == workspace_id)
+    for name, value in filters.items():
+        statement = statement.where(runs.c[name] == value)
+    if before is not None:
+        statement = statement.where(runs.c.seq < before)
+    return connection.execute(statement.order_by(runs.c.seq.desc()).limit(limit)).mappings().all()
+
+
+def _held() -> Any:
+    return runs.c.status.in_([status.value for status in HELD])
