@@ -1,0 +1,125 @@
+"""`comfyserve doctor`: look at everything a start needs and say what is wrong and what to do."""
+
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import typer
+
+from comfyserve.cli.connection import KeyOption, UrlOption, connect
+from comfyserve.cli.console import Exit, JsonFlag, finish, out, print_json
+from comfyserve.client import ApiError, ServerUnreachable
+from comfyserve.settings import Settings, read_settings
+
+ENOUGH_DISK = 2 * 1024**3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; `advice` says what to do when it is not well."""
+
+    name: str
+    well: bool
+    text: str
+    advice: str = ""
+
+
+def doctor(url: UrlOption = "", key: KeyOption = "", json: JsonFlag = False) -> None:
+    """Check this machine, its settings and the server. Ends with code 5 when something is wrong."""
+    settings = read_settings()
+    findings = [check(settings) for check in CHECKS] + finish(_server(url, key, settings), as_json=json)
+    if json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            mark = "[green]ok  [/green]" if finding.well else "[red]bad [/red]"
+            out.print(f"{mark} {finding.name}: {finding.text}")
+            if not finding.well and finding.advice:
+                out.print(f"     {finding.advice}")
+    if not all(finding.well for finding in findings):
+        raise typer.Exit(Exit.UNHEALTHY)
+
+
+def _python(settings: Settings) -> Finding:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    return Finding("Python", sys.version_info >= (3, 11), version, "Install Python 3.11 or newer.")
+
+
+def _data_dir(settings: Settings) -> Finding:
+    folder = _existing(settings.data_dir)
+    return Finding(
+        "data directory",
+        os.access(folder, os.W_OK),
+        str(settings.data_dir),
+        f"Make {folder} writable, or set COMFYSERVE_DATA_DIR to a folder that is.",
+    )
+
+
+def _disk(settings: Settings) -> Finding:
+    free = shutil.disk_usage(_existing(settings.data_dir)).free
+    return Finding("disk", free >= ENOUGH_DISK, f"{free / 1024**3:.1f} GiB free", "Free some space: results need it.")
+
+
+def _secrets(settings: Settings) -> Finding:
+    open_files = [path for path in (settings.secret_file, settings.admin_key_file) if _readable_by_others(path)]
+    names = ", ".join(str(path) for path in open_files)
+    return Finding("secrets", not open_files, names or "private", f"Run: chmod 600 {names}")
+
+
+def _comfy(settings: Settings) -> Finding:
+    if settings.comfy_url:
+        return Finding("engine", True, f"ComfyUI at {settings.comfy_url}")
+    if not settings.comfy_home:
+        return Finding("engine", True, "embedded (simulated models)")
+    there = settings.comfy_command != "" or (Path(settings.comfy_home) / "main.py").is_file()
+    return Finding(
+        "engine", there, f"ComfyUI in {settings.comfy_home}", "There is no main.py; check COMFYSERVE_COMFY_HOME."
+    )
+
+
+CHECKS: tuple[Callable[[Settings], Finding], ...] = (_python, _data_dir, _disk, _secrets, _comfy)
+
+
+async def _server(url: str, key: str, settings: Settings) -> list[Finding]:
+    async with connect(url, key) as client:
+        try:
+            ready = await client.get("/ready")
+        except ServerUnreachable:
+            return [_port(settings)]
+        except ApiError as error:
+            return [Finding("server", False, f"{client.url}: {error}", "Its log says more.")]
+        findings = [Finding("server", bool(ready.get("ready")), f"{client.url}, engine {ready.get('engine')}")]
+        try:
+            await client.me()
+            findings.append(Finding("key", True, "accepted"))
+        except ApiError as error:
+            findings.append(Finding("key", False, str(error), "Set COMFYSERVE_KEY to a key of this server."))
+        return findings
+
+
+def _port(settings: Settings) -> Finding:
+    name = f"{settings.host}:{settings.port}"
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            return Finding("port", False, f"{name}: {error.strerror}", "Set COMFYSERVE_PORT to a free port.")
+    return Finding("port", True, f"{name} is free (no server is running)")
+
+
+def _existing(folder: Path) -> Path:
+    return next(parent for parent in _upwards(folder) if parent.exists())
+
+
+def _upwards(folder: Path) -> Iterator[Path]:
+    yield folder
+    yield from folder.parents
+
+
+def _readable_by_others(path: Path) -> bool:
+    return path.exists() and bool(path.stat().st_mode & 0o077)

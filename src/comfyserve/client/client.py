@@ -1,0 +1,167 @@
+"""Calls of the native API over httpx2."""
+
+import asyncio
+import json
+import mimetypes
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+
+from comfyserve.client.errors import ApiError, ServerUnreachable
+from comfyserve.client.events import Event, read_events
+
+Json = dict[str, Any]
+
+READ_BYTES = 256 * 1024
+MAX_RECONNECTS = 10
+MAX_RECONNECT_SECONDS = 5.0
+
+
+class Client:
+    """One server and one key. Every call raises ApiError when refused, ServerUnreachable when nothing answers."""
+
+    def __init__(self, url: str, key: str, *, timeout: float = 60.0) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx2.AsyncClient(
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=timeout,
+            trust_env=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def get(self, path: str, **query: Any) -> Any:
+        """The JSON answer of a GET; query values that are None are left out."""
+        params = {name: value for name, value in query.items() if value is not None}
+        return await self._call("GET", path, params=params)
+
+    async def post(self, path: str, body: Any = None, *, headers: Mapping[str, str] | None = None) -> Any:
+        """The JSON answer of a POST."""
+        return await self._call("POST", path, json=body, headers=headers)
+
+    async def patch(self, path: str, body: Any) -> Any:
+        """The JSON answer of a PATCH."""
+        return await self._call("PATCH", path, json=body)
+
+    async def delete(self, path: str) -> None:
+        """A DELETE, which answers nothing."""
+        await self._call("DELETE", path)
+
+    async def me(self) -> Json:
+        """Who the key belongs to."""
+        return _object(await self.get("/v1/me"))
+
+    async def create_run(
+        self,
+        deployment: str | None,
+        inputs: Mapping[str, Any],
+        *,
+        graph: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Json:
+        """Queue a run of a deployment (id or name), or of a graph that is not deployed."""
+        target: Json = {"graph": graph} if graph is not None else {"deployment": deployment}
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
+        return _object(await self.post("/v1/runs", {**target, "inputs": inputs}, headers=headers))
+
+    async def run(self, run_id: str) -> Json:
+        """A run with its outputs."""
+        return _object(await self.get(f"/v1/runs/{run_id}"))
+
+    async def cancel(self, run_id: str) -> Json:
+        """Ask for a run to stop."""
+        return _object(await self.post(f"/v1/runs/{run_id}/cancel"))
+
+    async def events(self, run_id: str, *, after: str | None = None) -> AsyncIterator[Event]:
+        """The events of a run until its end, over lost connections too; the last one is `run`."""
+        cursor, failures, reason = after, 0, "the stream ended early"
+        while failures < MAX_RECONNECTS:
+            try:
+                async for event in self._events_once(run_id, cursor):
+                    cursor, failures = event.id or cursor, 0
+                    yield event
+                    if event.kind == "run":
+                        return
+            except httpx2.TransportError as error:
+                reason = str(error)
+            failures += 1
+            await asyncio.sleep(min(0.1 * 2**failures, MAX_RECONNECT_SECONDS))
+        raise ServerUnreachable(self.url, reason)
+
+    async def _events_once(self, run_id: str, after: str | None) -> AsyncIterator[Event]:
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": after} if after else {})
+        async with self._http.stream("GET", f"/v1/runs/{run_id}/events", headers=headers, timeout=None) as answer:
+            if answer.is_error:
+                await answer.aread()
+                raise _error(answer)
+            async for event in read_events(answer.aiter_lines()):
+                yield event
+
+    async def upload(self, path: Path) -> Json:
+        """Store a file as an asset; the answer holds its `url`."""
+        mime = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        return _object(
+            await self._call(
+                "POST",
+                "/v1/assets",
+                params={"filename": path.name},
+                headers={"Content-Type": mime},
+                content=_read(path),
+            )
+        )
+
+    async def download(self, url: str, target: Path) -> None:
+        """Stream a file of the server to `target`; a file that breaks off is not left behind."""
+        partial = target.with_name(f".{target.name}.part")
+        try:
+            async with self._http.stream("GET", url) as answer:
+                if answer.is_error:
+                    await answer.aread()
+                    raise _error(answer)
+                with partial.open("wb") as file:
+                    async for piece in answer.aiter_bytes(READ_BYTES):
+                        file.write(piece)
+            partial.replace(target)
+        except httpx2.TransportError as error:
+            raise ServerUnreachable(self.url, str(error)) from error
+        finally:
+            partial.unlink(missing_ok=True)
+
+    async def _call(self, method: str, path: str, **request: Any) -> Any:
+        try:
+            answer = await self._http.request(method, path, **request)
+        except httpx2.TransportError as error:
+            raise ServerUnreachable(self.url, str(error) or type(error).__name__) from error
+        if answer.is_error:
+            raise _error(answer)
+        return json.loads(answer.content) if answer.content else None
+
+
+def _object(answer: Any) -> Json:
+    if not isinstance(answer, dict):
+        raise ApiError(200, {"code": "unexpected_answer", "message": "The server's answer is not an object."})
+    return answer
+
+
+def _error(answer: httpx2.Response) -> ApiError:
+    try:
+        error = json.loads(answer.content).get("error")
+    except (ValueError, AttributeError):
+        error = None
+    return ApiError(answer.status_code, error if isinstance(error, dict) else {})
+
+
+async def _read(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(READ_BYTES):
+            yield piece

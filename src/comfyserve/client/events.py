@@ -1,0 +1,36 @@
+"""Server-sent events of a run (WHATWG HTML, section 9.2), read from a stream of lines."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event of a run; `id` is the cursor to resume after, None for progress and previews."""
+
+    kind: str
+    data: Any
+    id: str | None = None
+
+
+async def read_events(lines: AsyncIterator[str]) -> AsyncIterator[Event]:
+    """Events as their closing blank lines arrive; comments and unfinished ones are dropped."""
+    kind, event_id = "message", None
+    data: list[str] = []
+    async for line in lines:
+        if not line:
+            if data:
+                yield Event(kind, json.loads("\n".join(data)), event_id)
+            kind, data, event_id = "message", [], None
+            continue
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        match field:
+            case "event":
+                kind = value
+            case "data":
+                data.append(value)
+            case "id":
+                event_id = value
