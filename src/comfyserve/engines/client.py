@@ -87,7 +87,7 @@ class ComfyClient:
 
     async def upload(self, name: str, content: ByteStream, *, subfolder: str = "") -> str:
         """Put a file among the engine's inputs; the answer is the name that graphs use for it. Raises TooLarge."""
-        form = aiohttp.FormData()
+        form = aiohttp.FormData(quote_fields=False)
         form.add_field("subfolder", subfolder)
         form.add_field("type", "input")
         form.add_field("image", content, filename=name, content_type="application/octet-stream")
