@@ -1,0 +1,37 @@
+import { useCallback, useEffect, useRef, useState } from "react";
+import { type Asset, api } from "../api";
+
+interface Upload {
+  busy: boolean;
+  error: string | null;
+  send: (files: File[]) => Promise<Asset[]>;
+}
+
+/** Uploads files, the latest choice only; leaving the page or choosing anew stops what is under way. */
+export function useUpload(): Upload {
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<string | null>(null);
+  const current = useRef<AbortController | null>(null);
+
+  useEffect(() => () => current.current?.abort(), []);
+
+  const send = useCallback(async (files: File[]) => {
+    current.current?.abort();
+    const mine = new AbortController();
+    current.current = mine;
+    setBusy(true);
+    setError(null);
+    try {
+      const assets: Asset[] = [];
+      for (const file of files) assets.push(await api.upload(file, mine.signal));
+      return assets;
+    } catch (failure) {
+      if (!mine.signal.aborted) setError((failure as Error).message);
+      return [];
+    } finally {
+      if (current.current === mine) setBusy(false);
+    }
+  }, []);
+
+  return { busy, error, send };
+}

@@ -1,0 +1,71 @@
+/** What a run's event stream has told so far, as one value. */
+import type { Output, Preview, Progress, Run, RunEvent, RunStatus } from "../api";
+
+export interface Live {
+  events: RunEvent[];
+  status: RunStatus | null;
+  node: { id: string; title: string; index: number; total: number } | null;
+  progress: Progress | null;
+  preview: string | null;
+  outputs: Output[];
+}
+
+export type Told =
+  | { tell: "event"; event: RunEvent }
+  | { tell: "progress"; progress: Progress }
+  | { tell: "preview"; preview: Preview }
+  | { tell: "nothing" };
+
+export const SILENCE: Live = { events: [], status: null, node: null, progress: null, preview: null, outputs: [] };
+
+/** The kinds that are written down, each with a sequence number; all others are shown and forgotten. */
+export const DURABLE = [
+  "submitted", "claimed", "staged", "started", "node_started", "output", "executed", "succeeded", "failed",
+  "cancel_requested", "cancelled", "timed_out", "lost", "warning",
+] as const;
+
+/** A picture only: what is shown is put into an address, and nothing but these types belongs there. */
+const PREVIEW_TYPES = new Set(["image/jpeg", "image/png", "image/webp"]);
+
+export function listen(live: Live, told: Told): Live {
+  switch (told.tell) {
+    case "nothing":
+      return SILENCE;
+    case "progress":
+      return { ...live, progress: told.progress };
+    case "preview":
+      if (!PREVIEW_TYPES.has(told.preview.mime)) return live;
+      return { ...live, preview: `data:${told.preview.mime};base64,${told.preview.image}` };
+    case "event":
+      return apply(live, told.event);
+  }
+}
+
+function apply(live: Live, event: RunEvent): Live {
+  if (live.events.some((known) => known.seq === event.seq)) return live;
+  const next = { ...live, events: [...live.events, event], status: event.status };
+  if (event.kind === "node_started") return { ...next, node: nodeOf(event.data) };
+  if (event.kind === "output") return { ...next, outputs: [...live.outputs, event.data as unknown as Output] };
+  // Another attempt starts from nothing.
+  if (event.kind === "lost") return { ...next, node: null, progress: null, preview: null, outputs: [] };
+  return next;
+}
+
+function nodeOf(data: Record<string, unknown>): Live["node"] {
+  const id = String(data.node_id ?? "");
+  const title = String(data.title || data.class_type || `Node ${id}`);
+  return { id, title, index: Number(data.index ?? 0), total: Number(data.total ?? 0) };
+}
+
+/** How far the whole run is, 0 to 1; null before it has a measure. */
+export function fractionOf(live: Live): number | null {
+  if (live.status === "collecting") return 1;
+  const byNodes = live.node && live.node.total > 0 ? live.node.index / live.node.total : null;
+  if (live.progress === null) return byNodes;
+  return Math.max(live.progress.fraction, byNodes ?? 0);
+}
+
+/** The later of two reports on one run. */
+export function statusOf(run: Run, live: Live): RunStatus {
+  return run.ended_at === null && live.status !== null ? live.status : run.status;
+}
