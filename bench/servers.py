@@ -1,0 +1,106 @@
+"""The programs under measurement, started on loopback and stopped by the handle that started them."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import aiohttp
+import psutil
+
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running program: its address, its key (empty for an engine) and its process."""
+
+    url: str
+    key: str
+    pid: int
+    folder: Path
+
+    def cpu_seconds(self) -> float:
+        """CPU time so far, with all children that are alive."""
+        return sum(sum(process.cpu_times()[:2]) for process in self._processes())
+
+    def memory_mib(self) -> float:
+        """Resident memory now, with all children."""
+        return sum(process.memory_info().rss for process in self._processes()) / 1024**2
+
+    def disk_mib(self) -> float:
+        """Bytes of its data folder now."""
+        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file()) / 1024**2
+
+    def _processes(self) -> list[psutil.Process]:
+        parent = psutil.Process(self.pid)
+        return [parent, *parent.children(recursive=True)]
+
+
+@asynccontextmanager
+async def engine(work_ms: int) -> AsyncIterator[Server]:
+    """The embedded engine on its own."""
+    port = free_port()
+    with TemporaryDirectory(prefix="bench-engine-") as folder:
+        command = [sys.executable, "-m", "comfyserve.embedded", "--port", str(port), "--base-directory", folder]
+        async with _running([*command, "--work-ms", str(work_ms)], {}) as pid:
+            await _answers(f"http://127.0.0.1:{port}/system_stats")
+            yield Server(f"http://127.0.0.1:{port}", "", pid, Path(folder))
+
+
+@asynccontextmanager
+async def platform(work_ms: int, **settings: str) -> AsyncIterator[Server]:
+    """`comfyserve up` with nothing configured, in a folder of its own."""
+    port = free_port()
+    with TemporaryDirectory(prefix="bench-platform-") as folder:
+        environment = {
+            "COMFYSERVE_DATA_DIR": folder,
+            "COMFYSERVE_PORT": str(port),
+            "COMFYSERVE_ADMIN_KEY": "bench",
+            "COMFYSERVE_EXAMPLE": "none",
+            "COMFYSERVE_LOG_LEVEL": "warning",
+            "COMFYSERVE_ENGINE_WORK_MS": str(work_ms),
+        } | {f"COMFYSERVE_{name.upper()}": value for name, value in settings.items()}
+        async with _running([sys.executable, "-m", "comfyserve", "up"], environment) as pid:
+            await _answers(f"http://127.0.0.1:{port}/ready")
+            yield Server(f"http://127.0.0.1:{port}", "bench", pid, Path(folder))
+
+
+@asynccontextmanager
+async def _running(command: Sequence[str], environment: Mapping[str, str]) -> AsyncIterator[int]:
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env={**os.environ, **environment},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=None if os.environ.get("BENCH_VERBOSE") else asyncio.subprocess.DEVNULL,
+    )
+    try:
+        yield process.pid
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def _answers(url: str) -> None:
+    async with asyncio.timeout(START_SECONDS), aiohttp.ClientSession() as session:
+        while True:
+            try:
+                async with session.get(url) as answer:
+                    if answer.status == 200:
+                        return
+            except aiohttp.ClientError:
+                pass
+            await asyncio.sleep(0.02)
+
+
+def free_port() -> int:
+    """A loopback port that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
