@@ -1,0 +1,57 @@
+"""Makes ComfyUI node classes of plain functions and the generated table `_table.json`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+TABLE = json.loads(Path(__file__).with_name("_table.json").read_text(encoding="utf-8"))
+
+NODE_CLASS_MAPPINGS: dict[str, type] = {}
+NODE_DISPLAY_NAME_MAPPINGS: dict[str, str] = {}
+
+
+class AnyType(str):
+    """The wildcard `*`: ComfyUI compares types with `!=`, and this one never differs."""
+
+    __slots__ = ()
+
+    def __ne__(self, other: object) -> bool:
+        return False
+
+
+def node(*class_types: str, **traits: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Publish a function as these classes of the table; `traits` become class attributes such as IS_CHANGED.
+
+    The function gets the node's inputs as keywords and returns the tuple of outputs or a UI object.
+    """
+
+    def publish(run: Callable[..., Any]) -> Callable[..., Any]:
+        for class_type in class_types:
+            facts = TABLE["classes"][class_type]
+            NODE_CLASS_MAPPINGS[class_type] = type(class_type, (), {**_attributes(facts, run), **traits})
+            NODE_DISPLAY_NAME_MAPPINGS[class_type] = facts["title"]
+        return run
+
+    return publish
+
+
+def _attributes(facts: dict[str, Any], run: Callable[..., Any]) -> dict[str, Any]:
+    def input_types() -> dict[str, Any]:
+        return {
+            category: {name: tuple(entry) if isinstance(entry, list) else entry for name, entry in fields.items()}
+            for category, fields in facts["inputs"].items()
+        }
+
+    types = tuple(AnyType(kind) if kind == "*" else kind for kind, _ in facts["outputs"])
+    return {
+        "__doc__": run.__doc__,
+        "INPUT_TYPES": staticmethod(input_types),
+        "RETURN_TYPES": types,
+        "RETURN_NAMES": tuple(name for _, name in facts["outputs"]),
+        "FUNCTION": "run",
+        "CATEGORY": TABLE["category"],
+        "DESCRIPTION": run.__doc__ or "",
+        "OUTPUT_NODE": facts["output_node"],
+        "run": staticmethod(run),
+    }
