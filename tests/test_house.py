@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {"client", "app", "settings"},
     "settings": {"core", "ports"},
     "testing": {"core", "ports"},
+    "logs": set(),
     "pages": set(),
 }
 EVERYBODY = {"app", "__main__"}

@@ -1,0 +1,42 @@
+"""How log lines look: structured, on standard error, with the request id of the call they belong to."""
+
+import logging
+import sys
+from typing import Literal
+
+import structlog
+
+QUIET = ("uvicorn.access", "aiohttp.access", "asyncio", "alembic", "sqlalchemy")
+"""Loggers of libraries that speak only from WARNING up; our own access line replaces theirs."""
+
+
+def configure_logs(style: Literal["auto", "console", "json"], level: str) -> None:
+    """Send structlog's and the standard library's lines through one formatter. `auto`: by whether a person reads."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.stdlib.ExtraAdder(),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    console = style == "console" or (style == "auto" and sys.stderr.isatty())
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_rendering(console)))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _rendering(console: bool) -> list[structlog.typing.Processor]:
+    remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    if console:
+        return [remove, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    return [remove, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
