@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 
 OWN_PACK = "comfyserve"
 CORE_PACKAGE = "comfyserve.embedded.nodes"
+PARENT = "custom_nodes"
+"""The package that the node packages are imported under; their own relative imports need it to exist."""
 
 
 def load_catalogue(folders: Folders) -> Catalogue:
@@ -42,7 +44,7 @@ def own_pack() -> Path | None:
 
 def load_pack(catalogue: Catalogue, path: Path, name: str) -> bool:
     """Import one package or file as `custom_nodes.<name>` and add its nodes; False when it fails."""
-    module_name = f"custom_nodes.{name}"
+    module_name = f"{PARENT}.{name}"
     try:
         _add(catalogue, _import_file(path, module_name), module_name)
     # Whatever foreign code raises while it is imported must not keep the engine from starting.
@@ -61,9 +63,17 @@ def _import_file(path: Path, module_name: str) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ImportError(f"{source.name} is not a Python module")
     module = importlib.util.module_from_spec(spec)
+    _make_parent()
     sys.modules[module_name] = module
     spec.loader.exec_module(module)
     return module
+
+
+def _make_parent() -> None:
+    if PARENT not in sys.modules:
+        parent = ModuleType(PARENT)
+        parent.__path__ = []
+        sys.modules[PARENT] = parent
 
 
 def _add(catalogue: Catalogue, module: ModuleType, module_name: str | None = None) -> None:
