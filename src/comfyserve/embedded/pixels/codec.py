@@ -1,12 +1,13 @@
 """Picture files to arrays and back: the frames of a file, 8-bit samples, PNG with text chunks (spec 11, 12)."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image as Pillow
-from PIL import ImageOps, ImageSequence, UnidentifiedImageError
+from PIL import ImageOps, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
 from comfyserve.embedded.pixels.arrays import Bytes, Image, Mask, check_room, from_bytes, to_bytes
@@ -67,11 +68,14 @@ def save_png(path: Path, samples: Image, texts: Mapping[str, str], compress_leve
     to_pillow(samples).save(path, "PNG", pnginfo=info, compress_level=compress_level)
 
 
-def _opened(path: Path) -> Pillow.Image:
+@contextmanager
+def _opened(path: Path) -> Iterator[Pillow.Image]:
+    # What Pillow raises for bad bytes, on opening and on reading frames alike.
     try:
-        return Pillow.open(path)
-    except (UnidentifiedImageError, OSError, Pillow.DecompressionBombError) as reason:
-        raise ValueError(f"{path.name} is not a picture that can be read: {reason}") from reason
+        with Pillow.open(path) as file:
+            yield file
+    except (OSError, SyntaxError, EOFError, Pillow.DecompressionBombError) as reason:
+        raise ValueError(f"{path.name} is not a picture that can be read. Give a PNG, JPEG or WEBP file.") from reason
 
 
 def _same_sized(file: Pillow.Image) -> list[Frame]:

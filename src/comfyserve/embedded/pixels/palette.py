@@ -37,4 +37,5 @@ def _bayer(order: int) -> npt.NDArray[np.float64]:
     cells = 4**order
     inner = cells * _bayer(order - 1)
     pattern: npt.NDArray[np.float64] = np.block([[inner - 1.5, inner + 0.5], [inner + 1.5, inner - 0.5]])
-    return pattern / cells
+    pattern /= cells
+    return pattern
