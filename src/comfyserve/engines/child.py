@@ -1,0 +1,88 @@
+"""One life of an engine process, from the spawn to the end of its last descendant."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from comfyserve.core.errors import EngineLost
+from comfyserve.engines.launch import PORT, Launch, environment, free_port
+from comfyserve.engines.output import Output
+
+REAPER = Path(__file__).with_name("reaper.py")
+DRAIN_SECONDS = 0.5
+KILL_SECONDS = 10.0
+
+
+class Child:
+    """A running engine behind its reaper. Closing our end of the socket kills everything below it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, line: socket.socket, output: Output, url: str) -> None:
+        self.url = url
+        self.output = output
+        self.pid: int | None = None
+        """The process id of the engine, once the reaper told it; it leads a process group of its own."""
+        self._process = process
+        self._line = line
+        assert process.stdout is not None
+        self._drain = asyncio.create_task(output.drain(process.stdout))
+        self._told = asyncio.create_task(self._hear())
+        self.ended = asyncio.create_task(self._end())
+
+    @classmethod
+    async def spawn(cls, launch: Launch) -> "Child":
+        """Start the command on a fresh port. Raises EngineLost when it cannot be started."""
+        port = free_port(launch.host)
+        command = [part.replace(PORT, str(port)) for part in launch.command]
+        ours, theirs = socket.socketpair()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", str(REAPER), *command),
+                stdin=theirs.fileno(),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                cwd=launch.cwd,
+                env=environment(os.environ, launch.env),
+                start_new_session=True,
+            )
+        except BaseException as error:
+            ours.close()
+            if isinstance(error, OSError):
+                raise EngineLost(f"The {launch.name} cannot be started: {error}") from error
+            raise
+        finally:
+            theirs.close()
+        ours.setblocking(False)
+        return cls(process, ours, Output(launch.name), f"http://{launch.host}:{port}")
+
+    def kill(self) -> None:
+        """End it and everything it started, at once."""
+        self._told.cancel()
+        self._line.close()
+
+    async def stop(self, seconds: float) -> None:
+        """Ask it to end, and end it after so many seconds."""
+        if not self.ended.done():
+            with suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGTERM)
+            await asyncio.wait({self.ended}, timeout=seconds)
+        self.kill()
+        await asyncio.wait({self.ended}, timeout=KILL_SECONDS)
+
+    async def _hear(self) -> None:
+        with suppress(OSError):
+            told = await asyncio.get_running_loop().sock_recv(self._line, 64)
+            self.pid = int(told) if told.strip().isdigit() else None
+
+    async def _end(self) -> int:
+        code = await self._process.wait()
+        if code < 0 and self.pid is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+        self.kill()
+        await asyncio.wait({self._drain}, timeout=DRAIN_SECONDS)
+        self._drain.cancel()
+        return code

@@ -1,0 +1,221 @@
+"""A supervised engine process: started, watched, restarted with back-off and stopped, with all its descendants."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import aiohttp
+import structlog
+
+from comfyserve.core.errors import EngineLost
+from comfyserve.core.outputs import EngineFile
+from comfyserve.engines.child import Child
+from comfyserve.engines.client import ComfyClient, Patience
+from comfyserve.engines.launch import Launch
+from comfyserve.ports import ByteStream, EngineEvent
+
+PROBE_DELAYS = (0.02, 0.03, 0.05, 0.1, 0.25)
+
+log = structlog.get_logger(__name__)
+
+
+class EngineState(StrEnum):
+    """Where the process is. FATAL: it failed too often in a row and stays down until `ready` asks again."""
+
+    STOPPED = "stopped"
+    STARTING = "starting"
+    READY = "ready"
+    BACKOFF = "backoff"
+    STOPPING = "stopping"
+    FATAL = "fatal"
+
+
+@dataclass(frozen=True)
+class RestartPolicy:
+    """How often to start again: `failures` in a row end it, with these `delays` between; a process that was ready for
+    `stable_seconds` has made up for earlier failures."""
+
+    failures: int = 3
+    delays: tuple[float, ...] = (0.1, 1.0, 5.0, 15.0)
+    stable_seconds: float = 10.0
+
+
+class ProcessEngine:
+    """An Engine that is a process of ours. Nothing is started before `ready`; after that it is kept alive."""
+
+    def __init__(
+        self, launch: Launch, *, patience: Patience | None = None, policy: RestartPolicy | None = None
+    ) -> None:
+        self.launch = launch
+        self.state = EngineState.STOPPED
+        self._patience = patience
+        self._policy = policy or RestartPolicy()
+        self._client: ComfyClient | None = None
+        self._child: Child | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._failures = 0
+        self._failure = EngineLost(f"The {launch.name} is not started.")
+        self._changed = asyncio.Condition()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the engine, while it runs."""
+        return self._child.pid if self._child is not None else None
+
+    async def ready(self) -> None:
+        """Return when the engine takes prompts, starting it if need be. Raises EngineLost when it does not start."""
+        if self._keeper is None or self._keeper.done():
+            self._failures = 0
+            self.state = EngineState.STARTING
+            self._keeper = asyncio.create_task(self._keep(), name=f"keeper of the {self.launch.name}")
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.state not in (EngineState.STARTING, EngineState.BACKOFF))
+        if self.state is not EngineState.READY:
+            raise self._failure
+
+    async def object_info(self) -> Mapping[str, Any]:
+        """The node catalogue."""
+        return await self._now().object_info()
+
+    async def upload(self, name: str, content: ByteStream, *, subfolder: str = "") -> str:
+        """Put a file among the engine's inputs."""
+        return await self._now().upload(name, content, subfolder=subfolder)
+
+    def execute(
+        self, prompt_id: str, graph: Mapping[str, Any], extra_data: Mapping[str, Any]
+    ) -> AbstractAsyncContextManager[AsyncIterator[EngineEvent]]:
+        """Submit a graph; the death of the process is EngineLost at once."""
+        return self._now().execute(prompt_id, graph, extra_data)
+
+    async def interrupt(self, prompt_id: str) -> None:
+        """Stop exactly this prompt."""
+        await self._now().interrupt(prompt_id)
+
+    def open(self, file: EngineFile) -> AbstractAsyncContextManager[ByteStream]:
+        """Stream a file the engine holds."""
+        return self._now().open(file)
+
+    async def forget(self, prompt_id: str, files: Sequence[EngineFile]) -> None:
+        """Drop the history record and these files."""
+        await self._now().forget(prompt_id, files)
+
+    async def restart(self, reason: str) -> None:
+        """Stop the process and start it again; prompts in flight raise EngineLost."""
+        log.info("engine.restart", engine=self.launch.name, reason=reason)
+        await self._stop(EngineLost(f"The {self.launch.name} was restarted: {reason}"))
+        await self.ready()
+
+    async def close(self) -> None:
+        """Stop the process and everything it started."""
+        await self._stop(EngineLost(f"The {self.launch.name} was stopped."))
+
+    def _now(self) -> ComfyClient:
+        if self._client is None:
+            raise self._failure
+        return self._client
+
+    async def _keep(self) -> None:
+        """Keep the process alive until it failed too often; a bug of ours ends it like that, too."""
+        try:
+            await self._start_again_and_again()
+        except Exception as error:
+            log.exception("engine.keeper_failed", engine=self.launch.name)
+            self._failure = EngineLost(f"The {self.launch.name} cannot be kept alive: {error!r}")
+        await self._set(EngineState.FATAL)
+
+    async def _start_again_and_again(self) -> None:
+        while True:
+            await self._set(EngineState.STARTING)
+            since = await self._run_once()
+            now = asyncio.get_running_loop().time()
+            stable = since is not None and now - since >= self._policy.stable_seconds
+            self._failures = 1 if stable else self._failures + 1
+            log.warning("engine.ended", engine=self.launch.name, reason=self._failure.message, failures=self._failures)
+            if self._failures >= self._policy.failures:
+                return
+            await self._set(EngineState.BACKOFF)
+            await asyncio.sleep(self._policy.delays[min(self._failures, len(self._policy.delays)) - 1])
+
+    async def _run_once(self) -> float | None:
+        """One life of the process; the answer is when it became ready. Leaves the reason of its end in `_failure`."""
+        since = None
+        try:
+            self._child = child = await Child.spawn(self.launch)
+            await self._await_answer(child)
+            self._client = ComfyClient(child.url, base_directory=self.launch.base_directory, patience=self._patience)
+            await self._client.ready()
+            since = asyncio.get_running_loop().time()
+            await self._set(EngineState.READY)
+            code = await asyncio.shield(child.ended)
+            self._failure = self._death(child, f"ended with exit code {code}")
+        except EngineLost as error:
+            self._failure = error
+        await self._let_go(self._failure, 0.0)
+        return since
+
+    async def _await_answer(self, child: Child) -> None:
+        """Return when it answers HTTP. Raises EngineLost when it ends before or takes too long."""
+        probe = asyncio.create_task(_answers(child.url))
+        try:
+            await asyncio.wait(
+                {probe, child.ended}, timeout=self.launch.start_seconds, return_when=asyncio.FIRST_COMPLETED
+            )
+            if child.ended.done():
+                raise self._death(child, f"ended with exit code {child.ended.result()} before it was ready")
+            if not probe.done():
+                self._failures = self._policy.failures
+                raise self._death(child, f"was not ready within {self.launch.start_seconds:g} s")
+        finally:
+            probe.cancel()
+
+    def _death(self, child: Child, what: str) -> EngineLost:
+        last = child.output.last
+        return EngineLost(
+            f"The {self.launch.name} {what}. " + (f"Its last lines:\n{last}" if last else "It printed nothing."),
+            details={"command": list(self.launch.command)},
+        )
+
+    async def _stop(self, reason: EngineLost) -> None:
+        if self._keeper is not None:
+            await self._set(EngineState.STOPPING)
+            self._keeper.cancel()
+            await asyncio.wait({self._keeper})
+            self._keeper = None
+        self._failure = reason
+        await self._let_go(reason, self.launch.stop_seconds)
+        await self._set(EngineState.STOPPED)
+
+    async def _let_go(self, reason: EngineLost, seconds: float) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.lose(reason)
+        if self._child is not None:
+            await self._child.stop(seconds)
+            self._child = None
+        if client is not None:
+            await client.close()
+
+    async def _set(self, state: EngineState) -> None:
+        async with self._changed:
+            if state is not self.state:
+                log.info("engine.state", engine=self.launch.name, state=state)
+            self.state = state
+            self._changed.notify_all()
+
+
+async def _answers(url: str) -> None:
+    """Return at the first answer to `/system_stats` that is 200."""
+    tries = 0
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+        while True:
+            try:
+                async with session.get(f"{url}/system_stats", allow_redirects=False) as response:
+                    if response.status == 200:
+                        return
+            except (aiohttp.ClientError, OSError, TimeoutError):
+                log.debug("engine.not_yet", url=url)
+            await asyncio.sleep(PROBE_DELAYS[min(tries, len(PROBE_DELAYS) - 1)])
+            tries += 1
