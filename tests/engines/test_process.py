@@ -56,7 +56,7 @@ def read_pids(file: Path) -> list[int]:
 async def pids_in(file: Path, count: int) -> list[int]:
     """The process ids that the tiny server wrote down, once they are so many."""
     async with asyncio.timeout(10):
-        while len(pids := read_pids(file)) < count:
+        while len(pids := read_pids(file)) < count:  # noqa: ASYNC110  (other processes announce nothing)
             await asyncio.sleep(0.01)
     return pids
 

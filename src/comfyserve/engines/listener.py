@@ -19,6 +19,7 @@ from comfyserve.protocol.messages import TERMINAL_EVENTS, Event
 
 MAX_FRAME_BYTES = 32 * 1024 * 1024
 HEARTBEAT_SECONDS = 20.0
+GOODBYE_SECONDS = 0.5
 RECONNECT_DELAYS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 HELLO = json.dumps({"type": Event.FEATURE_FLAGS, "data": {messages.SUPPORTS_PREVIEW_METADATA: True}})
 
@@ -89,6 +90,7 @@ class Listener:
                     self._url + routes.WEBSOCKET,
                     params={routes.CLIENT_ID: client_id},
                     heartbeat=HEARTBEAT_SECONDS,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=GOODBYE_SECONDS),
                     max_msg_size=MAX_FRAME_BYTES,
                 ) as socket:
                     failures = 0

@@ -192,11 +192,10 @@ class ProcessEngine:
         client, self._client = self._client, None
         if client is not None:
             client.lose(reason)
+            await client.close()
         if self._child is not None:
             await self._child.stop(seconds)
             self._child = None
-        if client is not None:
-            await client.close()
 
     async def _set(self, state: EngineState) -> None:
         async with self._changed:
