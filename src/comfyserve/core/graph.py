@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from comfyserve.core.errors import InvalidGraph, Place
 
 MAX_NODES = 10_000
+SHOWN_NODES = 20
 EDITOR_KEYS = frozenset({"nodes", "links"})
 EDITOR_HINT = (
     "This is the editor's form of a workflow. Export it with 'Workflow > Export (API)' in ComfyUI "
@@ -80,7 +82,7 @@ def as_link(value: Any) -> Link | None:
     source, slot = value
     if not isinstance(source, str) or isinstance(slot, bool) or not isinstance(slot, int | float):
         return None
-    return Link(source, int(slot))
+    return Link(source, int(slot)) if math.isfinite(slot) else None
 
 
 def parse_graph(raw: Any) -> Graph:
@@ -108,7 +110,20 @@ def _parse_node(node_id: Any, raw: Any) -> Node:
         raise InvalidGraph(f"Node {node_id} has no class_type.", place=Place(node_id=str(node_id), field="class_type"))
     if not isinstance(inputs, dict):
         raise InvalidGraph(f"The inputs of node {node_id} must be an object.", place=place)
-    return Node(class_type, inputs, meta if isinstance(meta, dict) else {})
+    node = Node(class_type, inputs, meta if isinstance(meta, dict) else {})
+    _check_storable(node_id, node)
+    return node
+
+
+def _check_storable(node_id: str, node: Node) -> None:
+    """JSON has no NaN and UTF-8 no halves of a surrogate pair, although Python reads both from a request."""
+    try:
+        json.dumps([node.inputs, node.meta], allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InvalidGraph(
+            f"Node {node_id} has a value that JSON cannot hold: {error}. Take it out.",
+            place=Place(node_id=str(node_id)),
+        ) from error
 
 
 def _check_links(graph: Graph) -> None:
@@ -139,7 +154,7 @@ def _check_cycles(graph: Graph) -> None:
     if done < len(waiting):
         cycle = _find_cycle({node_id: sources for node_id, sources in waiting.items() if sources})
         raise InvalidGraph(
-            f"The graph has a cycle: {' -> '.join([*cycle, cycle[0]])}. Remove one of these links.",
+            f"The graph has a cycle: {_walk_words(cycle)}. Remove one of these links.",
             place=Place(node_id=cycle[0]),
             details={"nodes": cycle},
         )
@@ -148,8 +163,14 @@ def _check_cycles(graph: Graph) -> None:
 def _find_cycle(waiting: Mapping[str, set[str]]) -> list[str]:
     """Follow what each stuck node waits for until a node comes again: the walk between is a cycle."""
     node_id = min(waiting)
-    walked: list[str] = []
+    walked: dict[str, int] = {}
     while node_id not in walked:
-        walked.append(node_id)
+        walked[node_id] = len(walked)
         node_id = min(waiting[node_id])
-    return walked[walked.index(node_id) :][::-1]
+    return list(walked)[walked[node_id] :][::-1]
+
+
+def _walk_words(cycle: list[str]) -> str:
+    if len(cycle) > SHOWN_NODES:
+        return f"{' -> '.join(cycle[:SHOWN_NODES])} -> ... ({len(cycle)} nodes)"
+    return " -> ".join([*cycle, cycle[0]])

@@ -146,7 +146,8 @@ def check_lease(run: Run, token: str) -> None:
 
 
 def advance(run: Run, fact: Fact, now: datetime) -> Run:
-    """The run after `fact`. A final run is returned unchanged; a transition that is not ALLOWED raises Stale.
+    """The run after `fact`. A final run is returned unchanged; a transition that is not ALLOWED raises Stale,
+    and so does CLAIMED for a queued run: only `claim` gives it the lease that it needs.
 
     LOST sends the run back to the queue with a delay while attempts are left, and ends it as failed otherwise;
     a run whose cancel was asked for ends as cancelled instead.
@@ -160,7 +161,7 @@ def advance(run: Run, fact: Fact, now: datetime) -> Run:
     target = TARGET.get(fact.kind, run.status)
     if target is run.status:
         return run
-    if target not in ALLOWED[run.status]:
+    if target not in ALLOWED[run.status] or target is Status.STARTING:
         raise Stale(f"Run {run.id} is {run.status} and cannot become {target}.")
     if target in FINAL:
         return _ended(run, target, fact, now)
@@ -178,7 +179,7 @@ def _after_loss(run: Run, fact: Fact, now: datetime) -> Run:
     if run.status is Status.QUEUED:
         return run
     if run.cancel_requested_at:
-        return _ended(run, Status.CANCELLED, fact, now)
+        return _ended(run, Status.CANCELLED, Fact(FactKind.CANCELLED), now)
     if run.attempts >= run.max_attempts or run.claims >= run.max_attempts * CLAIMS_PER_ATTEMPT:
         return _ended(run, Status.FAILED, fact, now)
     wait = RETRY_DELAYS[min(run.claims - 1, len(RETRY_DELAYS) - 1)]
