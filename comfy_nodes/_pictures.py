@@ -7,7 +7,7 @@ import io
 from pathlib import PurePosixPath
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from . import _host
 from ._download import MAX_BYTES, download
@@ -80,8 +80,10 @@ def _decoded(content: bytes, source: str, *, alpha: bool) -> np.ndarray:
         with Image.open(io.BytesIO(content)) as file:
             picture = ImageOps.exif_transpose(file)
             picture.load()
+    except UnidentifiedImageError:
+        raise ValueError(f"{source[:200]} is not a picture.") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{source[:200]} is not a picture that can be read: {error}") from error
+        raise ValueError(f"{source[:200]} is a picture that cannot be read: {error}") from error
     if picture.mode.startswith("I"):
         gray = np.clip(np.asarray(picture, dtype=np.float32) / 65535, 0, 1)
         return np.repeat(gray[np.newaxis, :, :, np.newaxis], 3, axis=-1)

@@ -5,7 +5,7 @@ from typing import Any
 from comfyserve.core.errors import InvalidInput, Place
 from comfyserve.core.inputs.coerce import Misfit, as_text, coerce, shown
 from comfyserve.core.inputs.declare import Input
-from comfyserve.core.inputs.externals import EXTERNALS, INPUT_ID, MEDIA, NUMERIC, RANDOM_SEED, Kind
+from comfyserve.core.inputs.externals import EXTERNALS, INPUT_ID, NUMERIC, RANDOM_SEED, Kind
 
 SHOWN_CHOICES = 20
 
@@ -61,7 +61,7 @@ def hard_bounds(one: Input) -> tuple[Number | None, Number | None]:
 
 def not_given(one: Input, value: Any) -> bool:
     """Whether a value stands for none: null, or an empty text where that cannot be a value."""
-    return value is None or (value == "" and (one.kind in MEDIA or one.kind in NUMERIC))
+    return value is None or (value == "" and one.kind is not Kind.TEXT and "" not in one.choices)
 
 
 def _check_bounds(one: Input, value: Any) -> None:

@@ -143,6 +143,8 @@ def _model(value: Any) -> str:
     text = value.strip()
     if len(text) > MAX_URL:
         raise Misfit(f"has {len(text)} characters; at most {MAX_URL} are allowed")
+    if text[:5].lower() == "data:":
+        raise Misfit("cannot be a data URI; give an http(s) URL, an asset or the name of a model file")
     if not is_outside(text) and (".." in text.replace("\\", "/").split("/") or text[0] in "/\\"):
         raise Misfit("must be the name of a model file inside its folder")
     return text
