@@ -16,13 +16,16 @@ class Catalogue:
 
     def __init__(self) -> None:
         self._types: dict[str, NodeType] = {}
+        self._core: set[str] = set()
         self._published: dict[str, dict[str, Any]] = {}
 
     def add(self, classes: Mapping[str, NodeClass], names: Mapping[str, str], module: str = CORE_MODULE) -> list[str]:
         """Add the classes of one package; returns the names that were refused because the core has them."""
         refused = []
         for name, node_class in classes.items():
-            if module != CORE_MODULE and name in self._types and self._types[name].module == CORE_MODULE:
+            if module == CORE_MODULE:
+                self._core.add(name)
+            elif name in self._core:
                 refused.append(name)
                 continue
             self._types[name] = NodeType(name, node_class, module, names.get(name))

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from comfyserve.embedded.catalogue import Catalogue
-from comfyserve.embedded.context import EngineSettings
+from comfyserve.embedded.context import EngineSettings, NodeContext, activate
 from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.history import History
 from comfyserve.embedded.queue import PromptQueue
@@ -30,7 +30,12 @@ class Engine:
     history: History
     hub: Hub
     worker: Worker
+    node_settings: EngineSettings
     counter: itertools.count[int] = field(default_factory=itertools.count)
+
+    def enter(self) -> None:
+        """Let declarations and validators of nodes find the folders, in the current task."""
+        activate(NodeContext(self.folders, settings=self.node_settings))
 
     @property
     def features(self) -> dict[str, Any]:
@@ -56,7 +61,6 @@ def build_engine(
     queue = PromptQueue(settings.queue_length, settings.queue_bytes)
     history = History(settings.history_length, settings.history_bytes)
     hub = Hub(settings, server_flags(settings))
-    worker = Worker(
-        queue, history, hub, folders, catalogue, node_settings or EngineSettings(), work_ms=settings.work_ms
-    )
-    return Engine(folders, catalogue, settings, queue, history, hub, worker)
+    node_settings = node_settings or EngineSettings()
+    worker = Worker(queue, history, hub, folders, catalogue, node_settings, work_ms=settings.work_ms)
+    return Engine(folders, catalogue, settings, queue, history, hub, worker, node_settings)

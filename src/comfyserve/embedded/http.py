@@ -21,7 +21,7 @@ ROUTE_TABLES = (routes_prompts.ROUTES, routes_files.ROUTES, routes_info.ROUTES)
 
 def build_app(engine: Engine) -> web.Application:
     """The application of one engine; starting it starts the worker, its end stops it."""
-    app = web.Application(middlewares=[guard_origin], client_max_size=engine.settings.body_bytes)
+    app = web.Application(middlewares=[guard_origin, enter_engine], client_max_size=engine.settings.body_bytes)
     app[ENGINE] = engine
     for table in ROUTE_TABLES:
         for method, path, route in table:
@@ -39,6 +39,13 @@ async def guard_origin(request: web.Request, handler: Respond) -> web.StreamResp
     host, origin = request.headers.get("Host"), request.headers.get("Origin")
     if host and origin and is_loopback(host) and urlsplit(origin).netloc.lower() != host.lower():
         return web.Response(status=403)
+    return await handler(request)
+
+
+@web.middleware
+async def enter_engine(request: web.Request, handler: Respond) -> web.StreamResponse:
+    """Choices and validators of nodes look at the engine's files."""
+    request.app[ENGINE].enter()
     return await handler(request)
 
 

@@ -21,6 +21,6 @@ class ServerSettings:
     history_bytes: int = 64 * MEBIBYTE
     socket_backlog: int = 4096
     socket_backlog_bytes: int = 64 * MEBIBYTE
-    socket_slack: int = 64
+    socket_slack: int = 512
     """From this many waiting messages on, a client gets no more previews and progress."""
     sockets: int = 256

@@ -42,23 +42,23 @@ class Client:
         self._waiting: deque[str | bytes] = deque()
         self._bytes = 0
         self._wake = asyncio.Event()
-        self._too_slow = False
+        self.too_slow = asyncio.Event()
         self.flags: dict[str, Any] = {}
 
     def offer(self, payload: str | bytes, droppable: bool) -> None:
-        """Queue a frame. A slow client misses droppable ones; one that is too far behind is closed."""
-        if droppable and len(self._waiting) >= self._settings.socket_slack:
+        """Queue a frame. A slow client misses droppable ones; one that is too far behind gets no more at all."""
+        if self.too_slow.is_set() or (droppable and len(self._waiting) >= self._settings.socket_slack):
             return
         self._waiting.append(payload)
         self._bytes += len(payload)
-        self._too_slow |= (
-            len(self._waiting) > self._settings.socket_backlog or self._bytes > self._settings.socket_backlog_bytes
-        )
         self._wake.set()
+        backlog = self._settings
+        if len(self._waiting) > backlog.socket_backlog or self._bytes > backlog.socket_backlog_bytes:
+            self.too_slow.set()
 
     async def pump(self) -> None:
-        """Send what waits until the client is gone or too slow."""
-        while not self._too_slow:
+        """Send what waits, until the client is gone."""
+        while True:
             if not self._waiting:
                 self._wake.clear()
                 await self._wake.wait()
@@ -69,7 +69,6 @@ class Client:
                 await self._socket.send_str(payload)
             else:
                 await self._socket.send_bytes(payload)
-        logger.warning("websocket client closed: it is too slow")
 
 
 class Hub:
@@ -126,7 +125,8 @@ class Hub:
         for frame in self.greet(client_id):
             client.offer(frame, droppable=False)
         self._clients[client_id] = client
-        tasks = [asyncio.create_task(client.pump()), asyncio.create_task(self._listen(socket, client))]
+        ends = (client.pump(), client.too_slow.wait(), self._listen(socket, client))
+        tasks = [asyncio.create_task(end) for end in ends]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -135,8 +135,10 @@ class Hub:
                 del self._clients[client_id]
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await socket.close()
+            for ended in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(ended, Exception) and not isinstance(ended, ConnectionError):
+                    logger.error("websocket client lost", exc_info=ended)
+        await _close(request, socket, client)
         return socket
 
     def _drain(self) -> None:
@@ -170,6 +172,15 @@ class Hub:
 def text_message(event: Event, data: Mapping[str, Any]) -> str:
     """The text frame of an event."""
     return json.dumps({"type": event, "data": data})
+
+
+async def _close(request: web.Request, socket: web.WebSocketResponse, client: Client) -> None:
+    """Say goodbye, unless the client would not read that either."""
+    if not client.too_slow.is_set():
+        await socket.close()
+    elif request.transport is not None:
+        logger.warning("websocket client dropped: it is too slow")
+        request.transport.abort()
 
 
 def _announced_flags(text: str) -> dict[str, Any] | None:

@@ -1,0 +1,251 @@
+"""Small nodes for the tests of the engine's core; each shows one trait of ComfyUI's contract."""
+
+# ruff: noqa: N802 - names of ComfyUI's contract
+
+import asyncio
+import itertools
+import threading
+
+from comfyserve.embedded.context import current
+
+MAPPINGS: dict[str, type] = {}
+
+
+def node(cls: type) -> type:
+    MAPPINGS[cls.__name__] = cls
+    return cls
+
+
+class Simple:
+    RETURN_TYPES: tuple[str, ...] = ()
+    FUNCTION = "run"
+    CATEGORY = "test"
+
+
+@node
+class Number(Simple):
+    RETURN_TYPES = ("INT",)
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"value": ("INT", {"default": 1, "min": 0, "max": 100})}}
+
+    def run(self, value):
+        return (value,)
+
+
+@node
+class Add(Simple):
+    RETURN_TYPES = ("INT",)
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"a": ("INT", {}), "b": ("INT", {})}}
+
+    def run(self, a, b):
+        return (a + b,)
+
+
+@node
+class Show(Simple):
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"value": ("*", {})}}
+
+    def run(self, value):
+        return {"ui": {"text": [str(value)]}}
+
+
+@node
+class Silent(Show):
+    def run(self, value):
+        return ()
+
+
+@node
+class Words(Simple):
+    RETURN_TYPES = ("STRING",)
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {"text": ("STRING", {}), "mode": (["upper", "lower"], {"default": "upper"})},
+            "optional": {"ratio": ("FLOAT", {"min": 0.0, "max": 1.0}), "flag": ("BOOLEAN", {})},
+        }
+
+    def run(self, text, mode, ratio=0.5, flag=False):
+        return (f"{getattr(text, mode)()} {ratio} {flag}",)
+
+
+@node
+class LongChoice(Simple):
+    RETURN_TYPES = ("STRING",)
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"name": ([f"n{i}" for i in range(21)],)}}
+
+    def run(self, name):
+        return (name,)
+
+
+@node
+class V3Choice(Simple):
+    V3 = True
+    RETURN_TYPES = ("STRING",)
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"mode": (["a", "b"], {"default": "a"})}, "hidden": {"prompt": "PROMPT"}}
+
+    def run(self, mode, prompt=None):
+        return (mode,)
+
+
+@node
+class Picky(Simple):
+    RETURN_TYPES = ("STRING",)
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"word": (["one", "two"],), "other": ("INT", {"max": 5})}}
+
+    @classmethod
+    def VALIDATE_INPUTS(cls, word):
+        return True if word != "bad" else "that word is bad"
+
+    def run(self, word, other):
+        return (word,)
+
+
+@node
+class Range(Simple):
+    RETURN_TYPES = ("INT",)
+    OUTPUT_IS_LIST = (True,)
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"count": ("INT", {})}}
+
+    def run(self, count):
+        return (list(range(count)),)
+
+
+@node
+class Sum(Simple):
+    RETURN_TYPES = ("INT",)
+    INPUT_IS_LIST = True
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"values": ("INT", {}), "extra": ("INT", {})}}
+
+    def run(self, values, extra):
+        return (sum(values) + extra[0],)
+
+
+@node
+class Fail(Simple):
+    RETURN_TYPES = ("INT",)
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"value": ("INT", {})}}
+
+    def run(self, value):
+        raise ValueError(f"cannot use {value}")
+
+
+@node
+class Exit(Fail):
+    def run(self, value):
+        raise SystemExit(3)
+
+
+@node
+class Switch(Simple):
+    RETURN_TYPES = ("INT",)
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {
+            "required": {
+                "first": ("BOOLEAN", {}),
+                "a": ("INT", {"lazy": True}),
+                "b": ("INT", {"lazy": True}),
+            }
+        }
+
+    def check_lazy_status(self, first, a=None, b=None):
+        needed, value = ("a", a) if first else ("b", b)
+        return [needed] if value is None else []
+
+    def run(self, first, a=None, b=None):
+        return (a if first else b,)
+
+
+@node
+class Volatile(Number):
+    @classmethod
+    def IS_CHANGED(cls, value):
+        return float("nan")
+
+
+@node
+class Identified(Number):
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {"required": {"value": ("INT", {})}, "hidden": {"me": "UNIQUE_ID"}}
+
+    def run(self, value, me):
+        return (value,)
+
+
+@node
+class Waits(Number):
+    """Reports progress until it is interrupted."""
+
+    started = threading.Event()
+
+    def run(self, value):
+        Waits.started.set()
+        for step in itertools.count():
+            current().progress(step % 10, 10)
+            threading.Event().wait(0.002)
+        return (value,)
+
+
+@node
+class Steps(Number):
+    def run(self, value):
+        from PIL import Image
+
+        for step in range(1, value + 1):
+            current().progress(step, value, Image.new("RGB", (1024, 256), (200, 10, 10)))
+        return (value,)
+
+
+@node
+class Later(Number):
+    """Two of them finish only if they run at the same time."""
+
+    meeting: asyncio.Barrier | None = None
+
+    async def run(self, value):
+        if Later.meeting is None:
+            Later.meeting = asyncio.Barrier(2)
+        async with asyncio.timeout(10):
+            await Later.meeting.wait()
+        return (value,)
+
+
+@node
+class Forever(Number):
+    started = threading.Event()
+
+    async def run(self, value):
+        Forever.started.set()
+        await asyncio.Event().wait()
+        return (value,)

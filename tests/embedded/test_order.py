@@ -1,0 +1,72 @@
+"""Which node comes next (spec 9, scheduling)."""
+
+import pytest
+
+from comfyserve.embedded.order import ReadyOrder
+
+
+class Facts:
+    def __init__(self, links, outputs=(), urgent=()):
+        self.links, self.outputs, self.urgent = links, set(outputs), set(urgent)
+
+    def sources(self, node_id):
+        return self.links.get(node_id, ())
+
+    def is_output(self, node_id):
+        return node_id in self.outputs
+
+    def is_urgent(self, node_id):
+        return node_id in self.outputs | self.urgent
+
+
+def order_of(facts, *targets, done=()):
+    order = ReadyOrder(facts, set(done).__contains__)
+    for target in targets:
+        order.add(target)
+    picked = []
+    while (node_id := order.pick()) is not None:
+        picked.append(node_id)
+        order.complete(node_id)
+    return "".join(picked)
+
+
+def test_sources_come_first():
+    assert order_of(Facts({"c": "ab", "b": "a"}, "c"), "c") == "abc"
+
+
+def test_an_output_comes_before_all_else():
+    assert order_of(Facts({"o": "ba"}, "op"), "o", "p").startswith("p")
+
+
+def test_then_what_feeds_an_output_then_what_feeds_that():
+    links = {"o": "f", "f": "xg", "g": "y", "p": "z"}
+    assert order_of(Facts(links, "op"), "o", "p") == "zpxygfo"
+
+
+def test_asynchronous_nodes_start_early():
+    assert order_of(Facts({"o": "xyz"}, "o", urgent="z"), "o").startswith("z")
+
+
+def test_finished_sources_are_not_added():
+    assert order_of(Facts({"c": "b", "b": "a"}, "c"), "c", done="b") == "c"
+
+
+def test_a_late_requirement_blocks_the_node_until_it_is_met():
+    order = ReadyOrder(Facts({"o": ""}, "o"), lambda _: False)
+    order.add("o")
+    assert order.pick() == "o"
+    order.require("o", "late")
+    order.put_back("o")
+    assert order.pick() == "late"
+    assert order.pick() is None
+    order.complete("late")
+    assert order.pick() == "o"
+
+
+def test_a_cycle_leaves_nothing_ready_and_is_named():
+    order = ReadyOrder(Facts({"a": "b", "b": "a"}), lambda _: False)
+    order.add("a")
+    assert order.pick() is None
+    assert len(order) == 2
+    with pytest.raises(Exception, match="a, b"):
+        raise order.cycle_error()

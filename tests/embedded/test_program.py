@@ -1,0 +1,121 @@
+"""`python -m comfyserve.embedded` as a process: it starts, answers, and ends with those it should end with."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+
+import aiohttp
+import psutil
+import pytest
+
+MODULE = [sys.executable, "-m", "comfyserve.embedded", "--port", "0"]
+WAIT_SECONDS = 30
+
+STARTER = """
+import subprocess, sys
+child = subprocess.Popen(sys.argv[1:], stderr=sys.stderr)
+print(child.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+async def line_of(stream, event):
+    """The next log line with this event; every line must be JSON."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while True:
+            line = json.loads(await stream.readline())
+            if line["event"] == event:
+                return line
+
+
+async def start(*arguments):
+    return await asyncio.create_subprocess_exec(
+        *MODULE, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_serves_and_ends_cleanly_on_a_signal(tmp_path, number):
+    process = await start("--base-directory", str(tmp_path))
+    try:
+        port = (await line_of(process.stderr, "listening"))["port"]
+        (tmp_path / "temp" / "left.png").touch()
+        url = f"http://127.0.0.1:{port}/object_info/SaveImage"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            assert (await response.json())["SaveImage"]["output_node"] is True
+    finally:
+        process.send_signal(number)
+        async with asyncio.timeout(WAIT_SECONDS):
+            output, _ = await process.communicate()
+    assert (process.returncode, output) == (0, b"")
+    assert not (tmp_path / "temp").exists()
+
+
+async def test_a_running_prompt_does_not_keep_it_from_ending(tmp_path):
+    (tmp_path / "custom_nodes").mkdir()
+    (tmp_path / "custom_nodes" / "stuck.py").write_text(
+        "import time\n"
+        "class Stuck:\n"
+        "    RETURN_TYPES, FUNCTION, OUTPUT_NODE = (), 'run', True\n"
+        "    INPUT_TYPES = staticmethod(lambda: {'required': {'ms': ('INT', {})}})\n"
+        "    def run(self, ms):\n"
+        "        from comfyserve.embedded.context import current\n"
+        "        while True:\n"
+        "            current().progress(0, 1)\n"
+        "            time.sleep(0.01)\n"
+        "NODE_CLASS_MAPPINGS = {'Stuck': Stuck}\n"
+    )
+    process = await start("--base-directory", str(tmp_path))
+    try:
+        port = (await line_of(process.stderr, "listening"))["port"]
+        async with aiohttp.ClientSession() as session, session.ws_connect(f"http://127.0.0.1:{port}/ws") as socket:
+            graph = {"1": {"class_type": "Stuck", "inputs": {"ms": 1}}}
+            async with session.post(f"http://127.0.0.1:{port}/prompt", json={"prompt": graph}) as response:
+                assert response.status == 200
+            async with asyncio.timeout(WAIT_SECONDS):
+                while (await socket.receive_json())["type"] != "progress":
+                    pass
+    finally:
+        process.terminate()
+        async with asyncio.timeout(WAIT_SECONDS):
+            await process.communicate()
+    assert process.returncode == 0
+
+
+async def test_an_address_in_use_is_told(tmp_path):
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        process = await start("--port", str(port), "--base-directory", str(tmp_path))
+        line = await line_of(process.stderr, "cannot listen")
+        await process.communicate()
+    assert (process.returncode, line["port"]) == (1, port)
+
+
+async def test_it_ends_with_its_parent(tmp_path):
+    starter = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", STARTER, *MODULE, "--base-directory", str(tmp_path), "--exit-with-parent"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    engine = psutil.Process(int(await starter.stdout.readline()))
+    try:
+        await line_of(starter.stderr, "listening")
+        starter.kill()
+        await starter.wait()
+        await line_of(starter.stderr, "stopping")
+        await asyncio.to_thread(psutil.wait_procs, [engine], timeout=WAIT_SECONDS)
+        assert not engine.is_running() or engine.status() == psutil.STATUS_ZOMBIE
+    finally:
+        if engine.is_running() and engine.status() != psutil.STATUS_ZOMBIE:
+            os.kill(engine.pid, signal.SIGKILL)
+
+
+async def test_a_parent_that_is_gone_already_ends_it(tmp_path):
+    process = await start("--base-directory", str(tmp_path), "--exit-with-parent", "1")
+    async with asyncio.timeout(WAIT_SECONDS):
+        await process.communicate()
+    assert process.returncode == 0
