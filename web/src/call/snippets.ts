@@ -18,7 +18,7 @@ export function snippets(deployment: Deployment, inputs: Values, origin: string)
 }
 
 function curl(deployment: Deployment, inputs: Values, origin: string): string {
-  const body = JSON.stringify({ deployment: deployment.name, inputs }, null, 2).replaceAll("'", "'\\''");
+  const body = JSON.stringify({ deployment: deployment.name, inputs }, null, 2).replaceAll("'", "'\\''").replaceAll("\n", "\n  ");
   const auth = '-H "Authorization: Bearer $COMFYSERVE_KEY"';
   return `run=$(curl -sS ${origin}/v1/runs \\
   ${auth} \\

@@ -62,7 +62,7 @@ export function InputForm({ inputs, values, onChange, onSubmit, sending, error }
           {error.message}
         </Notice>
       )}
-      <div className="sticky bottom-0 -mx-4 bg-ground/95 px-4 py-3 lg:static lg:mx-0 lg:bg-transparent lg:p-0">
+      <div className="sticky bottom-0 -mx-1 bg-ground/95 px-1 py-3">
         <Button look="main" type="submit" disabled={sending} className="w-full">
           {sending ? "Sending..." : "Generate"}
         </Button>

@@ -1,68 +1,84 @@
 import { useState } from "react";
+import type { Asset } from "../api";
+import { bytes } from "../format";
+import { ours } from "../links";
+import { useMe } from "../queries";
 import { DropZone } from "./drop-zone";
 import { MediaPreview } from "./media-preview";
 import { useUpload } from "./use-upload";
 import type { ControlProps } from "./values";
 
 const ACCEPT: Record<string, string> = { image: "image/*", video: "video/*", audio: "audio/*", file: "" };
+const NOUNS: Record<string, string> = { image: "an image", video: "a video", audio: "an audio file", file: "a file" };
 
 /** One file: dropped or chosen and kept by the server as an asset, or named by its address. The value is a URL. */
 export function MediaControl({ input, id, value, onChange, describedBy, invalid }: ControlProps) {
+  const me = useMe();
   const upload = useUpload();
-  const [name, setName] = useState<string | null>(null);
+  const [asset, setAsset] = useState<Asset | null>(null);
   const url = String(value ?? "");
-  const accept = ACCEPT[input.kind] ?? "";
-  const noun = input.kind === "image" ? "an image" : `a ${input.kind === "file" ? "file" : `${input.kind} file`}`;
+  const stored = url !== "" && ours(url, me.data?.public_url) !== null;
 
   async function take(files: File[]) {
-    const [asset] = await upload.send(files);
-    if (!asset) return;
-    setName(asset.filename);
-    onChange(asset.url);
-  }
-  function set(next: string) {
-    setName(null);
-    onChange(next);
+    const [sent] = await upload.send(files);
+    if (!sent) return;
+    setAsset(sent);
+    onChange(sent.url);
   }
 
   return (
     <div className="flex flex-col gap-2">
       <DropZone
         id={id}
-        accept={accept}
+        accept={ACCEPT[input.kind] ?? ""}
         describedBy={describedBy}
         invalid={invalid || upload.error !== null}
         busy={upload.busy}
         onFiles={(files) => void take(files)}
       >
         {url ? (
-          <MediaPreview url={url} kind={input.kind} name={name} />
+          <MediaPreview url={url} kind={input.kind} />
         ) : (
           <span className="block px-4 py-9 text-center text-[0.9375rem] text-soft">
-            {upload.busy ? "Uploading..." : (
-              <>
-                Drop {noun} here or <span className="font-medium text-ink underline">choose one</span>
-              </>
-            )}
+            {upload.busy ? "Uploading..." : `Drop ${NOUNS[input.kind] ?? "a file"} here or `}
+            {!upload.busy && <span className="font-medium text-ink underline underline-offset-2">choose one</span>}
           </span>
         )}
       </DropZone>
-      {upload.error && <p role="alert" className="text-sm font-medium text-bad">{upload.error}</p>}
-      <div className="flex items-center gap-2">
-        <input
-          type="url"
-          value={url}
-          onChange={(event) => set(event.target.value.trim())}
-          placeholder="or paste its URL"
-          aria-label={`${input.label || input.id}: URL`}
-          className="field py-1.5 sm:text-sm"
-        />
+      {upload.error && (
+        <p role="alert" className="text-sm font-medium text-bad">
+          {upload.error}
+        </p>
+      )}
+      <div className="flex min-h-9 items-center gap-2">
+        {stored ? (
+          <span className="min-w-0 flex-1 truncate text-sm text-soft">{caption(url, asset)}</span>
+        ) : (
+          <input
+            type="url"
+            value={url}
+            onChange={(event) => onChange(event.target.value.trim())}
+            placeholder="or paste its URL"
+            aria-label={`${input.label || input.id}: URL`}
+            className="field py-1.5 sm:text-sm"
+          />
+        )}
         {url && (
-          <button type="button" onClick={() => set("")} className="shrink-0 rounded-lg px-2 py-1.5 text-sm text-soft hover:bg-sunken hover:text-ink">
+          <button
+            type="button"
+            onClick={() => onChange("")}
+            className="shrink-0 rounded-lg px-2 py-1.5 text-sm text-soft hover:bg-sunken hover:text-ink"
+          >
             Remove
           </button>
         )}
       </div>
     </div>
   );
+}
+
+function caption(url: string, asset: Asset | null): string {
+  if (asset?.url === url) return `${asset.filename} · ${bytes(asset.size)}`;
+  if (url.startsWith("data:")) return "Embedded picture";
+  return decodeURIComponent(new URL(url, location.origin).pathname.split("/").at(-1) ?? "");
 }

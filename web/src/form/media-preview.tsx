@@ -2,14 +2,16 @@ import { useState } from "react";
 import { ours } from "../links";
 import { useMe } from "../queries";
 
+const LONGEST = 120;
+
 interface Props {
   url: string;
   kind: string;
-  name: string | null;
+  alt?: string;
 }
 
 /** What was chosen: a picture on a checkerboard, a clip, or the name. An address elsewhere is only named. */
-export function MediaPreview({ url, kind, name }: Props) {
+export function MediaPreview({ url, kind, alt = "The chosen picture" }: Props) {
   const me = useMe();
   const [broken, setBroken] = useState<string | null>(null);
   const src = ours(url, me.data?.public_url);
@@ -18,7 +20,7 @@ export function MediaPreview({ url, kind, name }: Props) {
     if (kind === "image" || kind === "images") {
       return (
         <span className="checkerboard grid h-52 place-items-center p-3">
-          <img src={src} alt={name ?? "The chosen image"} onError={() => setBroken(src)} className="max-h-46 max-w-full object-contain" />
+          <img src={src} alt={alt} onError={() => setBroken(src)} className="max-h-46 max-w-full object-contain" />
         </span>
       );
     }
@@ -27,7 +29,7 @@ export function MediaPreview({ url, kind, name }: Props) {
   }
   return (
     <span className="block px-4 py-6 text-center text-sm text-soft">
-      <span className="block font-medium wrap-anywhere text-ink">{name ?? url.slice(0, 120)}</span>
+      <span className="block font-medium wrap-anywhere text-ink">{url.slice(0, LONGEST)}</span>
       {!src && "The server fetches it when the run starts."}
     </span>
   );

@@ -1,3 +1,4 @@
+import type { CSSProperties } from "react";
 import type { ControlProps } from "./values";
 
 /** A number as typed; with both bounds known, a slider beside it. Bounds are shown here and enforced by the server. */
@@ -19,6 +20,8 @@ export function NumberControl({ input, id, value, onChange, describedBy, invalid
     />
   );
   if (!bounded) return box;
+  const typed = Number(value);
+  const at = value === "" || Number.isNaN(typed) ? minimum : Math.min(Math.max(typed, minimum), maximum);
   return (
     <div className="flex items-center gap-4">
       <input
@@ -27,9 +30,10 @@ export function NumberControl({ input, id, value, onChange, describedBy, invalid
         min={minimum}
         max={maximum}
         step={step ?? (maximum - minimum) / 100}
-        value={Number(value) || minimum}
+        value={at}
         onChange={(event) => onChange(event.target.value)}
-        className="h-6 min-w-0 flex-1"
+        style={{ "--filled": `${((at - minimum) / (maximum - minimum || 1)) * 100}%` } as CSSProperties}
+        className="slider h-6 min-w-0 flex-1"
       />
       {box}
     </div>

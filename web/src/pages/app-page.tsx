@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { useParams, useSearchParams } from "react-router";
 import { ApiError, type Deployment } from "../api";
 import { CallIt } from "../call/call-it";
@@ -40,7 +40,11 @@ function App({ deployment, used }: { deployment: Deployment; used: Values | unde
   const [search, setSearch] = useSearchParams();
   const [values, setValues] = useState(() => initialValues(deployment.inputs, used));
   const recent = useRecentRuns(deployment.id);
-  const submit = useSubmit(deployment.id, (run) => setSearch({ run: run.id }));
+  const stage = useRef<HTMLElement>(null);
+  const submit = useSubmit(deployment.id, (run) => {
+    setSearch({ run: run.id }, { preventScrollReset: true });
+    bringIntoView(stage.current);
+  });
   const inputs = toSend(deployment.inputs, values);
   const shown = search.get("run");
 
@@ -49,7 +53,7 @@ function App({ deployment, used }: { deployment: Deployment; used: Values | unde
       <div>
         <div className="mb-6 flex flex-wrap items-center gap-x-3 gap-y-1">
           <h1 className="text-2xl font-semibold tracking-tight wrap-anywhere">{deployment.name}</h1>
-          {deployment.simulated && <SimulatedBadge />}
+          {deployment.simulated && !shown && <SimulatedBadge />}
           <p className="w-full text-sm text-soft">
             {deployment.environment} · version {deployment.version}
           </p>
@@ -63,7 +67,7 @@ function App({ deployment, used }: { deployment: Deployment; used: Values | unde
             sending={submit.sending}
             error={submit.error}
           />
-          <section aria-label="Result" className="flex min-w-0 scroll-mt-4 flex-col gap-6 lg:sticky lg:top-6">
+          <section ref={stage} aria-label="Result" className="flex min-w-0 scroll-mt-4 flex-col gap-6 lg:sticky lg:top-6">
             {shown ? <RunStage key={shown} id={shown} /> : <EmptyStage />}
             <EarlierRuns deployment={deployment.name} runs={recent.data?.items ?? []} current={shown} />
           </section>
@@ -72,4 +76,9 @@ function App({ deployment, used }: { deployment: Deployment; used: Values | unde
       <CallIt deployment={deployment} inputs={inputs} />
     </div>
   );
+}
+
+/** On a narrow window the stage lies below the form; whoever pressed Generate wants to see it. */
+function bringIntoView(stage: HTMLElement | null): void {
+  if (stage && stage.getBoundingClientRect().top > window.innerHeight / 2) stage.scrollIntoView({ behavior: "smooth" });
 }

@@ -9,7 +9,6 @@ import { appPath } from "../links";
 import { useRun } from "../queries";
 import { RunInputs } from "../run/run-inputs";
 import { Timeline } from "../run/timeline";
-import { useCancel } from "../run/use-cancel";
 import { useRunStream } from "../run/use-run-stream";
 import { Stage } from "../stage/stage";
 
@@ -30,7 +29,6 @@ export function RunPage() {
 
 function Details({ run }: { run: Run }) {
   const live = useRunStream(run.id);
-  const cancel = useCancel(run.id);
   return (
     <div className="flex flex-col gap-8">
       <div className="flex flex-wrap items-end justify-between gap-4">
@@ -47,13 +45,15 @@ function Details({ run }: { run: Run }) {
         )}
       </div>
       <div className="grid items-start gap-10 lg:grid-cols-[minmax(0,1fr)_minmax(0,23rem)] lg:gap-12">
-        <section aria-label="Result" className="min-w-0">
-          <Stage run={run} live={live} onCancel={cancel.mutate} cancelling={cancel.isPending} details={false} />
-        </section>
+        <div className="flex min-w-0 flex-col gap-10">
+          <section aria-label="Result">
+            <Stage run={run} live={live} details={false} />
+          </section>
+          <Timeline events={live.events} />
+        </div>
         <div className="flex min-w-0 flex-col gap-8">
           <Facts run={run} />
           <RunInputs inputs={run.inputs} />
-          <Timeline events={live.events} />
         </div>
       </div>
     </div>

@@ -27,7 +27,7 @@ function Value({ value }: { value: unknown }) {
   if (typeof value === "string" && PICTURE.test(value) && ours(value, me.data?.public_url)) {
     return (
       <div className="overflow-hidden rounded-xl border border-line">
-        <MediaPreview url={value} kind="image" name={null} />
+        <MediaPreview url={value} kind="image" alt="The picture that was given" />
       </div>
     );
   }

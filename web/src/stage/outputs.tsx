@@ -4,6 +4,7 @@ import { CopyButton } from "../components/copy-button";
 import { bytes } from "../format";
 import { download, ours } from "../links";
 import { useMe } from "../queries";
+import { Picture } from "./picture";
 
 interface Props {
   outputs: Output[];
@@ -36,7 +37,7 @@ function Result({ output }: { output: Output }) {
     <figure className="card overflow-hidden">
       {src && <Media kind={output.kind} src={src} name={output.filename ?? ""} />}
       <figcaption className="flex flex-wrap items-center gap-2 border-t border-line p-3">
-        <span className="mr-auto min-w-0 truncate pl-1 text-sm text-soft">
+        <span className="mr-auto min-w-0 basis-full truncate pl-1 sm:basis-auto text-sm text-soft">
           {output.filename}
           {output.size !== undefined && ` · ${bytes(output.size)}`}
         </span>
@@ -52,14 +53,8 @@ function Result({ output }: { output: Output }) {
 }
 
 function Media({ kind, src, name }: { kind: Output["kind"]; src: string; name: string }) {
-  if (kind === "image") {
-    return (
-      <a href={src} target="_blank" rel="noreferrer" title="Open in full size" className="checkerboard grid place-items-center -outline-offset-4">
-        <img src={src} alt={name || "Result"} className="max-h-[48rem] w-full object-contain" />
-      </a>
-    );
-  }
-  if (kind === "video") return <video src={src} controls loop playsInline className="max-h-[48rem] w-full bg-black" />;
+  if (kind === "image") return <Picture src={src} alt={name || "Result"} opens />;
+  if (kind === "video") return <video src={src} controls loop playsInline className="max-h-[80dvh] w-full bg-black" />;
   if (kind === "audio") return <audio src={src} controls className="w-full p-4" />;
   return <div className="bg-sunken px-4 py-10 text-center font-medium wrap-anywhere">{name}</div>;
 }

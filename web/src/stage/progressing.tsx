@@ -1,33 +1,22 @@
-import type { Run, RunStatus } from "../api";
-import { Button } from "../components/button";
+import { ENDED, type Run, type RunStatus } from "../api";
 import { fractionOf, type Live } from "../run/live";
+import { CancelButton } from "./cancel-button";
 import { Outputs } from "./outputs";
+import { FRAME, Picture } from "./picture";
 
 interface Props {
   run: Run;
   status: RunStatus;
   live: Live;
-  onCancel: () => void;
-  cancelling: boolean;
 }
 
 /** The run on its way: the picture as it converges, the node at work, how far it is, and Cancel. */
-export function Progressing({ run, status, live, onCancel, cancelling }: Props) {
+export function Progressing({ run, status, live }: Props) {
   const fraction = fractionOf(live);
   const percent = fraction === null ? null : Math.round(fraction * 100);
-  const steps = live.progress && live.progress.node_id === live.node?.id ? live.progress : null;
-  const doing = sentence(run, status, live);
   return (
     <div className="card overflow-hidden">
-      <div className="grid aspect-square max-h-[38rem] w-full place-items-center overflow-hidden bg-sunken">
-        {live.preview ? (
-          <img src={live.preview} alt="Preview of the picture so far" className="size-full object-contain" />
-        ) : (
-          <span className="h-1 w-24 overflow-hidden rounded-full bg-line" aria-hidden="true">
-            <span className="sweeping block h-full w-2/5 rounded-full bg-accent" />
-          </span>
-        )}
-      </div>
+      {live.preview ? <Picture src={live.preview} alt="Preview of the picture so far" /> : <Waiting />}
       <div
         role="progressbar"
         aria-label="Progress of the run"
@@ -40,14 +29,12 @@ export function Progressing({ run, status, live, onCancel, cancelling }: Props) 
       </div>
       <div className="flex items-center gap-4 p-4">
         <div className="min-w-0 flex-1">
-          <p aria-live="polite" className="truncate font-medium">{doing}</p>
-          <p className="text-sm text-soft tabular-nums">
-            {percent !== null && `${percent} %`}
-            {steps && steps.maximum > 1 && ` · step ${steps.value} of ${steps.maximum}`}
-            {run.attempts > 1 && ` · attempt ${run.attempts} of ${run.max_attempts}`}
+          <p aria-live="polite" className="truncate font-medium">
+            {sentence(run, status, live)}
           </p>
+          <p className="min-h-5 text-sm text-soft tabular-nums">{measures(run, live, percent)}</p>
         </div>
-        <Button onClick={onCancel} disabled={cancelling}>{cancelling ? "Cancelling..." : "Cancel"}</Button>
+        <CancelButton id={run.id} />
       </div>
       {live.outputs.length > 0 && (
         <div className="border-t border-line p-4">
@@ -58,12 +45,32 @@ export function Progressing({ run, status, live, onCancel, cancelling }: Props) 
   );
 }
 
+function Waiting() {
+  return (
+    <div className={`${FRAME} aspect-square max-h-[max(18rem,100dvh-16rem)]`} aria-hidden="true">
+      <span className="h-1 w-24 overflow-hidden rounded-full bg-line">
+        <span className="sweeping block h-full w-2/5 rounded-full bg-accent" />
+      </span>
+    </div>
+  );
+}
+
+function measures(run: Run, live: Live, percent: number | null): string {
+  const steps = live.progress && live.progress.node_id === live.node?.id ? live.progress : null;
+  const said = [
+    percent !== null && `${percent} %`,
+    steps && steps.maximum > 1 && `step ${steps.value} of ${steps.maximum}`,
+    run.attempts > 1 && `attempt ${run.attempts} of ${run.max_attempts}`,
+  ];
+  return said.filter(Boolean).join(" · ");
+}
+
 function sentence(run: Run, status: RunStatus, live: Live): string {
   if (status === "queued") {
     if (run.queue_position === null) return "Waiting for a worker";
     return run.queue_position === 0 ? "Next in line" : `In the queue, ${run.queue_position} before this one`;
   }
   if (status === "starting") return "A worker is getting ready";
-  if (status === "collecting") return "Saving the results";
+  if (status === "collecting" || ENDED.has(status)) return "Saving the results";
   return live.node?.title ?? "Running";
 }

@@ -1,7 +1,6 @@
 import { ApiError } from "../api";
 import { Notice } from "../components/notice";
 import { useRun } from "../queries";
-import { useCancel } from "../run/use-cancel";
 import { useRunStream } from "../run/use-run-stream";
 import { Stage } from "./stage";
 
@@ -9,22 +8,13 @@ import { Stage } from "./stage";
 export function RunStage({ id }: { id: string }) {
   const run = useRun(id);
   const live = useRunStream(id);
-  const cancel = useCancel(id);
 
-  if (!run.data) {
-    if (!run.error) return null;
-    const gone = run.error instanceof ApiError && run.error.status === 404;
-    return (
-      <Notice tone="bad" title={gone ? "There is no such run" : "Cannot show this run"}>
-        {run.error.message}
-      </Notice>
-    );
-  }
-  const stopping = cancel.isPending || (cancel.isSuccess && run.data.ended_at === null);
+  if (run.data) return <Stage run={run.data} live={live} />;
+  if (!run.error) return null;
+  const gone = run.error instanceof ApiError && run.error.status === 404;
   return (
-    <>
-      <Stage run={run.data} live={live} onCancel={cancel.mutate} cancelling={stopping} />
-      {cancel.error && <Notice tone="bad" title="Cannot cancel">{cancel.error.message}</Notice>}
-    </>
+    <Notice tone="bad" title={gone ? "There is no such run" : "Cannot show this run"}>
+      {run.error.message}
+    </Notice>
   );
 }
