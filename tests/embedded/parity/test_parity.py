@@ -1,7 +1,7 @@
 """Graphs of model-free nodes give the pixels and texts of real ComfyUI 0.3.64, through the engine as a program.
 
-Each folder in cases/ has workflow_api.json, case.json (tolerances) and expected/ (manifest.json, files); inputs/ has what
-they load. `max_abs` bounds the largest difference of an 8-bit sample, `max_fraction` the share of samples that differ.
+Each folder in cases/ has workflow_api.json, case.json (tolerances) and expected/ (manifest.json, files); inputs/ has
+what they load. `max_abs` bounds the largest difference of an 8-bit sample, `max_fraction` the share of differing ones.
 """
 
 import io

@@ -1,7 +1,7 @@
 """The built-in nodes: one file per family, merged here into the two mappings that ComfyUI's loader knows."""
 
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 from comfyserve.embedded.nodes import (
     adjust,
@@ -31,7 +31,7 @@ FAMILIES: Final[tuple[ModuleType, ...]] = (
     primitives,
 )
 
-NODE_CLASS_MAPPINGS: Final[dict[str, type]] = {
+NODE_CLASS_MAPPINGS: Final[dict[str, type[Any]]] = {
     name: node for family in FAMILIES for name, node in family.family.classes.items()
 }
 NODE_DISPLAY_NAME_MAPPINGS: Final[dict[str, str]] = {

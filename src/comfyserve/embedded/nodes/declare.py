@@ -68,7 +68,7 @@ def _bounded(default: float, low: float, high: float, step: float | None) -> dic
 class Family:
     """The nodes of one file: class mappings and titles as ComfyUI's loader expects them."""
 
-    classes: dict[str, type] = field(default_factory=dict)
+    classes: dict[str, type[Any]] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
 
     def node(

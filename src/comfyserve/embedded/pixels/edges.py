@@ -31,9 +31,9 @@ def _gradient(picture: Image) -> tuple[Samples, Samples]:
     gray = (picture[..., :3] * np.array(LUMA)).sum(axis=-1)[np.newaxis, ..., np.newaxis]
     bell = np.exp(-np.square(np.arange(-2, 3)) / 2)
     bell /= bell.sum()
-    soft = weighed(weighed(gray, 1, bell, "reflect"), 2, bell, "reflect")
-    across = weighed(weighed(soft, 1, SMOOTH, "edge"), 2, SLOPE, "edge")
-    down = weighed(weighed(soft, 2, SMOOTH, "edge"), 1, SLOPE, "edge")
+    soft = weighed(weighed(gray, 1, bell, "mirror"), 2, bell, "mirror")
+    across = weighed(weighed(soft, 1, SMOOTH, "nearest"), 2, SLOPE, "nearest")
+    down = weighed(weighed(soft, 2, SMOOTH, "nearest"), 1, SLOPE, "nearest")
     return across[0, ..., 0], down[0, ..., 0]
 
 

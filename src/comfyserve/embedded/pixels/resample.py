@@ -66,6 +66,8 @@ def _lanczos(image: Image, width: int, height: int) -> Image:
 
 def _along(image: Image, axis: int, taps: Taps) -> Image:
     """Every item of the batch as the sum of its taps along an axis (1: y, 2: x)."""
+    if len(taps) == 1:
+        return image.take(taps[0][0], axis)
     shape = list(image.shape)
     shape[axis] = len(taps[0][0])
     result = np.empty(shape, np.float32)
