@@ -3,8 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, select
 
+from comfyserve.db.rows import Row, many, one
 from comfyserve.db.tables import assets
 
 
@@ -14,29 +15,29 @@ def insert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         connection.execute(assets.insert(), [dict(row) for row in rows])
 
 
-def find(connection: Connection, asset_id: str, *, workspace_id: str | None = None) -> RowMapping | None:
+def find(connection: Connection, asset_id: str, *, workspace_id: str | None = None) -> Row | None:
     """The row of an asset, in this workspace if one is given."""
-    row = connection.execute(select(assets).where(assets.c.id == asset_id)).mappings().first()
+    row = one(connection, select(assets).where(assets.c.id == asset_id))
     return row if row is None or workspace_id in (None, row["workspace_id"]) else None
 
 
-def find_all(connection: Connection, asset_ids: Collection[str], workspace_id: str) -> Sequence[RowMapping]:
+def find_all(connection: Connection, asset_ids: Collection[str], workspace_id: str) -> Sequence[Row]:
     """Those of these assets that are in the workspace."""
     statement = select(assets).where(assets.c.id.in_(asset_ids), assets.c.workspace_id == workspace_id)
-    return connection.execute(statement).mappings().all()
+    return many(connection, statement)
 
 
-def page(connection: Connection, workspace_id: str, *, before: int | None, limit: int) -> Sequence[RowMapping]:
+def page(connection: Connection, workspace_id: str, *, before: int | None, limit: int) -> Sequence[Row]:
     """Assets of a workspace, newest first."""
     statement = select(assets).where(assets.c.workspace_id == workspace_id)
     if before is not None:
         statement = statement.where(assets.c.seq < before)
-    return connection.execute(statement.order_by(assets.c.seq.desc()).limit(limit)).mappings().all()
+    return many(connection, statement.order_by(assets.c.seq.desc()).limit(limit))
 
 
-def of_runs(connection: Connection, run_ids: Collection[str]) -> Sequence[RowMapping]:
+def of_runs(connection: Connection, run_ids: Collection[str]) -> Sequence[Row]:
     """The assets that these runs made."""
-    return connection.execute(select(assets).where(assets.c.run_id.in_(run_ids))).mappings().all()
+    return many(connection, select(assets).where(assets.c.run_id.in_(run_ids)))
 
 
 def delete(connection: Connection, asset_ids: Collection[str]) -> None:

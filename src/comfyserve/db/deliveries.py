@@ -4,8 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, select
 
+from comfyserve.db.rows import Row, many
 from comfyserve.db.tables import deliveries
 
 OWED = "owed"
@@ -19,7 +20,7 @@ def insert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         connection.execute(deliveries.insert(), [dict(row) for row in rows])
 
 
-def due(connection: Connection, now: datetime, limit: int, *, besides: Collection[str] = ()) -> Sequence[RowMapping]:
+def due(connection: Connection, now: datetime, limit: int, *, besides: Collection[str] = ()) -> Sequence[Row]:
     """Deliveries that are due and first in the order of their run; `besides` leaves runs out."""
     earlier = deliveries.alias("earlier")
     waits = (
@@ -30,7 +31,7 @@ def due(connection: Connection, now: datetime, limit: int, *, besides: Collectio
     statement = select(deliveries).where(deliveries.c.state == OWED, deliveries.c.due_at <= now, ~waits)
     if besides:
         statement = statement.where(deliveries.c.run_id.not_in(besides))
-    return connection.execute(statement.order_by(deliveries.c.due_at).limit(limit)).mappings().all()
+    return many(connection, statement.order_by(deliveries.c.due_at).limit(limit))
 
 
 def next_due_at(connection: Connection) -> datetime | None:
@@ -45,7 +46,7 @@ def update(connection: Connection, delivery_id: str, **columns: Any) -> None:
     connection.execute(deliveries.update().where(deliveries.c.id == delivery_id).values(**columns))
 
 
-def of_run(connection: Connection, run_id: str, limit: int) -> Sequence[RowMapping]:
+def of_run(connection: Connection, run_id: str, limit: int) -> Sequence[Row]:
     """The deliveries of a run in order: its log."""
     statement = select(deliveries).where(deliveries.c.run_id == run_id).order_by(deliveries.c.seq).limit(limit)
-    return connection.execute(statement).mappings().all()
+    return many(connection, statement)

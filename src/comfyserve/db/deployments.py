@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, or_, select
+from sqlalchemy import Connection, Select, or_, select
 
+from comfyserve.db.rows import Row, many, one
 from comfyserve.db.tables import deployments, versions, workflows
 
 
@@ -27,19 +28,17 @@ def insert(connection: Connection, row: Mapping[str, Any]) -> None:
     connection.execute(deployments.insert(), [dict(row)])
 
 
-def find(connection: Connection, workspace_id: str, id_or_name: str) -> RowMapping | None:
+def find(connection: Connection, workspace_id: str, id_or_name: str) -> Row | None:
     """A deployment by its id, or else by its name."""
     statement = _shown().where(
         deployments.c.workspace_id == workspace_id,
         or_(deployments.c.id == id_or_name, deployments.c.name == id_or_name),
     )
-    rows = connection.execute(statement.limit(2)).mappings().all()
+    rows = many(connection, statement.limit(2))
     return next((row for row in rows if row["id"] == id_or_name), rows[0] if rows else None)
 
 
-def find_environment(
-    connection: Connection, workspace_id: str, workflow_id: str, environment: str
-) -> RowMapping | None:
+def find_environment(connection: Connection, workspace_id: str, workflow_id: str, environment: str) -> Row | None:
     """The oldest deployment of a workflow in an environment."""
     statement = (
         _shown()
@@ -51,7 +50,7 @@ def find_environment(
         .order_by(deployments.c.created_at, deployments.c.id)
         .limit(1)
     )
-    return connection.execute(statement).mappings().first()
+    return one(connection, statement)
 
 
 def page(
@@ -61,7 +60,7 @@ def page(
     before: tuple[datetime, str] | None,
     limit: int,
     filters: Mapping[str, Any],
-) -> Sequence[RowMapping]:
+) -> Sequence[Row]:
     """Deployments of a workspace, newest first; `filters` are columns and the values they must have."""
     statement = _shown().where(deployments.c.workspace_id == workspace_id)
     for name, value in filters.items():
@@ -73,7 +72,7 @@ def page(
             | ((deployments.c.created_at == moment) & (deployments.c.id < deployment_id))
         )
     statement = statement.order_by(deployments.c.created_at.desc(), deployments.c.id.desc()).limit(limit)
-    return connection.execute(statement).mappings().all()
+    return many(connection, statement)
 
 
 def update(connection: Connection, deployment_id: str, columns: Mapping[str, Any]) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
+from comfyserve.db.rows import Row, many
 from comfyserve.db.tables import events
 
 _AFTER = (
@@ -22,9 +23,9 @@ def insert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         connection.execute(events.insert(), [dict(row) for row in rows])
 
 
-def after(connection: Connection, run_id: str, seq: int, limit: int) -> Sequence[RowMapping]:
+def after(connection: Connection, run_id: str, seq: int, limit: int) -> Sequence[Row]:
     """The events of a run after `seq`, in order."""
-    return connection.execute(_AFTER, {"run": run_id, "after": seq, "most": limit}).mappings().all()
+    return many(connection, _AFTER, {"run": run_id, "after": seq, "most": limit})
 
 
 def delete_before(connection: Connection, kinds: Sequence[str], moment: datetime, limit: int) -> int:

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, select
 
+from comfyserve.db.rows import Row, many, one
 from comfyserve.db.tables import keys, workspaces
 
 
@@ -14,10 +15,10 @@ def insert_workspace(connection: Connection, row: Mapping[str, Any]) -> None:
     connection.execute(workspaces.insert(), [dict(row)])
 
 
-def first_workspace(connection: Connection) -> RowMapping | None:
+def first_workspace(connection: Connection) -> Row | None:
     """The oldest workspace: the one that the first start made."""
     statement = select(workspaces).order_by(workspaces.c.created_at, workspaces.c.id).limit(1)
-    return connection.execute(statement).mappings().first()
+    return one(connection, statement)
 
 
 def insert(connection: Connection, row: Mapping[str, Any]) -> None:
@@ -25,19 +26,19 @@ def insert(connection: Connection, row: Mapping[str, Any]) -> None:
     connection.execute(keys.insert(), [dict(row)])
 
 
-def find_by_hash(connection: Connection, digest: str) -> RowMapping | None:
+def find_by_hash(connection: Connection, digest: str) -> Row | None:
     """The key with this sha256, revoked or not, with the name of its workspace."""
     statement = (
         select(keys, workspaces.c.name.label("workspace_name"))
         .join(workspaces, workspaces.c.id == keys.c.workspace_id)
         .where(keys.c.hash == digest)
     )
-    return connection.execute(statement).mappings().first()
+    return one(connection, statement)
 
 
 def page(
     connection: Connection, workspace_id: str, kind: str, *, before: tuple[datetime, str] | None, limit: int
-) -> Sequence[RowMapping]:
+) -> Sequence[Row]:
     """The keys of a workspace that are not revoked, newest first."""
     statement = select(keys).where(
         keys.c.workspace_id == workspace_id, keys.c.kind == kind, keys.c.revoked_at.is_(None)
@@ -48,7 +49,7 @@ def page(
             (keys.c.created_at < moment) | ((keys.c.created_at == moment) & (keys.c.id < key_id))
         )
     statement = statement.order_by(keys.c.created_at.desc(), keys.c.id.desc()).limit(limit)
-    return connection.execute(statement).mappings().all()
+    return many(connection, statement)
 
 
 def revoke(connection: Connection, key_id: str, now: datetime, *, workspace_id: str | None = None) -> str | None:

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, RowMapping, select
+from sqlalchemy import Column, Connection, select
 
+from comfyserve.db.rows import Row, many, one
 from comfyserve.db.tables import machines
 
 SHOWN: tuple[Column[Any], ...] = tuple(column for column in machines.c if column.name != "catalogue")
@@ -17,22 +18,22 @@ def insert(connection: Connection, row: Mapping[str, Any]) -> None:
     connection.execute(machines.insert(), [dict(row)])
 
 
-def find(connection: Connection, machine_id: str, *, workspace_id: str | None = None) -> RowMapping | None:
+def find(connection: Connection, machine_id: str, *, workspace_id: str | None = None) -> Row | None:
     """A machine, in this workspace if one is given."""
-    row = connection.execute(select(*SHOWN).where(machines.c.id == machine_id)).mappings().first()
+    row = one(connection, select(*SHOWN).where(machines.c.id == machine_id))
     return row if row is None or workspace_id in (None, row["workspace_id"]) else None
 
 
-def find_by_name(connection: Connection, workspace_id: str, name: str) -> RowMapping | None:
+def find_by_name(connection: Connection, workspace_id: str, name: str) -> Row | None:
     """A machine by its name."""
     statement = select(*SHOWN).where(machines.c.workspace_id == workspace_id, machines.c.name == name)
-    return connection.execute(statement).mappings().first()
+    return one(connection, statement)
 
 
-def of_workspace(connection: Connection, workspace_id: str, limit: int) -> Sequence[RowMapping]:
+def of_workspace(connection: Connection, workspace_id: str, limit: int) -> Sequence[Row]:
     """The machines of a workspace, the oldest first."""
     statement = select(*SHOWN).where(machines.c.workspace_id == workspace_id)
-    return connection.execute(statement.order_by(machines.c.created_at, machines.c.id).limit(limit)).mappings().all()
+    return many(connection, statement.order_by(machines.c.created_at, machines.c.id).limit(limit))
 
 
 def catalogue(connection: Connection, machine_id: str) -> Mapping[str, Any] | None:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, or_, select
+from sqlalchemy import Connection, bindparam, or_, select
 
+from comfyserve.db.rows import Row, many
 from comfyserve.db.tables import outputs, runs
 
 _OF_RUN = (
@@ -24,6 +25,6 @@ def insert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         connection.execute(outputs.insert(), [dict(row) for row in rows])
 
 
-def of_run(connection: Connection, run_id: str) -> Sequence[RowMapping]:
+def of_run(connection: Connection, run_id: str) -> Sequence[Row]:
     """The outputs of the run's present attempt, in the order in which they were recorded."""
-    return connection.execute(_OF_RUN, {"run": run_id}).mappings().all()
+    return many(connection, _OF_RUN, {"run": run_id})

@@ -4,12 +4,15 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, and_, bindparam, func, literal, or_, select
+from sqlalchemy import Connection, Select, and_, bindparam, func, literal, or_, select
 
 from comfyserve.core.runs import HELD, Lease, Run, Status
+from comfyserve.db.rows import Row, many, one
 from comfyserve.db.tables import lanes, run_graphs, runs
 
 QUEUED = Status.QUEUED.value
+NEWEST = 2**62
+"""Stands for the `seq` of a run that has not got one yet."""
 
 _NEXT = (
     select(runs, run_graphs.c.graph, run_graphs.c.extra_data, run_graphs.c.asset_ids)
@@ -98,16 +101,16 @@ def insert(connection: Connection, row: Mapping[str, Any], graph: Mapping[str, A
     connection.execute(run_graphs.insert(), [{"run_id": row["id"], **graph}])
 
 
-def find(connection: Connection, run_id: str, *, workspace_id: str | None = None) -> RowMapping | None:
+def find(connection: Connection, run_id: str, *, workspace_id: str | None = None) -> Row | None:
     """The row of a run, in this workspace if one is given."""
-    row = connection.execute(_BY_ID, {"run": run_id}).mappings().first()
+    row = one(connection, _BY_ID, {"run": run_id})
     return row if row is None or workspace_id in (None, row["workspace_id"]) else None
 
 
-def find_by_idempotency_key(connection: Connection, workspace_id: str, key: str) -> RowMapping | None:
+def find_by_idempotency_key(connection: Connection, workspace_id: str, key: str) -> Row | None:
     """The run that was made under this key."""
     statement = select(runs).where(runs.c.workspace_id == workspace_id, runs.c.idempotency_key == key)
-    return connection.execute(statement).mappings().first()
+    return one(connection, statement)
 
 
 def save(connection: Connection, run: Run, now: datetime, **columns: Any) -> None:
@@ -115,9 +118,9 @@ def save(connection: Connection, run: Run, now: datetime, **columns: Any) -> Non
     connection.execute(_SAVE, {"run": run.id, **life(run), "updated_at": now, **columns})
 
 
-def next_queued(connection: Connection, machine_id: str, now: datetime) -> RowMapping | None:
+def next_queued(connection: Connection, machine_id: str, now: datetime) -> Row | None:
     """The run to claim, with its graph: by priority, then turn (fair share), then age."""
-    return connection.execute(_NEXT, {"machine": machine_id, "now": now}).mappings().first()
+    return one(connection, _NEXT, {"machine": machine_id, "now": now})
 
 
 def next_turn(connection: Connection, machine_id: str, priority: int, key_id: str, limit: int) -> tuple[int, int]:
@@ -180,32 +183,32 @@ def wishes(connection: Connection, run_ids: Collection[str]) -> frozenset[str]:
     return frozenset(connection.execute(statement).scalars())
 
 
-def expired(connection: Connection, now: datetime, limit: int) -> Sequence[RowMapping]:
+def expired(connection: Connection, now: datetime, limit: int) -> Sequence[Row]:
     """Held runs whose lease is over."""
     statement = select(runs).where(_held(), runs.c.lease_until < now).limit(limit)
-    return connection.execute(statement).mappings().all()
+    return many(connection, statement)
 
 
-def held_by(connection: Connection, *, machine_id: str, worker_prefix: str, limit: int) -> Sequence[RowMapping]:
+def held_by(connection: Connection, *, machine_id: str, worker_prefix: str, limit: int) -> Sequence[Row]:
     """Runs of a machine that workers with this prefix hold."""
     statement = (
         select(runs)
         .where(_held(), runs.c.machine_id == machine_id, runs.c.lease_worker.startswith(worker_prefix, autoescape=True))
         .limit(limit)
     )
-    return connection.execute(statement).mappings().all()
+    return many(connection, statement)
 
 
-def queued_since(connection: Connection, before: datetime, limit: int) -> Sequence[RowMapping]:
+def queued_since(connection: Connection, before: datetime, limit: int) -> Sequence[Row]:
     """Runs that were submitted before this moment and were never claimed."""
     statement = select(runs).where(runs.c.status == QUEUED, runs.c.claims == 0, runs.c.created_at < before).limit(limit)
-    return connection.execute(statement).mappings().all()
+    return many(connection, statement)
 
 
-def claimed_before(connection: Connection, before: datetime, limit: int) -> Sequence[RowMapping]:
+def claimed_before(connection: Connection, before: datetime, limit: int) -> Sequence[Row]:
     """Held runs whose claim is older than this moment."""
     statement = select(runs).where(_held(), runs.c.claimed_at < before).limit(limit)
-    return connection.execute(statement).mappings().all()
+    return many(connection, statement)
 
 
 def finished_beyond(connection: Connection, keep: int, limit: int) -> Sequence[str]:
@@ -224,14 +227,14 @@ def delete(connection: Connection, run_ids: Collection[str]) -> None:
 
 def page(
     connection: Connection, workspace_id: str, *, filters: Mapping[str, Any], before: int | None, limit: int
-) -> Sequence[RowMapping]:
+) -> Sequence[Row]:
     """Runs of a workspace, newest first; `filters` are columns and the values they must have."""
     statement: Select[Any] = select(runs).where(runs.c.workspace_id == workspace_id)
     for name, value in filters.items():
         statement = statement.where(runs.c[name] == value)
     if before is not None:
         statement = statement.where(runs.c.seq < before)
-    return connection.execute(statement.order_by(runs.c.seq.desc()).limit(limit)).mappings().all()
+    return many(connection, statement.order_by(runs.c.seq.desc()).limit(limit))
 
 
 def _held() -> Any:

@@ -35,5 +35,5 @@ Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def dump_json(value: Any) -> str:
-    """Compact JSON; raises ValueError for NaN and infinities, which no other reader would understand."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """Compact JSON in ASCII, so that half a surrogate pair can be kept; NaN and infinities raise ValueError."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, select
 
+from comfyserve.db.rows import Row, many, one
 from comfyserve.db.tables import versions, workflows
 
 
@@ -19,10 +20,10 @@ def insert_version(connection: Connection, row: Mapping[str, Any]) -> None:
     connection.execute(versions.insert(), [dict(row)])
 
 
-def find(connection: Connection, workflow_id: str, workspace_id: str) -> RowMapping | None:
+def find(connection: Connection, workflow_id: str, workspace_id: str) -> Row | None:
     """A workflow of this workspace."""
     statement = select(workflows).where(workflows.c.id == workflow_id, workflows.c.workspace_id == workspace_id)
-    return connection.execute(statement).mappings().first()
+    return one(connection, statement)
 
 
 def next_version(
@@ -45,7 +46,7 @@ def page(
     before: tuple[datetime, str] | None,
     limit: int,
     search: str | None = None,
-) -> Sequence[RowMapping]:
+) -> Sequence[Row]:
     """Workflows of a workspace, newest first; `search` is a part of the name, in any case."""
     statement = select(workflows).where(workflows.c.workspace_id == workspace_id)
     if search:
@@ -56,7 +57,7 @@ def page(
             (workflows.c.created_at < moment) | ((workflows.c.created_at == moment) & (workflows.c.id < workflow_id))
         )
     statement = statement.order_by(workflows.c.created_at.desc(), workflows.c.id.desc()).limit(limit)
-    return connection.execute(statement).mappings().all()
+    return many(connection, statement)
 
 
 def find_version(
@@ -66,21 +67,21 @@ def find_version(
     version_id: str | None = None,
     workflow_id: str | None = None,
     version: int | None = None,
-) -> RowMapping | None:
+) -> Row | None:
     """A version by its id, or by its workflow and number."""
     statement = select(versions).where(versions.c.workspace_id == workspace_id)
     if version_id is not None:
         statement = statement.where(versions.c.id == version_id)
     else:
         statement = statement.where(versions.c.workflow_id == workflow_id, versions.c.version == version)
-    return connection.execute(statement).mappings().first()
+    return one(connection, statement)
 
 
 def versions_page(
     connection: Connection, workspace_id: str, workflow_id: str, *, before: int | None, limit: int
-) -> Sequence[RowMapping]:
+) -> Sequence[Row]:
     """Versions of a workflow, newest first."""
     statement = select(versions).where(versions.c.workspace_id == workspace_id, versions.c.workflow_id == workflow_id)
     if before is not None:
         statement = statement.where(versions.c.version < before)
-    return connection.execute(statement.order_by(versions.c.version.desc()).limit(limit)).mappings().all()
+    return many(connection, statement.order_by(versions.c.version.desc()).limit(limit))

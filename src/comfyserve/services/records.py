@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, TypeVar
 
+from comfyserve.core.inputs.declare import Input
 from comfyserve.core.runs import Status
 
 T = TypeVar("T")
@@ -82,7 +83,7 @@ class VersionView:
     graph_hash: str
     created_at: datetime
     created_by: str
-    inputs: Sequence[Any] = ()
+    inputs: Sequence[Input] = ()
     graph: Json | None = None
     editor: Json | None = None
 
@@ -101,7 +102,7 @@ class DeploymentView:
     version: int
     machine_id: str
     narrowings: Json
-    inputs: Sequence[Any]
+    inputs: Sequence[Input]
     created_by: str
     created_at: datetime
     updated_at: datetime

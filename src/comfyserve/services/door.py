@@ -1,0 +1,173 @@
+"""The one door through which a run changes: its new state, its events and the deliveries owed, in one transaction."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from comfyserve.core.errors import EngineLost
+from comfyserve.core.runs import TARGET, Fact, FactKind, Run, Status, advance
+from comfyserve.db import deliveries, events, runs
+
+
+@dataclass(frozen=True)
+class Happening:
+    """A fact that was recorded, as a dialect sees it when it decides what its webhook is told."""
+
+    kind: FactKind
+    before: Status | None
+    after: Status
+    url: str
+    intermediate: bool
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run ended with this fact."""
+        return self.before is not self.after and self.after in ENDINGS
+
+
+WebhookRule = Callable[[Happening], Sequence[str]]
+"""The names of the webhook events that a dialect owes for a happening."""
+
+ENDINGS: Mapping[Status, FactKind] = {
+    TARGET[kind]: kind for kind in (FactKind.SUCCEEDED, FactKind.FAILED, FactKind.CANCELLED, FactKind.TIMED_OUT)
+}
+RUN_UPDATED = "run.updated"
+
+
+def tell_endings(happening: Happening) -> Sequence[str]:
+    """The rule of a dialect without one of its own: the end of a run, and every change of state where asked for."""
+    changed = happening.before is not happening.after
+    return [RUN_UPDATED] if happening.ended or (happening.intermediate and changed) else []
+
+
+class Door:
+    """Applies facts to a run inside the caller's transaction."""
+
+    def __init__(self, ids: Callable[[], str], webhooks: Mapping[str, WebhookRule] | None = None) -> None:
+        """`webhooks`: dialect -> its rule; `tell_endings` for the others."""
+        self._ids = ids
+        self._webhooks = webhooks or {}
+
+    def submit(self, connection: Connection, row: Mapping[str, Any], graph: Mapping[str, Any]) -> None:
+        """Write a new run with its graph and its first event."""
+        runs.insert(connection, row, graph)
+        told = _Told(row, row["created_at"])
+        told.add(FactKind.SUBMITTED, None, Status.QUEUED, None, {})
+        self._tell(connection, told)
+
+    def claim(self, connection: Connection, row: Mapping[str, Any], run: Run, now: datetime) -> None:
+        """Record that `row` has become the claimed `run`."""
+        told = _Told(row, now)
+        lease = run.lease
+        data = {"worker": lease.worker_id if lease else None, "claim": run.claims}
+        told.add(FactKind.CLAIMED, Status(row["status"]), run.status, run.attempt_id, data)
+        runs.save(connection, run, now, last_event=told.seq)
+        self._tell(connection, told)
+
+    def record(
+        self, connection: Connection, row: Mapping[str, Any], facts: Sequence[Fact], now: datetime, **columns: Any
+    ) -> Run:
+        """Apply facts in order; those that come after the run's end, or change nothing, leave no trace.
+
+        `columns` are written with the run. Raises Stale for a transition that is not allowed.
+        """
+        run, told = runs.as_run(row), _Told(row, now)
+        for fact in facts:
+            run = _apply(run, fact, now, told)
+        if told.events or columns:
+            runs.save(connection, run, now, last_event=told.seq, **columns)
+            self._tell(connection, told)
+        return run
+
+    def _tell(self, connection: Connection, told: "_Told") -> None:
+        events.insert(connection, told.events)
+        if url := told.row["webhook"]:
+            rule = self._webhooks.get(told.row["dialect"], tell_endings)
+            deliveries.insert(connection, [self._owed(told, *one) for one in _wanted(told, rule, url)])
+
+    def _owed(self, told: "_Told", name: str, event: Mapping[str, Any]) -> dict[str, Any]:
+        snapshot = {"seq": event["seq"], "status": event["status"], "output_id": event["data"].get("id")}
+        return {
+            "id": self._ids(),
+            "run_id": told.row["id"],
+            "dialect": told.row["dialect"],
+            "url": told.row["webhook"],
+            "event": name,
+            "body": snapshot,
+            "state": deliveries.OWED,
+            "tries": 0,
+            "due_at": told.now,
+            "created_at": told.now,
+        }
+
+
+class _Told:
+    """The events of one transaction, numbered on from the run's last one."""
+
+    def __init__(self, row: Mapping[str, Any], now: datetime) -> None:
+        self.row = row
+        self.now = now
+        self.seq = int(row["last_event"])
+        self.events: list[dict[str, Any]] = []
+        self.befores: list[Status | None] = []
+
+    def add(
+        self,
+        kind: FactKind,
+        before: Status | None,
+        after: Status,
+        attempt_id: str | None,
+        data: Mapping[str, Any],
+    ) -> None:
+        self.seq += 1
+        self.befores.append(before)
+        self.events.append(
+            {
+                "run_id": self.row["id"],
+                "seq": self.seq,
+                "kind": kind.value,
+                "at": self.now,
+                "attempt_id": attempt_id,
+                "status": after.value,
+                "data": dict(data),
+            }
+        )
+
+
+def _apply(run: Run, fact: Fact, now: datetime, told: _Told) -> Run:
+    """One fact; a loss that ends the run is followed by the ending, so that readers need to know one word only."""
+    if fact.kind is FactKind.LOST:
+        fact = _with_error(fact)
+    after = advance(run, fact, now)
+    stays = after is run and (fact.kind in TARGET or fact.kind is FactKind.CANCEL_REQUESTED)
+    if run.final or stays:
+        return after
+    if fact.kind is FactKind.LOST:
+        lost = {"reason": fact.data.get("reason", ""), "attempt": run.attempts}
+        told.add(fact.kind, run.status, Status.QUEUED if after.final else after.status, run.attempt_id, lost)
+        if after.final:
+            ending = {} if after.error is None else {"error": dict(after.error)}
+            told.add(ENDINGS[after.status], Status.QUEUED, after.status, run.attempt_id, ending)
+        return after
+    told.add(fact.kind, run.status, after.status, run.attempt_id, fact.data)
+    return after
+
+
+def _with_error(fact: Fact) -> Fact:
+    """A loss needs an error too: it is the run's own if no attempt is left."""
+    if "error" in fact.data:
+        return fact
+    reason = str(fact.data.get("reason") or "The worker was lost.")
+    return Fact(fact.kind, {**fact.data, "error": EngineLost(reason).as_dict()})
+
+
+def _wanted(told: _Told, rule: WebhookRule, url: str) -> list[tuple[str, Mapping[str, Any]]]:
+    intermediate = bool(told.row["webhook_intermediate"])
+    return [
+        (name, event)
+        for before, event in zip(told.befores, told.events, strict=True)
+        for name in rule(Happening(FactKind(event["kind"]), before, Status(event["status"]), url, intermediate))
+    ]

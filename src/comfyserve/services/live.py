@@ -1,0 +1,85 @@
+"""Progress and previews of one process: the last value of each kind, in memory only."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from comfyserve.ports import NodeStarted, Preview, Progress
+
+Value = Progress | Preview
+RUNS = 1_000
+"""Runs whose last values are kept; the one that was told about longest ago goes first."""
+
+
+@dataclass(eq=False)
+class _Watcher:
+    """One reader: what it has not seen yet, by kind, and whether there will be more."""
+
+    unseen: dict[type[Value], Value]
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: bool = False
+
+    def show(self, value: Value) -> None:
+        self.unseen.pop(type(value), None)
+        self.unseen[type(value)] = value
+        self.changed.set()
+
+    def end(self) -> None:
+        self.ended = True
+        self.changed.set()
+
+
+class LocalLive:
+    """Implements ports.Live. A reader that comes late begins with the last values; a slow one misses the older ones."""
+
+    def __init__(self, *, runs: int = RUNS) -> None:
+        self._runs = runs
+        self._last: OrderedDict[str, dict[type[Value], Value]] = OrderedDict()
+        self._watchers: dict[str, set[_Watcher]] = {}
+
+    def put(self, run_id: str, event: Progress | Preview | NodeStarted) -> None:
+        """Replace the last value of that kind. A node that starts makes another node's progress meaningless."""
+        last = self._last.setdefault(run_id, {})
+        self._last.move_to_end(run_id)
+        while len(self._last) > self._runs:
+            self._last.popitem(last=False)
+        if isinstance(event, NodeStarted):
+            last.pop(Progress, None)
+            return
+        last[type(event)] = event
+        for watcher in self._watchers.get(run_id, ()):
+            watcher.show(event)
+
+    def drop(self, run_id: str) -> None:
+        """Forget a run that ended; its readers come to their end."""
+        self._last.pop(run_id, None)
+        for watcher in self._watchers.get(run_id, ()):
+            watcher.end()
+
+    @asynccontextmanager
+    async def watch(self, run_id: str) -> AsyncIterator[AsyncIterator[Value]]:
+        """The last values and those to come, the newest of each kind, as fast as the reader takes them."""
+        watcher = _Watcher(dict(self._last.get(run_id, {})))
+        self._watchers.setdefault(run_id, set()).add(watcher)
+        try:
+            yield _values(watcher)
+        finally:
+            self._leave(run_id, watcher)
+
+    def _leave(self, run_id: str, watcher: _Watcher) -> None:
+        watchers = self._watchers[run_id]
+        watchers.discard(watcher)
+        if not watchers:
+            del self._watchers[run_id]
+
+
+async def _values(watcher: _Watcher) -> AsyncIterator[Value]:
+    while True:
+        while watcher.unseen:
+            yield watcher.unseen.pop(next(iter(watcher.unseen)))
+        if watcher.ended:
+            return
+        watcher.changed.clear()
+        await watcher.changed.wait()

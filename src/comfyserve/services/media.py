@@ -1,0 +1,109 @@
+"""The files that a bound graph names: data URIs become assets, our own URLs become references to them."""
+
+import base64
+import binascii
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from comfyserve.core.errors import DomainError, InvalidInput, Place, TooLarge
+from comfyserve.core.graph import Graph
+from comfyserve.core.media import ASSET_PREFIX, MediaPlace, extension_of, fits, sniff_mime
+from comfyserve.services.files import Files
+from comfyserve.services.records import Caller
+
+DATA = "data:"
+PIECE = 64 * 1024
+
+
+@dataclass(frozen=True)
+class SettledMedia:
+    """A graph without data URIs and without URLs of ours; `names` maps what was replaced to `asset:<id>`."""
+
+    graph: Graph
+    names: Mapping[str, str]
+
+    @property
+    def asset_ids(self) -> list[str]:
+        """The assets that the graph names."""
+        return sorted({name.removeprefix(ASSET_PREFIX) for name in self.names.values()})
+
+    def shown(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """A caller's inputs as they are kept: with names in the place of data."""
+        return {key: self._named(value) for key, value in inputs.items()}
+
+    def _named(self, value: Any) -> Any:
+        return self.names.get(value.strip(), value) if isinstance(value, str) else value
+
+
+class MediaStore:
+    """Settles the media of graphs before they are queued."""
+
+    def __init__(self, files: Files, *, data_limit: int) -> None:
+        """`data_limit`: the most bytes that one data URI may hold."""
+        self._files = files
+        self._limit = data_limit
+
+    async def settle(self, caller: Caller, graph: Graph, media: Sequence[MediaPlace]) -> SettledMedia:
+        """Store and resolve each distinct value once. Raises InvalidInput, TooLarge, NotFound with the input's name."""
+        places = {place.value: place for place in media}
+        names = {}
+        for value, place in places.items():
+            if (asset_id := await self._asset(caller, place)) is not None:
+                names[value] = f"{ASSET_PREFIX}{asset_id}"
+        changes = {
+            node_id: {name: names[value] for name, value in graph.nodes[node_id].inputs.items() if _is_in(value, names)}
+            for node_id in {place.node_id for place in media}
+        }
+        return SettledMedia(graph.with_inputs(changes), names)
+
+    async def _asset(self, caller: Caller, place: MediaPlace) -> str | None:
+        where = Place(node_id=place.node_id, field=place.label)
+        try:
+            if place.value[: len(DATA)].lower() == DATA:
+                return await self._store(caller, place, where)
+            return await self._files.resolve(caller, place.value)
+        except DomainError as error:
+            error.place = where
+            raise
+
+    async def _store(self, caller: Caller, place: MediaPlace, where: Place) -> str:
+        content = read_data_uri(place.value, self._limit, where)
+        mime = sniff_mime(content)
+        if not content or not fits(place.kind, mime):
+            raise InvalidInput(f"{place.label} needs {place.kind} data; this is not a file of that kind.", place=where)
+        asset = await self._files.upload(caller, f"{place.label}{extension_of(mime)}", mime, _pieces(content))
+        return asset.id
+
+
+def read_data_uri(uri: str, limit: int, place: Place) -> bytes:
+    """The bytes of a data URI (RFC 2397). Raises InvalidInput, TooLarge beyond `limit` bytes."""
+    head, comma, body = uri.partition(",")
+    if not comma:
+        raise InvalidInput("This data URI has no comma; write data:image/png;base64,<data>.", place=place)
+    is_base64 = head.lower().rstrip().endswith(";base64")
+    if len(body) > (limit * 4 // 3 + 4 if is_base64 else limit * 3):
+        raise TooLarge(f"The data URI holds more than {limit} bytes. Upload the file as an asset instead.", place=place)
+    content = _decoded(body, place) if is_base64 else unquote_to_bytes(body)
+    if len(content) > limit:
+        raise TooLarge(f"The data URI holds more than {limit} bytes. Upload the file as an asset instead.", place=place)
+    return content
+
+
+def _decoded(body: str, place: Place) -> bytes:
+    """Base64 in either alphabet, with or without padding."""
+    text = "".join(body.split()).replace("-", "+").replace("_", "/").rstrip("=")
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidInput("The base64 of this data URI cannot be read.", place=place) from error
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(content), PIECE):
+        yield content[start : start + PIECE]
+
+
+def _is_in(value: Any, names: Mapping[str, str]) -> bool:
+    return isinstance(value, str) and value in names

@@ -1,0 +1,67 @@
+"""Runs as their callers see them."""
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from comfyserve.core.errors import NotFound
+from comfyserve.core.runs import Status
+from comfyserve.db import deployments, outputs, runs
+from comfyserve.db.database import Database
+from comfyserve.db.rows import Row
+from comfyserve.services.paging import check_limit, page_of, read_number
+from comfyserve.services.records import Caller, Page, RunFilter, RunView
+from comfyserve.services.views import AssetUrl, output_view, run_view
+
+
+class Runs:
+    """Reads runs of the caller's workspace."""
+
+    def __init__(self, db: Database, *, url: AssetUrl) -> None:
+        """`url`: signs the URL of an asset (`Files.url`)."""
+        self._db = db
+        self._url = url
+
+    async def get(self, caller: Caller, run_id: str) -> RunView:
+        """A run with its outputs and, while it waits, its place in the queue. Raises NotFound."""
+        return await self._db.read(lambda connection: self.view(connection, caller, run_id))
+
+    async def list(
+        self, caller: Caller, filters: RunFilter | None = None, cursor: str | None = None, limit: int = 50
+    ) -> Page[RunView]:
+        """Runs without their outputs, newest first."""
+        before, size = read_number(cursor), check_limit(limit)
+
+        def read(connection: Connection) -> list[Row]:
+            wanted = _columns(connection, caller, filters or RunFilter())
+            return list(runs.page(connection, caller.workspace_id, filters=wanted, before=before, limit=size + 1))
+
+        return page_of(await self._db.read(read), size, run_view, lambda row: [row["seq"]])
+
+    def view(self, connection: Connection, caller: Caller, run_id: str) -> RunView:
+        """`get`, inside a transaction."""
+        row = find_run(connection, caller, run_id)
+        queued = row["status"] == Status.QUEUED
+        found = () if queued else outputs.of_run(connection, run_id)
+        return run_view(
+            row,
+            outputs=[output_view(output, self._url) for output in found],
+            queue_position=runs.position(connection, row) if queued else None,
+        )
+
+
+def find_run(connection: Connection, caller: Caller, run_id: str) -> Row:
+    """The row of a run of the caller's workspace. Raises NotFound."""
+    row = runs.find(connection, run_id, workspace_id=caller.workspace_id)
+    if row is None:
+        raise NotFound("There is no such run.")
+    return row
+
+
+def _columns(connection: Connection, caller: Caller, filters: RunFilter) -> dict[str, Any]:
+    """The columns that runs must have; a deployment that is gone can still be named by its id."""
+    wanted: dict[str, Any] = {"workflow_id": filters.workflow_id, "status": filters.status and filters.status.value}
+    if filters.deployment is not None:
+        row = deployments.find(connection, caller.workspace_id, filters.deployment)
+        wanted["deployment_id"] = row["id"] if row else filters.deployment
+    return {name: value for name, value in wanted.items() if value is not None}

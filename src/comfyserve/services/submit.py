@@ -1,0 +1,267 @@
+"""Submit: from a caller's values to a queued run."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from comfyserve.core.errors import Conflict, InvalidInput, NotFound, Place, QueueFull
+from comfyserve.core.graph import Graph, parse_graph
+from comfyserve.core.inputs.bind import Bound, bind
+from comfyserve.core.inputs.catalogue import check_classes
+from comfyserve.core.inputs.declare import Input, declare
+from comfyserve.core.inputs.seeds import Draw, randomise_seeds
+from comfyserve.core.runs import Status
+from comfyserve.db import deployments, runs
+from comfyserve.db.database import Database
+from comfyserve.db.rows import Row
+from comfyserve.ports import Bell
+from comfyserve.services.checks import check_json, check_text
+from comfyserve.services.door import Door
+from comfyserve.services.graphs import Graphs, narrowed
+from comfyserve.services.machines import Catalogue, Machines, find_machine
+from comfyserve.services.media import MediaStore, SettledMedia
+from comfyserve.services.records import Caller, RunView, SubmitRequest
+from comfyserve.services.topics import DELIVERIES, machine_topic
+from comfyserve.services.views import run_view
+
+PRIORITIES = range(-100, 101)
+MAX_IDEMPOTENCY_KEY = 200
+MAX_URL = 8_000
+RETRY_AFTER = 5
+"""Seconds that a caller is asked to wait when the queue is full."""
+
+
+@dataclass(frozen=True)
+class SubmitLimits:
+    """Bounds of one submit: waiting runs of a machine, attempts of a run, bytes of a graph's or inputs' JSON."""
+
+    max_queued: int
+    max_attempts: int
+    graph_bytes: int
+    inputs_bytes: int
+
+
+@dataclass(frozen=True)
+class _Target:
+    """What shall run, and where."""
+
+    graph: Graph
+    inputs: Sequence[Input]
+    editor: Mapping[str, Any] | None
+    machine_id: str
+    catalogue: Catalogue | None
+    columns: Mapping[str, Any]
+
+
+class Submit:
+    """Takes a wish and queues it, or says what is wrong with it."""
+
+    def __init__(
+        self,
+        db: Database,
+        door: Door,
+        *,
+        machines: Machines,
+        graphs: Graphs,
+        media: MediaStore,
+        clock: Callable[[], datetime],
+        ids: Callable[[], str],
+        draw: Draw,
+        bell: Bell,
+        limits: SubmitLimits,
+    ) -> None:
+        """`draw` gives random numbers for seeds."""
+        self._db = db
+        self._door = door
+        self._machines = machines
+        self._graphs = graphs
+        self._media = media
+        self._clock = clock
+        self._ids = ids
+        self._draw = draw
+        self._bell = bell
+        self._limits = limits
+
+    async def submit(self, caller: Caller, request: SubmitRequest) -> RunView:
+        """The queued run, or the one that the same idempotency key made before (`replayed`).
+
+        Raises NotFound, InvalidInput, InvalidGraph, TooLarge, QueueFull, and Conflict when the idempotency key was
+        used for another request.
+        """
+        _check(request, self._limits)
+        digest = _request_hash(request)
+        if request.idempotency_key is not None and (seen := await self._seen(caller, request, digest)) is not None:
+            return seen
+        target = await self._db.read(lambda connection: self._target(connection, caller, request))
+        bound = self._bound(target, request)
+        media = await self._media.settle(caller, bound.graph, bound.media)
+        row = self._row(caller, request, target, bound, media, digest)
+        extra = {"extra_pnginfo": {"workflow": target.editor}} if target.editor else {}
+        graph = {"graph": media.graph.as_json(), "extra_data": extra, "asset_ids": media.asset_ids}
+        view = await self._db.write(lambda connection: self._queue(connection, row, graph))
+        if not view.replayed:
+            self._bell.ring(machine_topic(view.machine_id))
+            self._bell.ring(DELIVERIES)
+        return view
+
+    async def _seen(self, caller: Caller, request: SubmitRequest, digest: str) -> RunView | None:
+        key = str(request.idempotency_key)
+        row = await self._db.read(lambda connection: runs.find_by_idempotency_key(connection, caller.workspace_id, key))
+        return None if row is None else _replay(row, digest)
+
+    def _target(self, connection: Connection, caller: Caller, request: SubmitRequest) -> _Target:
+        """What the request names. The graph of a deployment or a version comes from memory when it was used before."""
+        workspace_id = caller.workspace_id
+        if request.deployment is None and request.version_id is None:
+            check_json("graph", request.graph, self._limits.graph_bytes)
+            graph = parse_graph(request.graph)
+            machine = find_machine(connection, workspace_id, request.machine_id)
+            return self._on(connection, machine, graph, declare(graph), request.editor, {})
+        if request.deployment is None:
+            version = self._graphs.version_in(connection, workspace_id, str(request.version_id))
+            machine = find_machine(connection, workspace_id, request.machine_id)
+            columns = {"workflow_id": version.workflow_id, "version_id": version.id, "version": version.version}
+            return self._on(connection, machine, version.graph, version.inputs, version.editor, columns)
+        row = deployments.find(connection, workspace_id, request.deployment)
+        if row is None:
+            raise NotFound(f"There is no deployment {request.deployment!r}.", place=Place(field="deployment"))
+        version = self._graphs.version(connection, workspace_id, row["version_id"])
+        machine = find_machine(connection, workspace_id, row["machine_id"])
+        columns = {
+            "workflow_id": row["workflow_id"],
+            "version_id": version.id,
+            "version": version.version,
+            "deployment_id": row["id"],
+            "deployment_name": row["name"],
+        }
+        inputs = narrowed(version, row["narrowings"])
+        return self._on(connection, machine, version.graph, inputs, version.editor, columns)
+
+    def _on(
+        self,
+        connection: Connection,
+        machine: Row,
+        graph: Graph,
+        inputs: Sequence[Input],
+        editor: Mapping[str, Any] | None,
+        columns: Mapping[str, Any],
+    ) -> _Target:
+        catalogue = self._machines.catalogue_of(connection, machine)
+        return _Target(graph, inputs, editor, machine["id"], catalogue, columns)
+
+    def _bound(self, target: _Target, request: SubmitRequest) -> Bound:
+        graph = target.graph
+        if target.catalogue is not None:
+            check_classes(graph, target.catalogue)
+        if request.randomise_seeds:
+            graph = randomise_seeds(graph, target.editor, self._draw, target.catalogue)
+        return bind(
+            graph,
+            target.inputs,
+            request.inputs,
+            catalogue=target.catalogue,
+            unknown=request.unknown_inputs,
+            draw=self._draw,
+        )
+
+    def _row(
+        self,
+        caller: Caller,
+        request: SubmitRequest,
+        target: _Target,
+        bound: Bound,
+        media: SettledMedia,
+        digest: str,
+    ) -> dict[str, Any]:
+        now = self._clock()
+        return EMPTY_RUN | {
+            "id": self._ids(),
+            "workspace_id": caller.workspace_id,
+            "machine_id": target.machine_id,
+            "key_id": caller.key_id,
+            "dialect": request.dialect,
+            "origin": request.origin,
+            **target.columns,
+            "idempotency_key": request.idempotency_key,
+            "request_hash": digest,
+            "inputs": media.shown(request.inputs),
+            "warnings": [asdict(notice) for notice in bound.warnings],
+            "webhook": request.webhook,
+            "webhook_intermediate": request.webhook_intermediate,
+            "priority": request.priority,
+            "max_attempts": self._limits.max_attempts,
+            "created_at": now,
+            "updated_at": now,
+        }
+
+    def _queue(self, connection: Connection, row: dict[str, Any], graph: Mapping[str, Any]) -> RunView:
+        """Insert the run, unless the queue is full or the idempotency key came first by another way."""
+        if row["idempotency_key"] is not None:
+            seen = runs.find_by_idempotency_key(connection, row["workspace_id"], row["idempotency_key"])
+            if seen is not None:
+                return _replay(seen, row["request_hash"])
+        limit = self._limits.max_queued
+        turn, waiting = runs.next_turn(connection, row["machine_id"], row["priority"], row["key_id"], limit)
+        if waiting >= limit:
+            raise QueueFull(f"{waiting} runs are waiting already. Try again soon.", retry_after=RETRY_AFTER)
+        queued = row | {"turn": turn}
+        self._door.submit(connection, queued, graph)
+        position = runs.position(connection, queued | {"seq": runs.NEWEST})
+        return run_view(queued | {"last_event": 1}, queue_position=position)
+
+
+EMPTY_RUN: dict[str, Any] = {
+    "status": Status.QUEUED.value,
+    "attempts": 0,
+    "claims": 0,
+    "simulated": False,
+    "last_event": 0,
+    **dict.fromkeys(
+        (
+            "workflow_id",
+            "version_id",
+            "version",
+            "deployment_id",
+            "deployment_name",
+            "attempt_id",
+            "claimed_at",
+            "started_at",
+            "ended_at",
+            "cancel_requested_at",
+            "error",
+        )
+    ),
+}
+
+
+def _check(request: SubmitRequest, limits: SubmitLimits) -> None:
+    named = [one for one in (request.deployment, request.version_id, request.graph) if one is not None]
+    if len(named) != 1:
+        raise InvalidInput("Give either a deployment or a graph.", place=Place(field="deployment"))
+    if request.priority not in PRIORITIES:
+        raise InvalidInput("priority must be from -100 to 100.", place=Place(field="priority"))
+    if request.idempotency_key is not None:
+        check_text("idempotency_key", request.idempotency_key, MAX_IDEMPOTENCY_KEY)
+    if request.webhook is not None:
+        check_text("webhook", request.webhook, MAX_URL)
+    check_json("inputs", request.inputs, limits.inputs_bytes)
+
+
+def _request_hash(request: SubmitRequest) -> str:
+    """What makes two requests the same: everything but the idempotency key itself."""
+    asked = {key: value for key, value in vars(request).items() if key != "idempotency_key"}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _replay(row: Row, digest: str) -> RunView:
+    if row["request_hash"] != digest:
+        raise Conflict(
+            "This idempotency key was used for another request. Use a fresh key for each distinct run.",
+            details={"run_id": row["id"]},
+        )
+    return run_view(row, replayed=True)

@@ -1,0 +1,62 @@
+"""Rows become views."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from comfyserve.core.runs import FactKind, Status
+from comfyserve.services.records import AssetView, EventView, KeyView, OutputView, RunView
+
+AssetUrl = Callable[[str, str], str]
+"""Asset id, file name -> signed URL."""
+
+
+def _names(view: type[Any]) -> frozenset[str]:
+    return frozenset(field.name for field in fields(view))
+
+
+RUN_FIELDS = _names(RunView) - {"status", "outputs", "queue_position", "replayed"}
+OUTPUT_FIELDS = _names(OutputView) - {"url"}
+ASSET_FIELDS = _names(AssetView) - {"url"}
+KEY_FIELDS = _names(KeyView)
+
+
+def run_view(
+    row: Mapping[str, Any],
+    *,
+    outputs: Sequence[OutputView] = (),
+    queue_position: int | None = None,
+    replayed: bool = False,
+) -> RunView:
+    """A run, with what was read beside it."""
+    return RunView(
+        status=Status(row["status"]),
+        outputs=outputs,
+        queue_position=queue_position,
+        replayed=replayed,
+        **{name: row[name] for name in RUN_FIELDS},
+    )
+
+
+def output_view(row: Mapping[str, Any], url: AssetUrl) -> OutputView:
+    """An output, with the URL of its file."""
+    link = url(row["asset_id"], row["filename"]) if row["asset_id"] else None
+    return OutputView(url=link, **{name: row[name] for name in OUTPUT_FIELDS})
+
+
+def event_view(row: Mapping[str, Any], url: AssetUrl) -> EventView:
+    """An event; that of an output gets the URL of its file."""
+    data = row["data"]
+    if row["kind"] == FactKind.OUTPUT and data.get("asset_id"):
+        data = {**data, "url": url(data["asset_id"], data["filename"])}
+    return EventView(row["seq"], row["kind"], row["at"], row["attempt_id"], Status(row["status"]), data)
+
+
+def asset_view(row: Mapping[str, Any], url: AssetUrl) -> AssetView:
+    """An asset, with its URL."""
+    return AssetView(url=url(row["id"], row["filename"]), **{name: row[name] for name in ASSET_FIELDS})
+
+
+def key_view(row: Mapping[str, Any]) -> KeyView:
+    """A key without its secret."""
+    return KeyView(**{name: row[name] for name in KEY_FIELDS})

@@ -1,0 +1,133 @@
+"""Watch: a run's events from a cursor on, live progress between them, and waiting for the end.
+
+The bell is a hint, reading again after a while is the truth. So every stream can be resumed, from any process.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
+
+from sqlalchemy import Connection
+
+from comfyserve.core.errors import InvalidInput, Place
+from comfyserve.core.runs import FINAL
+from comfyserve.db import events
+from comfyserve.db.database import Database
+from comfyserve.ports import Bell, Live, Preview, Progress
+from comfyserve.services.paging import check_limit
+from comfyserve.services.records import Caller, EventView, Page, RunView
+from comfyserve.services.runs import Runs, find_run
+from comfyserve.services.topics import run_topic
+from comfyserve.services.views import AssetUrl, event_view
+
+BATCH = 200
+LiveValue = Progress | Preview
+
+
+class Watch:
+    """Reads what happens to a run."""
+
+    def __init__(
+        self, db: Database, runs: Runs, *, bell: Bell, live: Live, url: AssetUrl, poll_seconds: float = 1.0
+    ) -> None:
+        """`poll_seconds`: how long a missed ring can delay an event."""
+        self._db = db
+        self._runs = runs
+        self._bell = bell
+        self._live = live
+        self._url = url
+        self._poll = poll_seconds
+
+    async def events(self, caller: Caller, run_id: str, after: int = 0, limit: int = BATCH) -> Page[EventView]:
+        """Events after `after`, in order; the cursor is the `seq` to go on from. Raises NotFound."""
+        size = check_limit(limit)
+        found = await self._read(caller, run_id, check_after(after), size + 1)
+        shown = found[:size]
+        return Page(shown, str(shown[-1].seq) if len(found) > size else None)
+
+    async def stream(self, caller: Caller, run_id: str, after: int = 0) -> AsyncIterator[EventView | LiveValue]:
+        """Every event after `after` and the newest live values between them; ends after the run's last event.
+
+        Raises NotFound at the first step. Close it (`aclose`) when it is left early.
+        """
+        seq, topic = check_after(after), run_topic(run_id)
+        async with self._live.watch(run_id) as values:
+            merged = _Merged(values)
+            try:
+                while True:
+                    seen = self._bell.now(topic)
+                    found = await self._read(caller, run_id, seq, BATCH)
+                    for event in found:
+                        yield event
+                    seq = found[-1].seq if found else seq
+                    if await self._is_over(caller, run_id, found, seq):
+                        return
+                    if len(found) < BATCH:
+                        async for value in merged.until(self._bell.wait(topic, self._poll, since=seen)):
+                            yield value
+            finally:
+                await merged.close()
+
+    async def wait(self, caller: Caller, run_id: str, seconds: float) -> RunView:
+        """The run when it has ended, or as it is after so many seconds. Raises NotFound."""
+        topic, ends = run_topic(run_id), asyncio.get_running_loop().time() + seconds
+        while True:
+            seen = self._bell.now(topic)
+            view = await self._runs.get(caller, run_id)
+            left = ends - asyncio.get_running_loop().time()
+            if view.status in FINAL or left <= 0:
+                return view
+            await self._bell.wait(topic, min(self._poll, left), since=seen)
+
+    async def _read(self, caller: Caller, run_id: str, after: int, limit: int) -> list[EventView]:
+        def read(connection: Connection) -> list[EventView]:
+            find_run(connection, caller, run_id)
+            return [event_view(row, self._url) for row in events.after(connection, run_id, after, limit)]
+
+        return await self._db.read(read)
+
+    async def _is_over(self, caller: Caller, run_id: str, found: list[EventView], seq: int) -> bool:
+        """Whether `seq` is the last event of a run that has ended."""
+        if found:
+            return found[-1].status in FINAL
+        row = await self._db.read(lambda connection: find_run(connection, caller, run_id))
+        return row["status"] in FINAL and row["last_event"] <= seq
+
+
+class _Merged:
+    """Live values, for as long as something else has not happened."""
+
+    def __init__(self, values: AsyncIterator[LiveValue]) -> None:
+        self._values = values
+        self._next: asyncio.Task[LiveValue | None] | None = None
+        self._ended = False
+
+    async def until(self, other: Coroutine[Any, Any, Any]) -> AsyncIterator[LiveValue]:
+        """Yield values until `other` is done. A value that is still on its way is kept for the next time."""
+        waiting = asyncio.ensure_future(other)
+        try:
+            while not waiting.done():
+                if self._next is None and not self._ended:
+                    self._next = asyncio.ensure_future(anext(self._values, None))
+                both = {waiting} if self._next is None else {waiting, self._next}
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                if self._next is not None and self._next.done():
+                    value, self._next = self._next.result(), None
+                    self._ended = value is None
+                    if value is not None:
+                        yield value
+        finally:
+            waiting.cancel()
+
+    async def close(self) -> None:
+        """Stop to wait for a value."""
+        if self._next is not None:
+            self._next.cancel()
+            await asyncio.wait([self._next])
+
+
+def check_after(after: int) -> int:
+    """A cursor of events. Raises InvalidInput when it is negative or absurd."""
+    if not 0 <= after < 2**31:
+        raise InvalidInput("after must be the seq of an event, or 0 for all.", place=Place(field="after"))
+    return after
