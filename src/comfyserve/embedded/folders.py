@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import os
+import re
 import shutil
 import time
 from dataclasses import dataclass
@@ -173,7 +174,8 @@ def _fill_in(prefix: str, width: int, height: int) -> str:
 
 
 def _next_counter(folder: Path, stem: str) -> int:
-    start = f"{stem}_"
+    """1 + the largest counter in the folder; it is read each time, since others may add and remove files."""
+    counters = re.compile(rf"^{re.escape(stem)}_(\d+)_", re.ASCII | re.MULTILINE)
     with os.scandir(folder) as entries:
-        used = [entry.name[len(start) :].partition("_")[0] for entry in entries if entry.name.startswith(start)]
-    return 1 + max((int(digits) for digits in used if digits.isascii() and digits.isdigit()), default=0)
+        names = "\n".join([entry.name for entry in entries])
+    return 1 + max(map(int, counters.findall(names)), default=0)

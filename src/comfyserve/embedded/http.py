@@ -28,6 +28,7 @@ def build_app(engine: Engine) -> web.Application:
             app.router.add_route(method, path, route)
             app.router.add_route(method, PREFIX + path, route)
     app.cleanup_ctx.append(_running)
+    app.on_shutdown.append(_dismiss_sockets)
     return app
 
 
@@ -66,3 +67,7 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
     engine.worker.start()
     yield
     engine.worker.stop(STOP_SECONDS)
+
+
+async def _dismiss_sockets(app: web.Application) -> None:
+    app[ENGINE].hub.dismiss_all()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from comfyserve.embedded.settings import ServerSettings
 from comfyserve.protocol.messages import SUPPORTS_PREVIEW_METADATA, Event
@@ -19,7 +19,7 @@ from comfyserve.protocol.messages import SUPPORTS_PREVIEW_METADATA, Event
 logger = logging.getLogger(__name__)
 
 INCOMING_BYTES = 1024 * 1024
-CLOSE_SECONDS = 2.0
+CLOSE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +42,22 @@ class Client:
         self._waiting: deque[str | bytes] = deque()
         self._bytes = 0
         self._wake = asyncio.Event()
-        self.too_slow = asyncio.Event()
+        self.too_slow = False
+        self.dismissed = asyncio.Event()
+        """Set when the server ends the connection."""
         self.flags: dict[str, Any] = {}
 
     def offer(self, payload: str | bytes, droppable: bool) -> None:
         """Queue a frame. A slow client misses droppable ones; one that is too far behind gets no more at all."""
-        if self.too_slow.is_set() or (droppable and len(self._waiting) >= self._settings.socket_slack):
+        if self.dismissed.is_set() or (droppable and len(self._waiting) >= self._settings.socket_slack):
             return
         self._waiting.append(payload)
         self._bytes += len(payload)
         self._wake.set()
         backlog = self._settings
         if len(self._waiting) > backlog.socket_backlog or self._bytes > backlog.socket_backlog_bytes:
-            self.too_slow.set()
+            self.too_slow = True
+            self.dismissed.set()
 
     async def pump(self) -> None:
         """Send what waits, until the client is gone."""
@@ -125,7 +128,7 @@ class Hub:
         for frame in self.greet(client_id):
             client.offer(frame, droppable=False)
         self._clients[client_id] = client
-        ends = (client.pump(), client.too_slow.wait(), self._listen(socket, client))
+        ends = (client.pump(), client.dismissed.wait(), self._listen(socket, client))
         tasks = [asyncio.create_task(end) for end in ends]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -140,6 +143,11 @@ class Hub:
                     logger.error("websocket client lost", exc_info=ended)
         await _close(request, socket, client)
         return socket
+
+    def dismiss_all(self) -> None:
+        """End every connection: the server stops."""
+        for client in self._clients.values():
+            client.dismissed.set()
 
     def _drain(self) -> None:
         with self._lock:
@@ -176,8 +184,8 @@ def text_message(event: Event, data: Mapping[str, Any]) -> str:
 
 async def _close(request: web.Request, socket: web.WebSocketResponse, client: Client) -> None:
     """Say goodbye, unless the client would not read that either."""
-    if not client.too_slow.is_set():
-        await socket.close()
+    if not client.too_slow:
+        await socket.close(code=WSCloseCode.GOING_AWAY)
     elif request.transport is not None:
         logger.warning("websocket client dropped: it is too slow")
         request.transport.abort()
