@@ -127,3 +127,9 @@ def test_channels_must_fit() -> None:
     assert masks.composite_masked(red(2, 2), red(2, 2, channels=4), 0, 0, False).shape == (1, 2, 2, 3)
     with pytest.raises(ValueError, match="channels"):
         masks.composite_masked(red(2, 2, channels=4), red(2, 2), 0, 0, False)
+
+
+def test_batches_of_masks_must_fit() -> None:
+    assert masks.composite_masks(ones(3, 2, 2), ones(1, 2, 2), 0, 0, "subtract").shape == (3, 2, 2)
+    with pytest.raises(ValueError, match="2 masks cannot lie over 3"):
+        masks.composite_masks(ones(3, 2, 2), ones(2, 2, 2), 0, 0, "add")

@@ -89,3 +89,8 @@ def test_texts_are_written_as_text_chunks(tmp_path: Path) -> None:
 def test_a_keyword_that_png_forbids_is_refused(tmp_path: Path, key: str) -> None:
     with pytest.raises(ValueError, match="metadata name"):
         save_png(tmp_path / "a.png", np.zeros((2, 2, 3), np.float32), {key: "x"})
+
+
+def test_an_empty_picture_is_refused() -> None:
+    with pytest.raises(ValueError, match="empty picture"):
+        to_pillow(np.zeros((0, 2, 3), np.float32))

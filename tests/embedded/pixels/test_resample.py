@@ -89,3 +89,10 @@ def test_masks_are_resized_like_one_channel() -> None:
 def test_each_picture_of_a_batch_is_resized_alone() -> None:
     batch = np.concatenate([row(0, 0), row(1, 1)])
     assert upscale(batch, 5, 2, "bicubic")[:, 1, 4, 0].tolist() == pytest.approx([0, 1])
+
+
+def test_an_empty_picture_is_refused() -> None:
+    with pytest.raises(ValueError, match="no pixel to resize"):
+        upscale(np.zeros((1, 0, 4, 3), np.float32), 2, 2, "bilinear")
+    with pytest.raises(ValueError, match="aspect ratio"):
+        upscale(np.zeros((1, 1, 1000, 3), np.float32), 1, 1000, "area", "center")

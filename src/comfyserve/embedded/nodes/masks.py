@@ -100,6 +100,8 @@ def crop_mask(mask: Mask, x: int, y: int, width: int, height: int) -> Mask:
 def composite_masks(destination: Mask, source: Mask, x: int, y: int, operation: str) -> Mask:
     """The operation where the source lies over the destination; everything clamped to 0..1."""
     result, over = as_masks(destination).copy(), as_masks(source)
+    if len(over) not in (1, len(result)):
+        raise ValueError(f"{len(over)} masks cannot lie over {len(result)}. Give one, or as many as there are below.")
     part = result[:, y : y + over.shape[1], x : x + over.shape[2]]
     part[:] = OPERATIONS[operation](part, over[:, : part.shape[1], : part.shape[2]])
     return np.clip(result, 0, 1)

@@ -52,6 +52,8 @@ def load_channel(path: Path, channel: str) -> Mask:
 
 def to_pillow(samples: Image) -> Pillow.Image:
     """One picture [H,W,C] as a Pillow image: 1, 3 or 4 channels; ValueError for others."""
+    if 0 in samples.shape:
+        raise ValueError("An empty picture cannot be saved. Look for a crop that lies outside of its picture.")
     channels = samples.shape[-1]
     if channels not in (1, 3, 4):
         raise ValueError(f"A picture with {channels} channels cannot be saved: it needs 1, 3 or 4.")

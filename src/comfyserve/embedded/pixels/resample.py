@@ -22,13 +22,17 @@ CUBIC = -0.75
 def upscale(image: Image, width: int, height: int, method: str, crop: str = "disabled") -> Image:
     """The picture at width x height; crop "center" first cuts it to the new aspect ratio.
 
-    ValueError for an empty size, an unknown method, and lanczos on another number of channels than 3 or 4.
+    ValueError for an empty size or picture, an unknown method, and lanczos on another number of channels than 3 or 4.
     """
     if width < 1 or height < 1:
         raise ValueError(f"A picture cannot be resized to {width} x {height}: both sides need at least one pixel.")
     check_room((image.shape[0], height, width, image.shape[3]))
     if crop == "center":
         image = crop_to_aspect(image, width, height)
+    if 0 in image.shape:
+        raise ValueError(
+            "There is no pixel to resize: the picture is empty, or its aspect ratio too far from the asked one."
+        )
     if image.shape[1:3] == (height, width) and method != "lanczos":
         return image
     if method == "lanczos":
