@@ -1,5 +1,6 @@
 """Versions as parsed graphs. A version never changes, so the last ones used stay in memory."""
 
+import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,11 +31,12 @@ class VersionGraph:
 
 
 class Graphs:
-    """Finds versions inside the caller's transaction and parses each one once."""
+    """Finds versions inside the caller's transaction, in any thread of the database, and parses each one once."""
 
     def __init__(self, *, kept: int = KEPT) -> None:
         self._kept = kept
         self._parsed: OrderedDict[str, VersionGraph] = OrderedDict()
+        self._lock = threading.Lock()
 
     def version(self, connection: Connection, workspace_id: str, version_id: str) -> VersionGraph:
         """A version of this workspace. Raises NotFound. For a `version_id` that this workspace's own row gave."""
@@ -43,22 +45,25 @@ class Graphs:
         row = workflows.find_version(connection, workspace_id, version_id=version_id)
         if row is None:
             raise NotFound("There is no such version of a workflow.")
-        return self.keep(row)
+        return self.parse(row)
 
     def version_in(self, connection: Connection, workspace_id: str, version_id: str) -> VersionGraph:
         """A version that a caller named. Raises NotFound unless it is in this workspace."""
         row = workflows.find_version(connection, workspace_id, version_id=version_id)
         if row is None:
             raise NotFound("There is no such version of a workflow.")
-        return self._parsed.get(version_id) or self.keep(row)
+        return self.parse(row)
 
-    def keep(self, row: Row) -> VersionGraph:
-        """Parse the version in this row and remember it."""
+    def parse(self, row: Row) -> VersionGraph:
+        """The version in this row, parsed at most once while it is remembered."""
+        if (known := self._parsed.get(row["id"])) is not None:
+            return known
         graph = parse_graph(row["graph"])
         parsed = VersionGraph(row["id"], row["workflow_id"], row["version"], graph, declare(graph), row["editor"])
-        self._parsed[parsed.id] = parsed
-        while len(self._parsed) > self._kept:
-            self._parsed.pop(next(iter(self._parsed)), None)
+        with self._lock:
+            self._parsed[parsed.id] = parsed
+            while len(self._parsed) > self._kept:
+                self._parsed.popitem(last=False)
         return parsed
 
 

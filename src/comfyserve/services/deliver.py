@@ -1,0 +1,161 @@
+"""Deliver: empties the table of owed webhooks. In order per run, back-off over hours, a dead receiver delays no other."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection
+
+from comfyserve.core.errors import DomainError
+from comfyserve.core.runs import FINAL, Status
+from comfyserve.db import deliveries, outputs, runs
+from comfyserve.db.database import Database
+from comfyserve.db.rows import Row
+from comfyserve.ports import Bell, Delivery, Sender
+from comfyserve.services.records import RunView
+from comfyserve.services.topics import DELIVERIES
+from comfyserve.services.views import AssetUrl, output_view, run_view
+
+log = structlog.get_logger(__name__)
+
+Render = Callable[[Delivery, RunView], Mapping[str, Any]]
+"""The JSON body of a delivery in one dialect; the run is as it was when the event happened."""
+
+BACK_OFF = (5, 30, 120, 600, 1800, 3600, 7200, 14400)
+"""Seconds before each further try; after the last one the delivery is given up."""
+
+AT_ONCE = 16
+POLL = 30.0
+
+
+class Deliver:
+    """Sends what is owed. `run` goes on until it is cancelled; a delivery under way then is sent again later."""
+
+    def __init__(
+        self,
+        db: Database,
+        sender: Sender,
+        *,
+        render: Mapping[str, Render],
+        clock: Callable[[], datetime],
+        bell: Bell,
+        url: AssetUrl,
+        at_once: int = AT_ONCE,
+    ) -> None:
+        """`render`: dialect -> how its body is made."""
+        self._db = db
+        self._sender = sender
+        self._render = render
+        self._clock = clock
+        self._bell = bell
+        self._url = url
+        self._at_once = at_once
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Deliver until cancelled."""
+        try:
+            while True:
+                seen = self._bell.now(DELIVERIES)
+                await self.start_due()
+                await self._bell.wait(DELIVERIES, await self._pause(), since=seen)
+        finally:
+            for task in self._under_way.values():
+                task.cancel()
+
+    async def start_due(self) -> int:
+        """Start what is due, at most one call per run and so many at once; how many were started."""
+        free = self._at_once - len(self._under_way)
+        if free <= 0:
+            return 0
+        busy = list(self._under_way)
+        rows = await self._db.read(lambda connection: deliveries.due(connection, self._clock(), free, besides=busy))
+        for row in rows:
+            self._under_way[row["run_id"]] = asyncio.create_task(self._carry(row))
+        return len(rows)
+
+    async def settled(self) -> None:
+        """Return when every call under way has ended."""
+        while self._under_way:
+            await asyncio.wait(list(self._under_way.values()))
+
+    async def _carry(self, row: Row) -> None:
+        try:
+            await self._send(row)
+        except Exception:
+            log.exception("delivery_failed", delivery_id=row["id"], run_id=row["run_id"])
+            await self._try_later(row, None, "The delivery could not be made. The server's log says why.")
+        finally:
+            del self._under_way[row["run_id"]]
+            self._bell.ring(DELIVERIES)
+
+    async def _send(self, row: Row) -> None:
+        view = await self._db.read(lambda connection: self._snapshot(connection, row))
+        body = self._render[row["dialect"]](_delivery(row), view)
+        content = json.dumps(body, separators=(",", ":")).encode()
+        headers = {"Content-Type": "application/json", "X-Webhook-Id": row["id"]}
+        try:
+            answer = await self._sender.post(row["url"], content, headers)
+        except DomainError as error:
+            log.info("webhook_failed", delivery_id=row["id"], run_id=row["run_id"], problem=error.message)
+            await self._try_later(row, None, error.message)
+            return
+        if 200 <= answer < 300:
+            columns = {"state": deliveries.SENT, "answer": answer, "sent_at": self._clock(), "problem": None}
+            await self._write(row, tries=row["tries"] + 1, **columns)
+        else:
+            await self._try_later(row, answer, f"The receiver answered {answer}.")
+
+    async def _try_later(self, row: Row, answer: int | None, problem: str) -> None:
+        """Owe it again after a while, or give it up after the last try."""
+        tries = row["tries"]
+        again = tries < len(BACK_OFF)
+        columns: dict[str, Any] = {"state": deliveries.OWED if again else deliveries.GIVEN_UP}
+        if again:
+            columns["due_at"] = self._clock() + timedelta(seconds=BACK_OFF[tries])
+        await self._write(row, tries=tries + 1, answer=answer, problem=problem, **columns)
+
+    async def _write(self, row: Row, **columns: Any) -> None:
+        write: Awaitable[None] = self._db.write(lambda connection: deliveries.update(connection, row["id"], **columns))
+        await write
+
+    async def _pause(self) -> float:
+        """Seconds until the next delivery is due, at most POLL."""
+        due = await self._db.read(deliveries.next_due_at)
+        if due is None:
+            return POLL
+        wait = (due - self._clock()).total_seconds()
+        return POLL if wait <= 0 else min(POLL, wait)
+
+    def _snapshot(self, connection: Connection, row: Row) -> RunView:
+        """The run as it was when the event happened: its state then, and the outputs recorded by then."""
+        run = runs.find(connection, row["run_id"])
+        if run is None:
+            raise LookupError(f"run {row['run_id']} of delivery {row['id']} is gone")
+        body = row["body"]
+        status = Status(body["status"])
+        found = outputs.of_run(connection, row["run_id"])
+        if body.get("output_id"):
+            found = [output for output in found if output["id"] == body["output_id"]]
+        elif status not in FINAL:
+            found = []
+        view = run_view(run, outputs=[output_view(output, self._url) for output in found])
+        ended = {} if status in FINAL else {"ended_at": None, "error": None}
+        return replace(view, status=status, last_event=body["seq"], **ended)
+
+
+def _delivery(row: Row) -> Delivery:
+    return Delivery(
+        id=row["id"],
+        run_id=row["run_id"],
+        dialect=row["dialect"],
+        url=row["url"],
+        event=row["event"],
+        body=row["body"],
+        created_at=row["created_at"],
+        tries=row["tries"],
+    )

@@ -1,0 +1,120 @@
+"""Sweep: what nobody else notices. Dead workers, clocks that ran out, and what is older than it is kept."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from comfyserve.core.errors import ClockRanOut
+from comfyserve.core.runs import Fact, FactKind
+from comfyserve.db import assets, events, runs
+from comfyserve.db.database import Database
+from comfyserve.ports import Blobs, Clocks
+from comfyserve.services.record import Record
+
+BATCH = 200
+RUN_CLOCK_GRACE = 60.0
+"""Seconds over its whole time after which a run ends even though its worker, whose clock it is, does not end it."""
+
+DETAILS = (FactKind.NODE_STARTED.value,)
+"""Kinds of events that are kept for a shorter time than their run."""
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """How much is kept: finished runs in number, the details of events in days; 0 keeps everything."""
+
+    runs: int
+    detail_days: float
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What one round found."""
+
+    lost: int = 0
+    overdue: int = 0
+    removed_runs: int = 0
+    removed_events: int = 0
+
+
+class Sweep:
+    """One round is short and bounded; it is called again and again."""
+
+    def __init__(
+        self,
+        db: Database,
+        record: Record,
+        blobs: Blobs,
+        *,
+        clock: Callable[[], datetime],
+        clocks: Clocks,
+        keeping: Keeping,
+    ) -> None:
+        self._db = db
+        self._record = record
+        self._blobs = blobs
+        self._clock = clock
+        self._clocks = clocks
+        self._keeping = keeping
+
+    async def run_once(self) -> Swept:
+        """Expired leases, overdue runs, then what is too old."""
+        return Swept(
+            lost=await self._lose_expired(),
+            overdue=await self._end_overdue(),
+            removed_runs=await self._remove_runs(),
+            removed_events=await self._remove_details(),
+        )
+
+    async def _lose_expired(self) -> int:
+        reason = "The worker that held the run gave no sign of life."
+        return await self._record.lose(
+            lambda connection: runs.expired(connection, self._clock(), BATCH),
+            Fact(FactKind.LOST, {"reason": reason}),
+        )
+
+    async def _end_overdue(self) -> int:
+        """Runs that were never claimed in their time, and runs that a worker should have ended."""
+        overdue = 0
+        if (queue := self._clocks.queue) > 0:
+            overdue += await self._record.lose(
+                lambda connection: runs.queued_since(connection, self._clock() - timedelta(seconds=queue), BATCH),
+                _timed_out("queue", queue),
+            )
+        if self._clocks.start > 0 and self._clocks.run > 0:
+            longest = timedelta(seconds=self._clocks.start + self._clocks.run + RUN_CLOCK_GRACE)
+            overdue += await self._record.lose(
+                lambda connection: runs.claimed_before(connection, self._clock() - longest, BATCH),
+                _timed_out("run", self._clocks.run),
+            )
+        return overdue
+
+    async def _remove_runs(self) -> int:
+        """Finished runs beyond the number kept, with their files: the files first, so that none is left behind."""
+        if self._keeping.runs <= 0:
+            return 0
+        old = await self._db.read(lambda connection: runs.finished_beyond(connection, self._keeping.runs, BATCH))
+        if not old:
+            return 0
+        files = await self._db.read(lambda connection: assets.of_runs(connection, old))
+        for file in files:
+            await self._blobs.delete(file["blob_key"])
+
+        def remove(connection: Connection) -> None:
+            assets.delete(connection, [file["id"] for file in files])
+            runs.delete(connection, old)
+
+        await self._db.write(remove)
+        return len(old)
+
+    async def _remove_details(self) -> int:
+        if self._keeping.detail_days <= 0:
+            return 0
+        moment = self._clock() - timedelta(days=self._keeping.detail_days)
+        return await self._db.write(lambda connection: events.delete_before(connection, DETAILS, moment, BATCH))
+
+
+def _timed_out(clock: str, seconds: float) -> Fact:
+    return Fact(FactKind.TIMED_OUT, {"error": ClockRanOut(clock, seconds).as_dict()})
