@@ -30,6 +30,17 @@ export const useRecentRuns = (deployment?: string) =>
     refetchInterval: REFRESH_MS,
   });
 
+/** The run with its outputs, which lists leave out; a finished run stays as it is, so it is read once. */
+export function useFinished(run: Run): Run {
+  const finished = useQuery({
+    queryKey: keys.run(run.id),
+    queryFn: () => api.run(run.id),
+    enabled: run.status === "success" && run.outputs.length === 0,
+    staleTime: Infinity,
+  });
+  return finished.data ?? run;
+}
+
 /** The run as the server has it; asked again until it has ended, for what its event stream does not say. */
 export const useRun = (id: string | null) =>
   useQuery({

@@ -3,7 +3,6 @@ import { Notice } from "../components/notice";
 import { DeploymentCard } from "../components/deployment-card";
 import { FirstSteps } from "../components/first-steps";
 import { RunList } from "../components/run-list";
-import { firstPicture } from "../components/thumbnail";
 import { useDeployments, useRecentRuns } from "../queries";
 
 const RUNS_SHOWN = 12;
@@ -32,7 +31,7 @@ export function HomePage() {
             <li key={deployment.id}>
               <DeploymentCard
                 deployment={deployment}
-                last={runs.find((run) => run.deployment_id === deployment.id && firstPicture(run))}
+                last={runs.find((run) => run.deployment_id === deployment.id && run.status === "success")}
               />
             </li>
           ))}

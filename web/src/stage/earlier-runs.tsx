@@ -1,6 +1,6 @@
 import { Link } from "react-router";
 import type { Run } from "../api";
-import { firstPicture, Thumbnail } from "../components/thumbnail";
+import { Thumbnail } from "../components/thumbnail";
 import { useNow } from "../components/use-now";
 import { ago } from "../format";
 import { appPath } from "../links";
@@ -16,7 +16,7 @@ interface Props {
 /** The last pictures of this deployment; choosing one shows it on the stage. */
 export function EarlierRuns({ deployment, runs, current }: Props) {
   const now = useNow(TICK_MS);
-  const shown = runs.filter((run) => firstPicture(run));
+  const shown = runs.filter((run) => run.status === "success");
   if (shown.length === 0 || (shown.length === 1 && shown[0]?.id === current)) return null;
   return (
     <section aria-labelledby="earlier">

@@ -1,6 +1,6 @@
 export function EmptyStage() {
   return (
-    <div className="grid aspect-square max-h-[max(18rem,100dvh-16rem)] w-full place-items-center rounded-2xl border border-dashed border-line-strong/60 p-8 text-center">
+    <div className="grid aspect-square max-h-[max(18rem,100dvh-19.5rem)] w-full place-items-center rounded-2xl border border-dashed border-line-strong/60 p-8 text-center">
       <div>
         <svg viewBox="0 0 48 48" className="mx-auto mb-3 size-12 text-soft/60" fill="none" stroke="currentColor" strokeWidth="2" aria-hidden="true">
           <rect x="6" y="9" width="36" height="30" rx="5" />

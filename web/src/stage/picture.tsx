@@ -9,7 +9,7 @@ interface Props {
 
 /** Tall enough to judge a picture, low enough that its whole frame fits the window. */
 export const FRAME = "grid min-h-40 w-full place-items-center overflow-hidden bg-sunken";
-const TALLEST = "max(18rem, 100dvh - 16rem)";
+const TALLEST = "max(18rem, 100dvh - 19.5rem)";
 
 /** A picture as large as the window allows, small ones enlarged, transparency on a checkerboard of just its size. */
 export function Picture({ src, alt, opens = false }: Props) {

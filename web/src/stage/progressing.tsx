@@ -47,7 +47,7 @@ export function Progressing({ run, status, live }: Props) {
 
 function Waiting() {
   return (
-    <div className={`${FRAME} aspect-square max-h-[max(18rem,100dvh-16rem)]`} aria-hidden="true">
+    <div className={`${FRAME} aspect-square max-h-[max(18rem,100dvh-19.5rem)]`} aria-hidden="true">
       <span className="h-1 w-24 overflow-hidden rounded-full bg-line">
         <span className="sweeping block h-full w-2/5 rounded-full bg-accent" />
       </span>
