@@ -96,9 +96,10 @@ def saved_default(node: Node, external: External) -> Any:
 
 def seed_range(node: Node) -> tuple[int, int]:
     """The limits of an External Seed as the node applies them: kept inside 1..SEED_LIMIT, put in order."""
-    limits = [_bound(node, name) for name in ("min_value", "max_value")]
-    low, high = (max(1, min(int(SEED_LIMIT if one is None else one), SEED_LIMIT)) for one in limits)
-    return min(low, high), max(low, high)
+    low, high = _bound(node, "min_value"), _bound(node, "max_value")
+    limits = (1 if low is None else low, SEED_LIMIT if high is None else high)
+    first, second = (max(1, min(int(limit), SEED_LIMIT)) for limit in limits)
+    return min(first, second), max(first, second)
 
 
 def _declared(node_id: str, node: Node) -> Input | None:
