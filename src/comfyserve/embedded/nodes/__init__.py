@@ -12,6 +12,7 @@ from comfyserve.embedded.nodes import (
     geometry,
     io,
     masks,
+    models,
     primitives,
     strings,
     video,
@@ -29,6 +30,7 @@ FAMILIES: Final[tuple[ModuleType, ...]] = (
     video,
     strings,
     primitives,
+    models,
 )
 
 NODE_CLASS_MAPPINGS: Final[dict[str, type[Any]]] = {

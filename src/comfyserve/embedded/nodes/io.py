@@ -228,4 +228,4 @@ def _save(images: Image, prefix: str, kind: str, level: int, prompt: Prompt | No
         name = target.name(index, "png")
         save_png(target.folder / name, picture, texts, level)
         saved.append({"filename": name, "subfolder": target.subfolder, "type": kind})
-    return {"images": saved}
+    return {"images": saved, MARK: [True]} if _simulated(prompt or {}, context.node_id) else {"images": saved}
