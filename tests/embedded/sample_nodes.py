@@ -249,3 +249,20 @@ class Forever(Number):
         Forever.started.set()
         await asyncio.Event().wait()
         return (value,)
+
+
+@node
+class Hidden(Simple):
+    """Shows what the engine hands to those who ask for it, and speaks on the node."""
+
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls):
+        kinds = {"prompt": "PROMPT", "info": "EXTRA_PNGINFO", "me": "UNIQUE_ID", "token": "AUTH_TOKEN_COMFY_ORG"}
+        return {"required": {}, "hidden": kinds}
+
+    def run(self, prompt, info, me, token):
+        context = current()
+        context.text(f"node {context.node_id}")
+        return {"ui": {"seen": [list(prompt), info, me, token, context.prompt_id, context.folders.output.name]}}

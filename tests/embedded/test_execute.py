@@ -95,6 +95,23 @@ class TestSuccess:
         assert "progress" in before
         assert not {"executing", "executed", "execution_success"} & set(before)
 
+    async def test_what_a_node_may_ask_for(self, seat):
+        extra = {"extra_pnginfo": {"workflow": {}}, "auth_token_comfy_org": "secret"}
+        events, record = await seat.run({"7": node("Hidden")}, prompt_id="h", extra_data=extra)
+        assert record["outputs"]["7"]["seen"] == [["7"], {"workflow": {}}, "7", "secret", "h", "output"]
+        assert "secret" not in json.dumps(record["prompt"])
+        assert dict(events)["binary"] == struct.pack(">II", 3, 1) + b"7" + b"node 7"
+
+    async def test_a_large_prompt_repeats_its_state_seldom_and_ends_complete(self, seat):
+        count = 400
+        graph = {str(i): node("Identified", value=i) for i in range(count)}
+        graph |= {f"s{i}": node("Silent", value=[str(i), 0]) for i in range(count)}
+        events, _ = await seat.run(graph)
+        states = [data["nodes"] for name, data in events if name == "progress_state"]
+        assert len(states) < count
+        assert {state["state"] for state in states[-1].values()} == {"finished"}
+        assert len(states[-1]) == 2 * count
+
 
 class TestLists:
     async def test_a_node_runs_once_per_item(self, seat):

@@ -56,6 +56,12 @@ class TestManners:
     async def test_wrong_fields_are_told(self, seat, fields):
         assert (await seat.call("POST", "/prompt", json={"prompt": {}, **fields}))[0] == 400
 
+    async def test_a_graph_over_the_limit(self, folders):
+        graph = {str(i): {"class_type": "Show", "inputs": {"value": i}} for i in range(4)}
+        async with serve(folders, ServerSettings(graph_nodes=3)) as seat:
+            status, answer = await seat.submit(graph)
+        assert (status, answer["error"]["message"]) == (400, "The graph has 4 nodes; at most 3 are taken")
+
     async def test_a_body_over_the_limit(self, folders):
         async with serve(folders, ServerSettings(body_bytes=1000)) as seat:
             assert (await seat.call("POST", "/prompt", data=b"x" * 2000))[0] == 413
@@ -110,6 +116,10 @@ class TestView:
             assert response.content_type == "image/png"
             assert "ETag" in response.headers
             assert "Cache-Control" not in response.headers
+
+    async def test_only_the_headers(self, seat, files):
+        async with seat.session.head(f"{seat.url}/view?filename=in.txt&type=input") as response:
+            assert (response.status, response.headers["Content-Length"]) == (200, "11")
 
     async def test_a_range(self, seat, files):
         url = f"{seat.url}/view?filename=in.txt&type=input"

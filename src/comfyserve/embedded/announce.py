@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 PREVIEW_QUALITY = 95
+LARGE_PROMPT = 100
+LARGE_PROMPT_SECONDS = 0.1
+"""progress_state repeats every node: from this many nodes on it is sent only this often."""
 SHOWN_CHARACTERS = 2000
 """How much of a value's str() an execution_error shows."""
 
@@ -30,6 +33,8 @@ class Announcer:
         self._client_id = prompt.client_id
         self._preview_size = preview_size
         self._progress: dict[str, dict[str, Any]] = {}
+        self._state_sent = 0.0
+        self._state_waits = False
         self.messages: list[tuple[str, dict[str, Any]]] = []
         self.last_node: str | None = None
 
@@ -54,6 +59,8 @@ class Announcer:
         self._set_state(node_id, maximum, maximum, NodeState.FINISHED)
 
     def succeeded(self) -> None:
+        if self._state_waits:
+            self._send_state()
         self._record(Event.EXECUTION_SUCCESS, {"prompt_id": self._prompt_id})
 
     def interrupted(self, node_id: str, node_type: str, executed: Iterable[str]) -> None:
@@ -122,9 +129,15 @@ class Announcer:
 
     def _set_state(self, node_id: str, value: float, maximum: float, state: NodeState) -> None:
         self._progress[node_id] = {"value": value, "max": maximum, "state": state, **self._about(node_id)}
-        if self._hub.listens(self._client_id):
-            data = {"prompt_id": self._prompt_id, "nodes": self._progress}
-            self._hub.send(Event.PROGRESS_STATE, data, self._client_id, droppable=True)
+        recent = time.monotonic() - self._state_sent < LARGE_PROMPT_SECONDS
+        self._state_waits = recent and len(self._progress) > LARGE_PROMPT
+        if not self._state_waits:
+            self._send_state()
+
+    def _send_state(self) -> None:
+        self._state_sent = time.monotonic()
+        data = {"prompt_id": self._prompt_id, "nodes": self._progress}
+        self._hub.send(Event.PROGRESS_STATE, data, self._client_id, droppable=True)
 
     def _record(self, event: Event, data: dict[str, Any], *, everybody: bool = False) -> None:
         data["timestamp"] = int(time.time() * 1000)

@@ -33,3 +33,10 @@ def bad_request(message: str) -> web.HTTPBadRequest:
     """A 400 in the shape of a refused prompt."""
     error = prompt_error(PromptError.INVALID_JSON, message)
     return web.HTTPBadRequest(text=json.dumps({"error": error, "node_errors": {}}), content_type="application/json")
+
+
+def id_list(value: Any) -> list[str]:
+    """A list of ids as strings; 400 for anything but a list."""
+    if not isinstance(value, list):
+        raise bad_request("a list of ids is needed")
+    return [str(item) for item in value]

@@ -25,8 +25,8 @@ def build_app(engine: Engine) -> web.Application:
     app[ENGINE] = engine
     for table in ROUTE_TABLES:
         for method, path, route in table:
-            app.router.add_route(method, path, route)
-            app.router.add_route(method, PREFIX + path, route)
+            for full in (path, PREFIX + path):
+                app.router.add_get(full, route) if method == "GET" else app.router.add_route(method, full, route)
     app.cleanup_ctx.append(_running)
     app.on_shutdown.append(_dismiss_sockets)
     return app

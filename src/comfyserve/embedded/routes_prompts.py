@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import math
-import time
 import uuid
 from typing import Any
 
 from aiohttp import web
 
-from comfyserve.embedded.bodies import bad_request, parse_object, read_object
-from comfyserve.embedded.engine import ENGINE, Engine
+from comfyserve.embedded.bodies import bad_request, id_list, read_object
+from comfyserve.embedded.engine import ENGINE
 from comfyserve.embedded.history import NO_OFFSET
-from comfyserve.embedded.queue import QueuedPrompt, QueueFull
-from comfyserve.embedded.validate import Verdict, prompt_error, validate
+from comfyserve.embedded.submission import Refused, accept
 from comfyserve.protocol import routes
-from comfyserve.protocol.errors import PROMPT_MESSAGES, PromptError
 
 
 async def get_prompt(request: web.Request) -> web.Response:
@@ -27,26 +23,12 @@ async def get_prompt(request: web.Request) -> web.Response:
 async def post_prompt(request: web.Request) -> web.Response:
     """Validate a prompt and queue it."""
     engine = request.app[ENGINE]
-    body = await request.read()
-    wish = parse_object(body)
-    number = _number(wish, engine)
-    if "prompt" not in wish:
-        message = PROMPT_MESSAGES[PromptError.NO_PROMPT]
-        return _refused(Verdict(error=prompt_error(PromptError.NO_PROMPT, message, message)))
-    graph = wish["prompt"]
-    if not isinstance(graph, dict):
-        raise bad_request("prompt must be an object: node id -> {class_type, inputs}")
-    verdict = await validate(graph, engine.catalogue, _targets(wish))
-    if verdict.error is not None:
-        return _refused(verdict)
-    prompt_id = str(wish["prompt_id"]) if wish.get("prompt_id") is not None else str(uuid.uuid4())
-    prompt = QueuedPrompt(number, prompt_id, graph, _extra_data(wish), verdict.outputs, len(body))
     try:
-        engine.queue.put(prompt)
-    except QueueFull as full:
-        return _refused(Verdict(error=prompt_error(PromptError.QUEUE_FULL, f"The queue is full: {full}")), status=429)
+        prompt, node_errors = await accept(engine, await request.read())
+    except Refused as refusal:
+        return _json({"error": refusal.error, "node_errors": refusal.node_errors}, status=refusal.status)
     engine.worker.announce_status()
-    return _json({"prompt_id": prompt_id, "number": number, "node_errors": verdict.node_errors})
+    return _json({"prompt_id": prompt.prompt_id, "number": prompt.number, "node_errors": node_errors})
 
 
 async def get_queue(request: web.Request) -> web.Response:
@@ -68,7 +50,7 @@ async def post_queue(request: web.Request) -> web.Response:
     if wish.get("clear"):
         engine.queue.clear()
     if "delete" in wish:
-        engine.queue.delete(_ids(wish["delete"]))
+        engine.queue.delete(id_list(wish["delete"]))
     engine.worker.announce_status()
     return web.Response()
 
@@ -111,7 +93,7 @@ async def post_history(request: web.Request) -> web.Response:
     if wish.get("clear"):
         history.clear()
     if "delete" in wish:
-        history.delete(_ids(wish["delete"]))
+        history.delete(id_list(wish["delete"]))
     return web.Response()
 
 
@@ -119,42 +101,6 @@ async def websocket(request: web.Request) -> web.WebSocketResponse:
     """Events and previews for one client id."""
     client_id = request.query.get(routes.CLIENT_ID) or uuid.uuid4().hex
     return await request.app[ENGINE].hub.serve(request, client_id)
-
-
-def _number(wish: dict[str, Any], engine: Engine) -> float:
-    """The priority: given, or the server's counter, negated for `front`."""
-    if "number" not in wish:
-        count = next(engine.counter)
-        return -count if wish.get("front") else count
-    try:
-        number = float(wish["number"])
-    except (TypeError, ValueError, OverflowError) as error:
-        raise bad_request("number must be a number") from error
-    if not math.isfinite(number):
-        raise bad_request("number must be finite")
-    return number
-
-
-def _targets(wish: dict[str, Any]) -> set[str] | None:
-    targets = wish.get("partial_execution_targets")
-    if targets is None:
-        return None
-    return set(_ids(targets))
-
-
-def _extra_data(wish: dict[str, Any]) -> dict[str, Any]:
-    given = wish.get("extra_data")
-    extra = dict(given) if isinstance(given, dict) else {}
-    if "client_id" in wish:
-        extra["client_id"] = wish["client_id"]
-    extra["create_time"] = int(time.time() * 1000)
-    return extra
-
-
-def _ids(value: Any) -> list[str]:
-    if not isinstance(value, list):
-        raise bad_request("a list of ids is needed")
-    return [str(item) for item in value]
 
 
 def _integer(request: web.Request, name: str) -> int | None:
@@ -165,10 +111,6 @@ def _integer(request: web.Request, name: str) -> int | None:
         return int(text)
     except ValueError as error:
         raise bad_request(f"{name} must be an integer") from error
-
-
-def _refused(verdict: Verdict, status: int = 400) -> web.Response:
-    return _json({"error": verdict.error, "node_errors": verdict.node_errors}, status=status)
 
 
 def _json(value: Any, status: int = 200) -> web.Response:

@@ -15,6 +15,7 @@ class ServerSettings:
 
     work_ms: int = 0
     body_bytes: int = MAX_UPLOAD_BYTES
+    graph_nodes: int = 20_000
     queue_length: int = 1000
     queue_bytes: int = 512 * MEBIBYTE
     history_length: int = 1000
@@ -22,5 +23,6 @@ class ServerSettings:
     socket_backlog: int = 4096
     socket_backlog_bytes: int = 64 * MEBIBYTE
     socket_slack: int = 512
-    """From this many waiting messages on, a client gets no more previews and progress."""
+    socket_slack_bytes: int = 8 * MEBIBYTE
+    """From this many waiting messages or bytes on, a client gets no more previews and progress."""
     sockets: int = 256

@@ -49,7 +49,7 @@ class Client:
 
     def offer(self, payload: str | bytes, droppable: bool) -> None:
         """Queue a frame. A slow client misses droppable ones; one that is too far behind gets no more at all."""
-        if self.dismissed.is_set() or (droppable and len(self._waiting) >= self._settings.socket_slack):
+        if self.dismissed.is_set() or (droppable and self._is_behind()):
             return
         self._waiting.append(payload)
         self._bytes += len(payload)
@@ -58,6 +58,9 @@ class Client:
         if len(self._waiting) > backlog.socket_backlog or self._bytes > backlog.socket_backlog_bytes:
             self.too_slow = True
             self.dismissed.set()
+
+    def _is_behind(self) -> bool:
+        return len(self._waiting) >= self._settings.socket_slack or self._bytes >= self._settings.socket_slack_bytes
 
     async def pump(self) -> None:
         """Send what waits, until the client is gone."""

@@ -1,0 +1,85 @@
+"""From the body of POST /prompt to a queued prompt (spec section 2)."""
+
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from typing import Any
+
+from comfyserve.embedded.bodies import bad_request, id_list, parse_object
+from comfyserve.embedded.engine import Engine
+from comfyserve.embedded.queue import QueuedPrompt, QueueFull
+from comfyserve.embedded.validate import Answer, prompt_error, validate
+from comfyserve.protocol.errors import PROMPT_MESSAGES, PromptError
+
+
+class Refused(Exception):
+    """A prompt that is not queued: the answer's status and its two objects."""
+
+    def __init__(self, error: Answer, node_errors: dict[str, Answer] | None = None, status: int = 400) -> None:
+        super().__init__(error["message"])
+        self.error = error
+        self.node_errors = node_errors or {}
+        self.status = status
+
+
+async def accept(engine: Engine, body: bytes) -> tuple[QueuedPrompt, dict[str, Answer]]:
+    """Validate and queue; the second value has the errors of outputs that will not run. Raises Refused or 400."""
+    wish = parse_object(body)
+    number = _number(wish, engine)
+    graph = _graph(wish, engine.settings.graph_nodes)
+    verdict = await validate(graph, engine.catalogue, _targets(wish))
+    if verdict.error is not None:
+        raise Refused(verdict.error, verdict.node_errors)
+    given_id = wish.get("prompt_id")
+    prompt_id = str(uuid.uuid4()) if given_id is None else str(given_id)
+    prompt = QueuedPrompt(number, prompt_id, graph, _extra_data(wish), verdict.outputs, len(body))
+    try:
+        engine.queue.put(prompt)
+    except QueueFull as full:
+        error = prompt_error(PromptError.QUEUE_FULL, f"The queue is full: {full}")
+        raise Refused(error, status=429) from full
+    return prompt, verdict.node_errors
+
+
+def _graph(wish: dict[str, Any], most: int) -> dict[str, Any]:
+    if "prompt" not in wish:
+        message = PROMPT_MESSAGES[PromptError.NO_PROMPT]
+        raise Refused(prompt_error(PromptError.NO_PROMPT, message, message))
+    graph = wish["prompt"]
+    if not isinstance(graph, dict):
+        raise bad_request("prompt must be an object: node id -> {class_type, inputs}")
+    if len(graph) > most:
+        raise bad_request(f"The graph has {len(graph)} nodes; at most {most} are taken")
+    return graph
+
+
+def _number(wish: dict[str, Any], engine: Engine) -> float:
+    """The priority: given, or the server's counter, negated for `front`."""
+    if "number" not in wish:
+        count = next(engine.counter)
+        return -count if wish.get("front") else count
+    try:
+        number = float(wish["number"])
+    except (TypeError, ValueError, OverflowError) as error:
+        raise bad_request("number must be a number") from error
+    if not math.isfinite(number):
+        raise bad_request("number must be finite")
+    return number
+
+
+def _targets(wish: dict[str, Any]) -> set[str] | None:
+    targets = wish.get("partial_execution_targets")
+    if targets is None:
+        return None
+    return set(id_list(targets))
+
+
+def _extra_data(wish: dict[str, Any]) -> dict[str, Any]:
+    given = wish.get("extra_data")
+    extra = dict(given) if isinstance(given, dict) else {}
+    if "client_id" in wish:
+        extra["client_id"] = wish["client_id"]
+    extra["create_time"] = int(time.time() * 1000)
+    return extra
