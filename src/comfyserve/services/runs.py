@@ -26,6 +26,10 @@ class Runs:
         """A run with its outputs and, while it waits, its place in the queue. Raises NotFound."""
         return await self._db.read(lambda connection: self.view(connection, caller, run_id))
 
+    async def exists(self, run_id: str) -> bool:
+        """Whether any workspace has such a run: for the dialect whose clients need its documented 403."""
+        return await self._db.read(lambda connection: runs.find(connection, run_id)) is not None
+
     async def list(
         self, caller: Caller, filters: RunFilter | None = None, cursor: str | None = None, limit: int = 50
     ) -> Page[RunView]:

@@ -13,7 +13,9 @@ from comfyserve.core.errors import InvalidInput, Place
 from comfyserve.core.runs import FINAL
 from comfyserve.db import events
 from comfyserve.db.database import Database
-from comfyserve.ports import Bell, Live, Preview, Progress
+from comfyserve.ports import Bell, Live
+from comfyserve.ports import Preview as Preview
+from comfyserve.ports import Progress as Progress
 from comfyserve.services.paging import check_limit
 from comfyserve.services.records import Caller, EventView, Page, RunView
 from comfyserve.services.runs import Runs, find_run

@@ -1,0 +1,105 @@
+"""The whole HTTP surface as one app: every wire API, health, files, docs, pages."""
+
+from typing import Protocol
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from comfyserve.apis.comfydeploy.api import ALIASES, comfydeploy_router
+from comfyserve.apis.comfydeploy.api import PREFIX as COMFYDEPLOY
+from comfyserve.apis.comfydeploy.errors import UPLOAD_PATH as COMFYDEPLOY_UPLOAD
+from comfyserve.apis.comfydeploy.errors import face as comfydeploy_face
+from comfyserve.apis.http import files, health
+from comfyserve.apis.http.aliases import Aliases
+from comfyserve.apis.http.bundle import ApiOptions, Context, Services
+from comfyserve.apis.http.docs import add_docs
+from comfyserve.apis.http.errors import Faces, install, unknown_route
+from comfyserve.apis.http.events import Slots
+from comfyserve.apis.http.limits import BodyLimit
+from comfyserve.apis.http.openapi import describe
+from comfyserve.apis.http.requests import RequestLog
+from comfyserve.apis.http.uploads import ENVELOPE
+from comfyserve.apis.native.api import PREFIX as NATIVE
+from comfyserve.apis.native.api import native_router
+from comfyserve.apis.native.assets import UPLOAD_PATH as NATIVE_UPLOAD
+from comfyserve.apis.native.errors import face as native_face
+
+SECURITY_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "x-frame-options": "DENY",
+}
+EXPOSED = ["x-request-id", "x-run-id", "x-run-status", "retry-after", "content-disposition", "content-range", "etag"]
+UPLOADS = frozenset({NATIVE_UPLOAD, COMFYDEPLOY_UPLOAD})
+
+PRIVATE_PREFIXES = (NATIVE, COMFYDEPLOY, "/files", "/docs")
+"""No page lives below these, so that an unknown path below them is told as an error, also to a browser."""
+
+
+class PageApp(Protocol):
+    """The pages, as an ASGI app that says which requests are its own."""
+
+    def wants(self, scope: Scope) -> bool:
+        """Whether this is a page view or a file of the pages."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer such a request."""
+
+
+def build_api(services: Services, options: ApiOptions, pages: PageApp | None = None) -> FastAPI:
+    """The app. It owns nothing: starting and closing the services is the caller's.
+
+    `pages` answers what no route does, outside of the wire APIs' own paths.
+    """
+    faces = Faces([(NATIVE, native_face), (COMFYDEPLOY, comfydeploy_face)], native_face)
+    app = FastAPI(
+        title="comfyserve",
+        version=options.version,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        strict_content_type=False,
+        middleware=_middleware(options, faces),
+    )
+    app.state.context = Context(services, options, Slots(options.max_streams))
+    install(app, faces)
+    for router in (native_router(), comfydeploy_router(), files.router, health.router):
+        app.include_router(router)
+    add_docs(app)
+    describe(app)
+    app.router.default = _otherwise(faces, pages)
+    return app
+
+
+def _middleware(options: ApiOptions, faces: Faces) -> list[Middleware]:
+    def limit_of(scope: Scope) -> int:
+        upload = scope["path"] in UPLOADS
+        return options.max_upload_bytes + ENVELOPE if upload else options.max_body_bytes
+
+    return [
+        Middleware(RequestLog, faces=faces, headers=SECURITY_HEADERS),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=["*"],
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED,
+            max_age=7200,
+        ),
+        Middleware(Aliases, prefix=COMFYDEPLOY, names=ALIASES),
+        Middleware(BodyLimit, limit_of=limit_of, faces=faces),
+    ]
+
+
+def _otherwise(faces: Faces, pages: PageApp | None) -> ASGIApp:
+    async def otherwise(scope: Scope, receive: Receive, send: Send) -> None:
+        private = scope["path"].startswith(PRIVATE_PREFIXES)
+        if pages is not None and not private and pages.wants(scope):
+            await pages(scope, receive, send)
+            return
+        await faces.answer(scope, unknown_route(scope))(scope, receive, send)
+
+    return otherwise

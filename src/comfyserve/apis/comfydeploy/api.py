@@ -1,0 +1,29 @@
+"""The ComfyDeploy dialect as one router under /api."""
+
+from fastapi import APIRouter
+
+from comfyserve.apis.comfydeploy import deployments, files, machines, runs, workflows
+
+PREFIX = "/api"
+ALIASES = frozenset(
+    {
+        "run",
+        "workflow",
+        "workflows",
+        "workflow-version",
+        "deployment",
+        "deployments",
+        "machine",
+        "machines",
+        "file",
+    }
+)
+"""First segments that are also answered without the prefix, for base URLs that lack it (section 1.1)."""
+
+
+def comfydeploy_router() -> APIRouter:
+    """All routes of the dialect; those of runs come first, they are called most."""
+    router = APIRouter(prefix=PREFIX)
+    for part in (runs, deployments, workflows, machines, files):
+        router.include_router(part.router)
+    return router

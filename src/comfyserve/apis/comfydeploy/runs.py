@@ -1,0 +1,182 @@
+"""Runs: queue, sync, stream, read, cancel (section 3.1)."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.responses import StreamingResponse
+
+from comfyserve.apis.comfydeploy.outputs import Labels, has_labels, labels_of, run_outputs
+from comfyserve.apis.comfydeploy.run_shapes import (
+    AnyRunRequest,
+    DeploymentRunRequest,
+    RunCreated,
+    WorkflowRunRequest,
+    created,
+    run_object,
+    submit_of,
+)
+from comfyserve.apis.comfydeploy.statuses import STATUS
+from comfyserve.apis.comfydeploy.stream import opening, told
+from comfyserve.apis.comfydeploy.wording import DEPLOYMENT, FOREIGN_RUN, MACHINE, RUN, VERSION, WORKFLOW, missing
+from comfyserve.apis.http.answers import Json
+from comfyserve.apis.http.auth import TokenHolder
+from comfyserve.apis.http.bundle import Context, context_of, services_of
+from comfyserve.apis.http.events import message, stream, unless_gone
+from comfyserve.apis.http.routing import ApiRoute
+from comfyserve.core.errors import Forbidden, NotFound
+from comfyserve.services.records import Caller, RunView
+
+router = APIRouter(tags=["comfydeploy: runs"], route_class=ApiRoute)
+
+AnyRun = DeploymentRunRequest | WorkflowRunRequest | AnyRunRequest
+CANCELLED = {"status": "success", "message": "Function cancelled"}
+CLIENT_GONE = 499
+
+WithPosition = Annotated[bool, Query(alias="queue_position")]
+
+
+@router.post("/run/deployment/queue", response_model=RunCreated)
+async def queue_deployment_run(request: Request, caller: TokenHolder, body: DeploymentRunRequest) -> Json:
+    """Queue a run of a deployment."""
+    return Json(created(await _submitted(context_of(request), caller, body)))
+
+
+@router.post("/run/deployment/sync")
+async def sync_deployment_run(request: Request, caller: TokenHolder, body: DeploymentRunRequest) -> Response:
+    """Run a deployment and wait for its outputs."""
+    return await _synced(request, caller, body)
+
+
+@router.post("/run/deployment/stream")
+async def stream_deployment_run(request: Request, caller: TokenHolder, body: DeploymentRunRequest) -> StreamingResponse:
+    """Run a deployment and stream what happens."""
+    return await _streamed(context_of(request), caller, body)
+
+
+@router.post("/run/workflow/queue", response_model=RunCreated)
+async def queue_workflow_run(request: Request, caller: TokenHolder, body: WorkflowRunRequest) -> Json:
+    """Queue a run of a graph."""
+    return Json(created(await _submitted(context_of(request), caller, body)))
+
+
+@router.post("/run/workflow/sync")
+async def sync_workflow_run(request: Request, caller: TokenHolder, body: WorkflowRunRequest) -> Response:
+    """Run a graph and wait for its outputs."""
+    return await _synced(request, caller, body)
+
+
+@router.post("/run/workflow/stream")
+async def stream_workflow_run(request: Request, caller: TokenHolder, body: WorkflowRunRequest) -> StreamingResponse:
+    """Run a graph and stream what happens."""
+    return await _streamed(context_of(request), caller, body)
+
+
+@router.post("/run", response_model=RunCreated)
+@router.post("/run/queue", response_model=RunCreated, include_in_schema=False)
+async def queue_run(request: Request, caller: TokenHolder, body: AnyRunRequest) -> Json:
+    """Queue a run of whatever the body names."""
+    return Json(created(await _submitted(context_of(request), caller, body)))
+
+
+@router.post("/run/sync", include_in_schema=False)
+async def sync_run(request: Request, caller: TokenHolder, body: AnyRunRequest) -> Response:
+    """Run whatever the body names and wait for its outputs."""
+    return await _synced(request, caller, body)
+
+
+@router.post("/run/stream", include_in_schema=False)
+async def stream_run(request: Request, caller: TokenHolder, body: AnyRunRequest) -> StreamingResponse:
+    """Run whatever the body names and stream what happens."""
+    return await _streamed(context_of(request), caller, body)
+
+
+@router.get("/run/{run_id}")
+async def get_run(request: Request, caller: TokenHolder, run_id: UUID, with_position: WithPosition = False) -> Json:
+    """One run with its outputs."""
+    return Json(await _shown(context_of(request), caller, str(run_id), with_position))
+
+
+@router.get("/run")
+async def get_run_by_query(
+    request: Request, caller: TokenHolder, run_id: UUID, with_position: WithPosition = False
+) -> Json:
+    """One run with its outputs, as V1 clients ask for it."""
+    return Json(await _shown(context_of(request), caller, str(run_id), with_position))
+
+
+@router.post("/run/{run_id}/cancel")
+async def cancel_run(request: Request, caller: TokenHolder, run_id: UUID) -> Json:
+    """Stop a run; one that has ended stays as it is, with the same answer."""
+    with missing(RUN):
+        await services_of(request).cancel.cancel(caller, str(run_id))
+    return Json(CANCELLED)
+
+
+async def _submitted(context: Context, caller: Caller, body: AnyRun) -> RunView:
+    """The queued run, with the sentences that their clients know for what is missing."""
+    wish = submit_of(body)
+    services = context.services
+    workflow_id = getattr(body, "workflow_id", None)
+    if wish.graph is not None and workflow_id is not None:
+        with missing(WORKFLOW):
+            await services.workflows.get(caller, str(workflow_id))
+    with missing(DEPLOYMENT if wish.deployment else VERSION if wish.version_id else MACHINE):
+        return await services.submit.submit(caller, wish)
+
+
+async def _synced(request: Request, caller: Caller, body: AnyRun) -> Response:
+    """The outputs when the run has ended, or what there is after the longest wait; the headers tell which."""
+    context = context_of(request)
+    with context.slots.one():
+        queued = await _submitted(context, caller, body)
+        waiting = context.services.watch.wait(caller, queued.id, context.options.sync_seconds)
+        run = await unless_gone(request, waiting)
+    if run is None:
+        return Response(status_code=CLIENT_GONE)
+    outputs = run_outputs(run.id, run.outputs, await _labels(context, caller, run))
+    return Json(outputs, headers={"x-run-id": run.id, "x-run-status": STATUS[run.status]})
+
+
+async def _streamed(context: Context, caller: Caller, body: AnyRun) -> StreamingResponse:
+    context.slots.check()
+    run = await _submitted(context, caller, body)
+    labels = await _version_labels(context, caller, run)
+    keepalive = context.options.keepalive_seconds
+    headers = {"x-run-id": run.id}
+    return stream(_messages(context, caller, run, labels), context.slots, keepalive=keepalive, headers=headers)
+
+
+async def _messages(context: Context, caller: Caller, run: RunView, labels: Labels) -> AsyncIterator[bytes]:
+    for name, data in opening(run.id):
+        yield message(name, data)
+    async for event in context.services.watch.stream(caller, run.id, 0):
+        for name, data in told(run.id, event, labels):
+            yield message(name, data)
+
+
+async def _shown(context: Context, caller: Caller, run_id: str, with_position: bool) -> dict[str, Any]:
+    runs = context.services.runs
+    try:
+        run = await runs.get(caller, run_id)
+    except NotFound as error:
+        if await runs.exists(run_id):
+            raise Forbidden(FOREIGN_RUN) from error
+        raise NotFound(RUN) from error
+    return run_object(run, labels=await _labels(context, caller, run), queue_position=with_position)
+
+
+async def _labels(context: Context, caller: Caller, run: RunView) -> Labels:
+    """The labels of the run's outputs; the graph is read only when one of them can have a label."""
+    return await _version_labels(context, caller, run) if has_labels(run.outputs) else {}
+
+
+async def _version_labels(context: Context, caller: Caller, run: RunView) -> Labels:
+    if run.version_id is None:
+        return {}
+    try:
+        version = await context.services.workflows.version_by_id(caller, run.version_id)
+    except NotFound:
+        return {}
+    return labels_of(version.graph)

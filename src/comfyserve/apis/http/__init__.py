@@ -1,0 +1,1 @@
+"""What every wire API needs of HTTP, and nothing of any one of them."""

@@ -1,0 +1,78 @@
+"""Who calls: a token from a header, the query or the session cookie becomes a Caller."""
+
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from comfyserve.apis.http.bundle import services_of
+from comfyserve.core.errors import Forbidden, Unauthorized
+from comfyserve.services.records import Caller
+
+SESSION_COOKIE = "comfyserve_session"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+MAX_TOKEN = 8192
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token and where it came from."""
+
+    value: str
+    from_cookie: bool = False
+
+
+def token_of(request: Request, *, query: str | None = None) -> Token | None:
+    """The first token present: Authorization, x-api-key, the query parameter named `query`, the session cookie."""
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    found = bearer.strip() if scheme.lower() == "bearer" else ""
+    found = found or request.headers.get("x-api-key", "")
+    if query is not None:
+        found = found or request.query_params.get(query, "")
+    if found:
+        return Token(found)
+    cookie = request.cookies.get(SESSION_COOKIE, "")
+    return Token(cookie, from_cookie=True) if cookie else None
+
+
+def check_same_origin(request: Request) -> None:
+    """Raise Forbidden when a browser sent its cookie along on another site's behalf."""
+    if request.method in SAFE_METHODS:
+        return
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        same = site in ("same-origin", "none")
+    else:
+        origin = request.headers.get("origin", "")
+        same = bool(origin) and urlsplit(origin).netloc == request.headers.get("host")
+    if not same:
+        raise Forbidden("A call with the session cookie must come from this server's own pages; use an API key.")
+
+
+async def authenticate(request: Request, *, query: str | None = None) -> Caller:
+    """The caller. Raises Unauthorized, and Forbidden for a cookie from another site."""
+    token = token_of(request, query=query)
+    if token is None:
+        raise Unauthorized("This call needs a key: send `Authorization: Bearer <key>`.", details={"reason": "missing"})
+    if len(token.value) > MAX_TOKEN:
+        raise Unauthorized("This key is not known.")
+    if token.from_cookie:
+        check_same_origin(request)
+    return await services_of(request).keys.authenticate(token.value)
+
+
+async def _caller(request: Request) -> Caller:
+    return await authenticate(request)
+
+
+async def _caller_with_query_token(request: Request) -> Caller:
+    return await authenticate(request, query="cd_token")
+
+
+SignedIn = Annotated[Caller, Depends(_caller)]
+"""The caller of a native route."""
+
+TokenHolder = Annotated[Caller, Depends(_caller_with_query_token)]
+"""The caller of a comfydeploy route, whose token may also stand in the query as `cd_token`."""

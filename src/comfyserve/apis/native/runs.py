@@ -1,0 +1,199 @@
+"""Runs: create, list, read, cancel."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request
+from pydantic import Field, model_validator
+
+from comfyserve.apis.http.answers import Json, Timestamp
+from comfyserve.apis.http.auth import SignedIn
+from comfyserve.apis.http.bundle import services_of
+from comfyserve.apis.http.routing import ApiRoute
+from comfyserve.apis.native.shapes import DEFAULT_LIMIT, Body, Cursor, Graph, Id, Limit, Listed, Shape, Values, absent
+from comfyserve.core.runs import Status
+from comfyserve.services.records import OutputView, RunFilter, RunView, SubmitRequest
+
+router = APIRouter(tags=["runs"], route_class=ApiRoute)
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(min_length=1, max_length=255, description="The same key with the same body gives the same run again."),
+]
+MAX_URL = 4096
+
+
+class NewRun(Body):
+    """A run of a deployment, or of a graph that is not deployed."""
+
+    deployment: Id | None = Field(None, description="Id or name of a deployment.")
+    graph: Graph | None = None
+    inputs: Values = Field(default_factory=dict)
+    priority: int = Field(0, ge=-100, le=100)
+    webhook: str | None = Field(None, max_length=MAX_URL)
+
+    @model_validator(mode="after")
+    def _one_of(self) -> "NewRun":
+        if (self.deployment is None) == (self.graph is None):
+            raise ValueError("give either `deployment` or `graph`")
+        return self
+
+
+class Output(Shape):
+    """One output: a stored file, or a `value`."""
+
+    node_id: str
+    class_type: str
+    key: str
+    index: int
+    kind: str
+    filename: str | None = Field(None, exclude_if=absent)
+    subfolder: str | None = Field(None, exclude_if=absent)
+    type: str | None = Field(None, exclude_if=absent)
+    mime: str | None = Field(None, exclude_if=absent)
+    size: int | None = Field(None, exclude_if=absent)
+    sha256: str | None = Field(None, exclude_if=absent)
+    asset_id: str | None = Field(None, exclude_if=absent)
+    url: str | None = Field(None, exclude_if=absent)
+    value: Any = Field(None, exclude_if=absent)
+
+
+class RunError(Shape):
+    """Why a run did not succeed."""
+
+    code: str
+    message: str
+    place: dict[str, str] | None = Field(None, exclude_if=absent)
+    details: dict[str, Any] | None = Field(None, exclude_if=absent)
+
+
+class Seconds(Shape):
+    """How long the phases took, as far as they are over."""
+
+    queued: float | None
+    running: float | None
+    total: float | None
+
+
+class Run(Shape):
+    """One execution of a graph."""
+
+    id: str
+    status: Status
+    deployment_id: str | None
+    deployment_name: str | None
+    workflow_id: str | None
+    version: int | None
+    machine_id: str
+    inputs: dict[str, Any]
+    priority: int
+    attempts: int
+    max_attempts: int
+    queue_position: int | None = Field(description="How many runs are before this one; only while it is queued.")
+    created_at: Timestamp
+    started_at: Timestamp | None
+    ended_at: Timestamp | None
+    error: RunError | None
+    outputs: list[Output]
+    warnings: list[dict[str, Any]]
+    simulated: bool
+    seconds: Seconds
+
+
+def output_shape(view: OutputView) -> Output:
+    """The wire shape of an output: file fields for a file, `value` for a value."""
+    place: dict[str, Any] = {
+        "node_id": view.node_id,
+        "class_type": view.class_type,
+        "key": view.key,
+        "index": view.index,
+        "kind": view.kind,
+    }
+    if view.asset_id is None:
+        return Output.model_construct(**place, value=view.value)
+    return Output.model_construct(
+        **place,
+        filename=view.filename,
+        subfolder=view.subfolder,
+        type=view.type,
+        mime=view.mime,
+        size=view.size,
+        sha256=view.sha256,
+        asset_id=view.asset_id,
+        url=view.url,
+    )
+
+
+def run_shape(view: RunView) -> Run:
+    """The wire shape of a run."""
+    seconds = Seconds.model_construct(
+        queued=view.queued_seconds, running=view.running_seconds, total=view.total_seconds
+    )
+    return Run.model_construct(
+        id=view.id,
+        status=view.status,
+        deployment_id=view.deployment_id,
+        deployment_name=view.deployment_name,
+        workflow_id=view.workflow_id,
+        version=view.version,
+        machine_id=view.machine_id,
+        inputs=dict(view.inputs),
+        priority=view.priority,
+        attempts=view.attempts,
+        max_attempts=view.max_attempts,
+        queue_position=view.queue_position,
+        created_at=view.created_at,
+        started_at=view.started_at,
+        ended_at=view.ended_at,
+        error=None if view.error is None else RunError.model_construct(**view.error),
+        outputs=[output_shape(one) for one in view.outputs],
+        warnings=[dict(one) for one in view.warnings],
+        simulated=view.simulated,
+        seconds=seconds,
+    )
+
+
+def submit_of(body: NewRun, idempotency_key: str | None) -> SubmitRequest:
+    """The wish that a body expresses: unknown inputs are refused, seeds stay as they are."""
+    return SubmitRequest(
+        deployment=body.deployment,
+        graph=body.graph,
+        inputs=body.inputs,
+        priority=body.priority,
+        webhook=body.webhook,
+        idempotency_key=idempotency_key,
+    )
+
+
+@router.post("/runs", status_code=201, response_model=Run, responses={200: {"model": Run, "description": "Replayed"}})
+async def create_run(request: Request, caller: SignedIn, body: NewRun, idempotency_key: IdempotencyKey = None) -> Json:
+    """Queue a run. 200 when the idempotency key was seen with the same body, 409 when with another one."""
+    run = await services_of(request).submit.submit(caller, submit_of(body, idempotency_key))
+    return Json(run_shape(run), 200 if run.replayed else 201)
+
+
+@router.get("/runs", response_model=Listed[Run])
+async def list_runs(
+    request: Request,
+    caller: SignedIn,
+    deployment: Annotated[str | None, Query(max_length=200)] = None,
+    status: Status | None = None,
+    limit: Limit = DEFAULT_LIMIT,
+    cursor: Cursor = None,
+) -> Json:
+    """The runs, newest first, without their outputs."""
+    wanted = RunFilter(deployment=deployment, status=status)
+    page = await services_of(request).runs.list(caller, wanted, limit=limit, cursor=cursor)
+    shapes = [run_shape(one) for one in page.items]
+    return Json(Listed[Run].model_construct(items=shapes, next_cursor=page.next_cursor))
+
+
+@router.get("/runs/{run_id}", response_model=Run)
+async def get_run(request: Request, caller: SignedIn, run_id: str) -> Json:
+    """One run with its outputs."""
+    return Json(run_shape(await services_of(request).runs.get(caller, run_id)))
+
+
+@router.post("/runs/{run_id}/cancel", response_model=Run)
+async def cancel_run(request: Request, caller: SignedIn, run_id: str) -> Json:
+    """Ask for the run to stop; a run that has ended stays as it is."""
+    return Json(run_shape(await services_of(request).cancel.cancel(caller, run_id)))
