@@ -20,8 +20,15 @@ def insert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
         connection.execute(deliveries.insert(), [dict(row) for row in rows])
 
 
-def due(connection: Connection, now: datetime, limit: int, *, besides: Collection[str] = ()) -> Sequence[Row]:
-    """Deliveries that are due and first in the order of their run; `besides` leaves runs out."""
+def due(
+    connection: Connection,
+    now: datetime,
+    limit: int,
+    *,
+    besides: Collection[str] = (),
+    besides_receivers: Collection[str] = (),
+) -> Sequence[Row]:
+    """Deliveries that are due and first in the order of their run; `besides` leaves runs and receivers out."""
     earlier = deliveries.alias("earlier")
     waits = (
         select(earlier.c.seq)
@@ -31,6 +38,8 @@ def due(connection: Connection, now: datetime, limit: int, *, besides: Collectio
     statement = select(deliveries).where(deliveries.c.state == OWED, deliveries.c.due_at <= now, ~waits)
     if besides:
         statement = statement.where(deliveries.c.run_id.not_in(besides))
+    if besides_receivers:
+        statement = statement.where(deliveries.c.receiver.not_in(besides_receivers))
     return many(connection, statement.order_by(deliveries.c.due_at).limit(limit))
 
 

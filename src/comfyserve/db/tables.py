@@ -253,6 +253,7 @@ deliveries = Table(
     Column("run_id", String, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
     Column("dialect", String, nullable=False),
     Column("url", Text, nullable=False),
+    Column("receiver", Text, nullable=False),
     Column("event", String, nullable=False),
     Column("body", Json, nullable=False),
     Column("state", String, nullable=False),

@@ -1,7 +1,11 @@
-"""Deliver: empties the table of owed webhooks. In order per run, back-off over hours, a dead receiver delays no other."""
+"""Deliver: empties the table of owed webhooks, in order per run, with a back-off over hours.
+
+A receiver has a few calls under way at most, so that a dead one delays nobody else.
+"""
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -29,6 +33,7 @@ BACK_OFF = (5, 30, 120, 600, 1800, 3600, 7200, 14400)
 """Seconds before each further try; after the last one the delivery is given up."""
 
 AT_ONCE = 16
+AT_ONE_RECEIVER = 4
 POLL = 30.0
 
 
@@ -55,6 +60,7 @@ class Deliver:
         self._url = url
         self._at_once = at_once
         self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._receivers: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -68,15 +74,27 @@ class Deliver:
                 task.cancel()
 
     async def start_due(self) -> int:
-        """Start what is due, at most one call per run and so many at once; how many were started."""
+        """Start what is due, one call per run and AT_ONE_RECEIVER per receiver at most; how many were started."""
+        total = 0
+        while started := await self._start_some():
+            total += started
+        return total
+
+    async def _start_some(self) -> int:
         free = self._at_once - len(self._under_way)
         if free <= 0:
             return 0
-        busy = list(self._under_way)
-        rows = await self._db.read(lambda connection: deliveries.due(connection, self._clock(), free, besides=busy))
+        busy, full = list(self._under_way), [name for name, n in self._receivers.items() if n >= AT_ONE_RECEIVER]
+        rows = await self._db.read(
+            lambda connection: deliveries.due(connection, self._clock(), free, besides=busy, besides_receivers=full)
+        )
+        started = 0
         for row in rows:
-            self._under_way[row["run_id"]] = asyncio.create_task(self._carry(row))
-        return len(rows)
+            if self._receivers[row["receiver"]] < AT_ONE_RECEIVER:
+                self._receivers[row["receiver"]] += 1
+                self._under_way[row["run_id"]] = asyncio.create_task(self._carry(row))
+                started += 1
+        return started
 
     async def settled(self) -> None:
         """Return when every call under way has ended."""
@@ -91,6 +109,7 @@ class Deliver:
             await self._try_later(row, None, "The delivery could not be made. The server's log says why.")
         finally:
             del self._under_way[row["run_id"]]
+            self._receivers -= Counter([row["receiver"]])
             self._bell.ring(DELIVERIES)
 
     async def _send(self, row: Row) -> None:
@@ -144,8 +163,8 @@ class Deliver:
         elif status not in FINAL:
             found = []
         view = run_view(run, outputs=[output_view(output, self._url) for output in found])
-        ended = {} if status in FINAL else {"ended_at": None, "error": None}
-        return replace(view, status=status, last_event=body["seq"], **ended)
+        view = replace(view, status=status, last_event=body["seq"])
+        return view if status in FINAL else replace(view, ended_at=None, error=None)
 
 
 def _delivery(row: Row) -> Delivery:

@@ -53,9 +53,9 @@ class Door:
 
     def submit(self, connection: Connection, row: Mapping[str, Any], graph: Mapping[str, Any]) -> None:
         """Write a new run with its graph and its first event."""
-        runs.insert(connection, row, graph)
         told = _Told(row, row["created_at"])
         told.add(FactKind.SUBMITTED, None, Status.QUEUED, None, {})
+        runs.insert(connection, {**row, "last_event": told.seq}, graph)
         self._tell(connection, told)
 
     def claim(self, connection: Connection, row: Mapping[str, Any], run: Run, now: datetime) -> None:
@@ -95,6 +95,7 @@ class Door:
             "run_id": told.row["id"],
             "dialect": told.row["dialect"],
             "url": told.row["webhook"],
+            "receiver": _receiver(told.row["webhook"]),
             "event": name,
             "body": snapshot,
             "state": deliveries.OWED,
@@ -162,6 +163,11 @@ def _with_error(fact: Fact) -> Fact:
         return fact
     reason = str(fact.data.get("reason") or "The worker was lost.")
     return Fact(fact.kind, {**fact.data, "error": EngineLost(reason).as_dict()})
+
+
+def _receiver(url: str) -> str:
+    """Who gets the call: the part of the URL that names a host."""
+    return url.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2].lower()
 
 
 def _wanted(told: _Told, rule: WebhookRule, url: str) -> list[tuple[str, Mapping[str, Any]]]:

@@ -177,6 +177,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.String(), nullable=False),
         sa.Column("dialect", sa.String(), nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("receiver", sa.Text(), nullable=False),
         sa.Column("event", sa.String(), nullable=False),
         sa.Column("body", Json, nullable=False),
         sa.Column("state", sa.String(), nullable=False),
