@@ -68,6 +68,21 @@ def test_graph_and_workflow_are_written_unless_switched_off(context: NodeContext
         assert picture.info == {}
 
 
+def test_only_what_a_simulated_node_had_a_part_in_is_marked(context: NodeContext) -> None:
+    graph = {
+        **GRAPH,
+        "2": {"class_type": "VAEDecode", "inputs": {}},
+        "8": {"class_type": "SaveImage", "inputs": {"images": ["2", 0]}},
+    }
+    save_image(pictures(), "real", graph)
+    activate(NodeContext(context.folders, node_id="8"))
+    save_image(pictures(), "made", graph)
+    with Pillow.open(context.folders.output / "real_00001_.png") as picture:
+        assert "simulated" not in picture.info
+    with Pillow.open(context.folders.output / "made_00001_.png") as picture:
+        assert picture.info["simulated"] == "true"
+
+
 def test_previews_go_to_the_temp_folder_under_a_name_of_their_node(context: NodeContext) -> None:
     first = preview_image(pictures())["images"][0]
     second = preview_mask(np.ones((2, 2), np.float32))["images"][0]
