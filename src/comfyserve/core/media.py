@@ -6,11 +6,14 @@ Node facts from comfyui-protocol.md section 13 and external-nodes.md section 2.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeGuard
 
 from comfyserve.core.graph import Graph
 
 ASSET_PREFIX = "asset:"
+INPUT_ID_META = "input_id"
+"""Where binding keeps a node's public input name, since the value takes its place in the inputs."""
+
 OUTSIDE_PREFIXES = ("http://", "https://", "data:", ASSET_PREFIX)
 
 
@@ -98,11 +101,12 @@ def media_places(graph: Graph) -> Iterator[MediaPlace]:
         for field in fields:
             value = node.inputs.get(field)
             if is_outside(value):
-                yield MediaPlace(node_id, field, kind, value, field)
+                label = str(node.meta.get(INPUT_ID_META) or field)
+                yield MediaPlace(node_id, field, kind, value, label)
                 break
 
 
-def is_outside(value: Any) -> bool:
+def is_outside(value: Any) -> TypeGuard[str]:
     """Whether a value names a file by URL, data URI or asset, and not one the engine has already."""
     return isinstance(value, str) and value.lower().startswith(OUTSIDE_PREFIXES)
 
