@@ -22,7 +22,7 @@ scalars = (
     | st.booleans()
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
+    | st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 )
 
 
@@ -185,8 +185,8 @@ def test_every_graph_with_a_ring_has_a_cycle_whose_steps_are_links(order: list[i
     raw: dict[str, Any] = {str(one): {"class_type": "A", "inputs": {}} for one in order}
     for one, other in zip(ring, ring[1:] + ring[:1], strict=True):
         raw[one]["inputs"]["x"] = [other, 0]
-    for one in order[size : size + extra]:
-        raw[str(one)]["inputs"]["x"] = [ring[0], 0]
+    for outside in order[size : size + extra]:
+        raw[str(outside)]["inputs"]["x"] = [ring[0], 0]
     found = _refused(raw).details["nodes"]
     following = zip(found, found[1:] + found[:1], strict=True)
     assert all(raw[user]["inputs"]["x"][0] == source for source, user in following)
