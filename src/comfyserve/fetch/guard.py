@@ -1,0 +1,144 @@
+"""The one outbound policy for what goes out on a caller's word (DESIGN.md section 7).
+
+http and https only; the name is resolved, its addresses are checked, and the connection goes to exactly a checked one.
+"""
+
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from comfyserve.core.errors import FetchRefused, InvalidInput
+from comfyserve.fetch.networks import Address, Network, is_metadata, is_special, plain
+
+SCHEMES = frozenset({"http", "https"})
+MAX_URL = 8_192
+MAX_CONNECTIONS = 64
+ADVICE = "To allow it, name it in the setting allow_private_network."
+
+
+@dataclass(frozen=True)
+class AllowPrivate:
+    """The setting `allow_private_network`, read: everything private, or these host names and networks."""
+
+    everything: bool = False
+    hosts: frozenset[str] = frozenset()
+    networks: tuple[Network, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> "AllowPrivate":
+        """Read `off`, `on`, or host names, addresses and networks commas or blanks between. Raises InvalidInput."""
+        words = text.replace(",", " ").lower().split()
+        if len(words) <= 1 and (not words or words[0] in ("off", "on", "false", "true", "0", "1", "no", "yes")):
+            return cls(everything=bool(words) and words[0] in ("on", "true", "1", "yes"))
+        hosts, networks = set(), []
+        for word in words:
+            try:
+                networks.append(ip_network(word.strip("[]"), strict=False))
+            except ValueError:
+                if "/" in word or ":" in word:
+                    raise InvalidInput(
+                        f"allow_private_network: {word!r} is no host name, address or network."
+                    ) from None
+                hosts.add(word.rstrip("."))
+        return cls(False, frozenset(hosts), tuple(networks))
+
+    def allows(self, host: str, address: Address) -> bool:
+        """Whether a plain address that is not public may be called under this host name."""
+        if is_metadata(address):
+            return any(address in network and network.num_addresses == 1 for network in self.networks)
+        if self.everything or host in self.hosts:
+            return True
+        return any(address in network for network in self.networks)
+
+
+class Guard:
+    """Decides about URLs and addresses, and makes HTTP sessions that cannot go anywhere else."""
+
+    def __init__(self, allow_private: AllowPrivate | str = "off") -> None:
+        self._allow = AllowPrivate.parse(allow_private) if isinstance(allow_private, str) else allow_private
+
+    def check_url(self, text: str) -> URL:
+        """The URL, if its scheme and shape are allowed, and its host when that is an address. Raises FetchRefused."""
+        if len(text) > MAX_URL:
+            raise FetchRefused(f"The URL is longer than {MAX_URL} characters.")
+        try:
+            url = URL(text)
+            port = url.port
+        except ValueError as error:
+            raise FetchRefused("This is not a valid URL.") from error
+        if url.scheme not in SCHEMES:
+            raise FetchRefused(
+                f"Only http and https URLs are fetched, not {url.scheme[:20] or 'a URL without a scheme'}."
+            )
+        if not url.host or not port:
+            raise FetchRefused("The URL names no host or no valid port.")
+        if (address := _literal(url.host)) is not None:
+            self.check_address(url.host, address)
+        return url
+
+    def check_address(self, host: str, address: Address) -> None:
+        """Raise FetchRefused unless this address may be called under this host name."""
+        address = plain(address)
+        if is_metadata(address) or is_special(address):
+            if self._allow.allows(host.lower().rstrip("."), address):
+                return
+            kind = "a metadata address" if is_metadata(address) else "not a public address"
+            raise FetchRefused(f"The host {host} is {kind} and is not called. {ADVICE}")
+
+    def session(self, *, connect_seconds: float, idle_seconds: float) -> aiohttp.ClientSession:
+        """A session whose connections go to checked addresses only; follow redirects yourself, one `check_url` each."""
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                resolver=CheckedResolver(self), use_dns_cache=False, limit=MAX_CONNECTIONS, keepalive_timeout=15
+            ),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, sock_read=idle_seconds),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        )
+
+
+class CheckedResolver(AbstractResolver):
+    """Gives a connector only addresses that the guard allows, so a name cannot change its mind after the check."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._names = aiohttp.ThreadedResolver()
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The allowed addresses of a host. Raises FetchRefused when it has none, OSError when it has no address."""
+        return self._allowed(host, await self._names.resolve(host, port, family))
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+        await self._names.close()
+
+    def _allowed(self, host: str, found: Iterable[ResolveResult]) -> list[ResolveResult]:
+        allowed: list[ResolveResult] = []
+        refused: FetchRefused | None = None
+        for result in found:
+            try:
+                self._guard.check_address(host, ip_address(result["host"]))
+            except FetchRefused as error:
+                refused = error
+            else:
+                allowed.append(result)
+        if refused is not None and not allowed:
+            raise refused
+        return allowed
+
+
+def _literal(host: str) -> Address | None:
+    """The address that a host spells out. Old spellings (127.1, 2130706433) are refused: parsers disagree on them."""
+    try:
+        return ip_address(host)
+    except ValueError:
+        if ":" in host or host.replace(".", "").isdigit():
+            raise FetchRefused(f"The host {host[:80]} is not a valid address.") from None
+        return None

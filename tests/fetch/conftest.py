@@ -1,0 +1,31 @@
+"""An origin that serves well and badly, and a fetch that may reach it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from comfyserve.fetch.guard import Guard
+from comfyserve.fetch.http import FetchLimits, HttpFetch
+from tests.fetch.origin import Origin
+
+LIMITS = FetchLimits(
+    max_bytes=2_000_000, total_seconds=5, idle_seconds=0.3, connect_seconds=2, tries=3, delays=(0.01, 0.01)
+)
+
+
+@pytest.fixture
+async def origin() -> AsyncIterator[Origin]:
+    """A server on loopback."""
+    server = Origin()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def fetch(tmp_path: Path) -> AsyncIterator[HttpFetch]:
+    """A fetch that may call loopback."""
+    made = HttpFetch(tmp_path / "fetch", Guard("127.0.0.0/8, localhost"), LIMITS)
+    yield made
+    await made.close()
