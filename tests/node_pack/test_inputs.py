@@ -1,0 +1,99 @@
+"""The External nodes inside the embedded engine."""
+
+import math
+from typing import Any
+
+import pytest
+
+from comfyserve.core.graph import parse_graph
+from comfyserve.core.inputs import bind, declare
+from comfyserve.embedded.catalogue import Catalogue
+
+from .conftest import RunNode
+
+EXTERNAL = "ComfyUIDeployExternal"
+WORKING = [
+    *(f"{EXTERNAL}{name}" for name in ("Text", "TextAny", "TextSingleLine", "Number", "NumberInt", "NumberSlider")),
+    *(f"{EXTERNAL}{name}" for name in ("NumberSliderInt", "Boolean", "Enum", "Seed", "Image", "ImageAlpha", "Color")),
+    "ComfyUIDeployStringCombine",
+    "StringFunction",
+    "ComfyDeployOutputImage",
+    "ComfyDeployOutputText",
+]
+
+
+@pytest.mark.parametrize("class_type", WORKING)
+def test_the_engine_publishes_it(catalogue: Catalogue, class_type: str) -> None:
+    info = catalogue.info(class_type)
+    assert info["category"] == "🔗ComfyDeploy"
+    assert info["python_module"] == "custom_nodes.comfyserve"
+    assert info["display_name"] != class_type
+
+
+def test_the_published_form_is_the_documented_one(catalogue: Catalogue) -> None:
+    info = catalogue.info("ComfyUIDeployExternalNumberSlider")
+    assert info["input"]["required"] == {"input_id": ("STRING", {"default": "input_number_slider"})}
+    assert info["input_order"]["optional"] == ["default_value", "min_value", "max_value", "display_name", "description"]
+    assert (info["output"], info["output_name"]) == (["FLOAT"], ["value"])
+    assert catalogue.info("ComfyUIDeployExternalTextAny")["output"] == ["*"]
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "value"),
+    [
+        ("Text", {"input_id": "input_text", "default_value": "a cap"}, "a cap"),
+        ("Text", {"input_id": "input_text"}, ""),
+        ("Enum", {"input_id": "x", "default_value": "b", "options": '["a"]'}, "b"),
+        ("Color", {"input_id": "x", "default_value": "#fff"}, "#fff"),
+        ("Boolean", {"input_id": "x", "default_value": True}, True),
+        ("Number", {"input_id": "1e3", "default_value": 2.0}, 1000.0),
+        ("Number", {"input_id": "input_number", "default_value": 2}, 2.0),
+        ("Number", {"input_id": "nan", "default_value": 2}, 2.0),
+        ("NumberInt", {"input_id": "-5", "default_value": 2}, -5),
+        ("NumberInt", {"input_id": "3.7", "default_value": 2}, 2),
+        ("NumberInt", {"input_id": "0", "default_value": 2}, 0),
+        ("NumberSlider", {"input_id": "0.7"}, 0.7),
+        ("NumberSlider", {"input_id": "7", "default_value": 0.25}, 0.25),
+        ("NumberSlider", {"input_id": "7", "max_value": 9.0}, 7.0),
+        ("NumberSliderInt", {"input_id": "2.5"}, 2),
+        ("NumberSliderInt", {"input_id": "3.5"}, 4),
+        ("NumberSliderInt", {"input_id": "11", "default_value": 5}, 5),
+        ("Seed", {"input_id": "x", "default_value": 5, "min_value": 1, "max_value": 10}, 5),
+        ("Seed", {"input_id": "x", "default_value": 5, "min_value": 10, "max_value": 1}, 5),
+    ],
+)
+def test_values(run: RunNode, name: str, inputs: dict[str, Any], value: Any) -> None:
+    (got,) = run(f"{EXTERNAL}{name}", **inputs)
+    assert (got, type(got)) == (value, type(value))
+
+
+def test_an_open_seed_is_in_its_range_and_never_cached(run: RunNode, catalogue: Catalogue) -> None:
+    inputs = {"input_id": "x", "default_value": -1, "min_value": 3, "max_value": 5}
+    assert {run(f"{EXTERNAL}Seed", **inputs)[0] for _ in range(60)} == {3, 4, 5}
+    changed = catalogue[f"{EXTERNAL}Seed"].node_class.IS_CHANGED
+    assert math.isnan(changed(**inputs))
+    assert math.isnan(changed(**{**inputs, "default_value": None}))
+    assert changed(**{**inputs, "default_value": 4}) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Text", ""),
+        ("TextAny", "ddim"),
+        ("Number", -2.5),
+        ("Number", 1e-7),
+        ("NumberInt", -5),
+        ("NumberInt", 0),
+        ("NumberSlider", 0.0),
+        ("NumberSliderInt", 10),
+        ("Boolean", False),
+        ("Seed", 12),
+        ("Color", "#123456"),
+    ],
+)
+def test_a_bound_value_comes_out_of_the_node(run: RunNode, name: str, value: Any) -> None:
+    saved = {"input_id": "x", "min_value": 0 if name != "Seed" else 1, "max_value": 20, "default_value": 1}
+    graph = parse_graph({"1": {"class_type": f"{EXTERNAL}{name}", "inputs": saved}})
+    bound = bind(graph, declare(graph), {"x": value})
+    assert run(f"{EXTERNAL}{name}", **bound.graph.nodes["1"].inputs) == (value,)
