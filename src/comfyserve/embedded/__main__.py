@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -54,6 +55,8 @@ async def _serve(options: argparse.Namespace, folders: Folders) -> int:
     )
     nodes = EngineSettings(options.step_ms, options.preview_size, options.disable_metadata)
     engine = build_engine(folders, load_catalogue(folders), settings, nodes)
+    # What is loaded now stays: the collector need not look at it during every prompt.
+    gc.freeze()
     runner = web.AppRunner(build_app(engine), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:

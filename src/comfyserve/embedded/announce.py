@@ -60,7 +60,7 @@ class Announcer:
 
     def succeeded(self) -> None:
         if self._state_waits:
-            self._send_state()
+            self._send_state(droppable=False)
         self._record(Event.EXECUTION_SUCCESS, {"prompt_id": self._prompt_id})
 
     def interrupted(self, node_id: str, node_type: str, executed: Iterable[str]) -> None:
@@ -132,12 +132,12 @@ class Announcer:
         recent = time.monotonic() - self._state_sent < LARGE_PROMPT_SECONDS
         self._state_waits = recent and len(self._progress) > LARGE_PROMPT
         if not self._state_waits:
-            self._send_state()
+            self._send_state(droppable=True)
 
-    def _send_state(self) -> None:
+    def _send_state(self, *, droppable: bool) -> None:
         self._state_sent = time.monotonic()
         data = {"prompt_id": self._prompt_id, "nodes": self._progress}
-        self._hub.send(Event.PROGRESS_STATE, data, self._client_id, droppable=True)
+        self._hub.send(Event.PROGRESS_STATE, data, self._client_id, droppable=droppable)
 
     def _record(self, event: Event, data: dict[str, Any], *, everybody: bool = False) -> None:
         data["timestamp"] = int(time.time() * 1000)

@@ -30,3 +30,4 @@ def log_to_stderr(level: str) -> None:
     stream = logging.StreamHandler(sys.stderr)
     stream.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[stream], force=True)
+    logging.captureWarnings(capture=True)

@@ -124,14 +124,10 @@ class NodeCheck:
         problems: list[Problem],
     ) -> list[Problem]:
         faulty = {found["extra_info"].get("input_name") for found in problems}
-        given = {
-            spec.name: None if isinstance(inputs[spec.name], list) and spec.name in received else inputs[spec.name]
-            for spec in self._specs(node, inputs)
-            if spec.name in inputs and validator.covers(spec.name)
-        }
+        given = self._given(node, validator, inputs, received)
         if faulty & given.keys() or (faulty and not given):
             return []
-        arguments: dict[str, Any] = dict(given)
+        arguments = dict(given)
         if node.input_is_list:
             arguments = {name: [value] for name, value in given.items()}
         if validator.checks_types:
@@ -146,6 +142,16 @@ class NodeCheck:
             problem(NodeError.CUSTOM_VALIDATION_FAILED, f"{name}{said}", input_name=name)
             for name in given or {"input_types": None}
         ]
+
+    def _given(
+        self, node: NodeType, validator: Validator, inputs: Mapping[str, Any], received: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What the validator wants to see: literals as they are, linked inputs as None."""
+        return {
+            spec.name: None if spec.name in received else inputs[spec.name]
+            for spec in self._specs(node, inputs)
+            if spec.name in inputs and validator.covers(spec.name)
+        }
 
     def _specs(self, node: NodeType, inputs: Mapping[str, Any]) -> list[InputSpec]:
         """The declared inputs, and those given that an endless declaration accepts."""

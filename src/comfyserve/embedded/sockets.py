@@ -181,8 +181,8 @@ class Hub:
 
 
 def text_message(event: Event, data: Mapping[str, Any]) -> str:
-    """The text frame of an event."""
-    return json.dumps({"type": event, "data": data})
+    """The text frame of an event; what has no JSON form (a node may show anything) becomes text."""
+    return json.dumps({"type": event, "data": data}, default=str)
 
 
 async def _close(request: web.Request, socket: web.WebSocketResponse, client: Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from typing import Any
 
@@ -91,7 +92,9 @@ class Worker:
         if self._work_seconds:
             self._queue.interrupted.wait(self._work_seconds)
         outcome = await execution.run()
-        self._history.add(prompt.prompt_id, _record(prompt, execution, announcer, outcome), prompt.size)
+        record = _record(prompt, execution, announcer, outcome)
+        told = len(json.dumps([record["outputs"], record["status"]], default=str))
+        self._history.add(prompt.prompt_id, record, prompt.size + told)
         self._queue.finish()
         self.announce_status()
         announcer.ended()
