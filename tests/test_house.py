@@ -24,14 +24,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "services": {"core", "ports", "db"},
     "apis": {"core", "services"},
     "client": set(),
-    "cli": {"client", "app", "settings"},
+    "cli": {"client", "server", "settings"},
     "settings": {"core", "ports"},
     "testing": {"core", "ports"},
     "logs": set(),
     "pages": set(),
 }
-EVERYBODY = {"app", "__main__"}
-"""`app` composes, `__main__` starts the command line."""
+EVERYBODY = {"app", "server", "__main__"}
+"""`app` composes, `server` runs what it composed, `__main__` starts the command line."""
 
 WIRE_APIS = {"native", "comfydeploy"}
 

@@ -96,7 +96,7 @@ async def _server(url: str, key: str, *, own: bool) -> AsyncIterator[Client]:
         else:
             yield client
             return
-    from comfyserve.app import temporary_server
+    from comfyserve.server import temporary_server
 
     err.print("No server is running; starting one for this run.", style="dim")
     with TemporaryDirectory(prefix="comfyserve-") as folder:

@@ -23,7 +23,7 @@ def up(
     example: ExampleOption = None,
 ) -> None:
     """Start the server, its page and a worker. Ctrl-C lets running work finish and stops."""
-    from comfyserve.app import serve
+    from comfyserve.server import serve
     from comfyserve.settings import read_settings
 
     settings = read_settings(

@@ -60,6 +60,16 @@ class Machines:
 
         return await self._db.read(read)
 
+    async def state(self, machine_id: str) -> MachineView:
+        """A machine as the server itself sees it, whoever owns it. Raises NotFound."""
+
+        def read(connection: Connection) -> MachineView:
+            if (row := machines.find(connection, machine_id)) is None:
+                raise NotFound("There is no such machine.")
+            return _view(row, *runs.count_by_state(connection, [machine_id])[machine_id])
+
+        return await self._db.read(read)
+
     async def catalogue(self, machine_id: str) -> Catalogue | None:
         """What nodes the machine has, as `/object_info` tells; None until a worker has told."""
 

@@ -21,6 +21,7 @@ from comfyserve.ports import (
     Preview,
     Progress,
     Started,
+    Warned,
 )
 from comfyserve.work.collect import Collect
 from comfyserve.work.journal import Journal
@@ -215,6 +216,9 @@ class Attempt:
                 self._meter.progress(event)
             case Preview():
                 self._meter.preview(event)
+            case Warned(message=message, details=details):
+                data = {"code": "outputs_left_out", "message": message, "details": dict(details)}
+                self._journal.note(Fact(FactKind.WARNING, data))
             case NodeFinished() | Outcome():
                 pass
 

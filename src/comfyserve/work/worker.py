@@ -1,8 +1,9 @@
 """A worker: owns one engine, claims runs of one machine, runs them, records what happened."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Literal
 
 import structlog
 
@@ -16,6 +17,11 @@ from comfyserve.work.stage import Stage
 log = structlog.get_logger(__name__)
 
 STOP_TOPIC = "stop"
+
+MachineState = Literal["starting", "ready", "failed"]
+
+Report = Callable[[MachineState, EngineLost | None], Awaitable[None]]
+"""Is told the machine's state (starting, ready, failed) and why it failed."""
 
 
 def machine_topic(machine_id: str) -> str:
@@ -41,10 +47,9 @@ class Worker:
         limits: WorkLimits,
         monotonic: Callable[[], float],
         another_idle: Callable[[], bool] = lambda: False,
-        report: Callable[[str, str | None], None] = lambda state, error: None,
+        report: Report,
     ) -> None:
-        """`another_idle`: whether a worker of this machine would take a run at once, so that this one leaves it.
-        `report` is told the machine's state (starting, ready, failed) and the reason of a failure."""
+        """`another_idle`: whether a worker of this machine would take a run at once, so that this one leaves it."""
         self.machine_id = machine_id
         self.worker_id = worker_id
         self._engine = engine
@@ -77,6 +82,7 @@ class Worker:
         """Work until drained. The engine is closed at the end, whatever the ending."""
         watchers = [asyncio.create_task(self._renew()), asyncio.create_task(self._watch_stops())]
         try:
+            await self._report("starting", None)
             while not self._draining.is_set():
                 if await self._make_ready():
                     await self._claim_runs()
@@ -98,16 +104,15 @@ class Worker:
 
     async def _make_ready(self) -> bool:
         """Start the engine if need be; the runs that wait stay queued while it cannot be started."""
-        self._report("starting", None)
         try:
             await self._engine.ready()
             await self._ledger.publish_catalogue(self.machine_id, await self._engine.object_info())
         except EngineLost as error:
             log.error("engine_not_ready", machine_id=self.machine_id, error=error.message)
-            self._report("failed", error.message)
+            await self._report("failed", error)
             await self._pause()
             return False
-        self._report("ready", None)
+        await self._report("ready", None)
         return True
 
     async def _claim_runs(self) -> None:

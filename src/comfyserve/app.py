@@ -1,0 +1,323 @@
+"""The composition: builds everything from settings. The only file that imports everybody."""
+
+import asyncio
+import secrets
+import shlex
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+import uuid_utils
+from fastapi import FastAPI
+
+from comfyserve import __version__
+from comfyserve.apis.build import build_api
+from comfyserve.apis.http.bundle import ApiOptions, Readiness, Services
+from comfyserve.blobs.local import LocalBlobs
+from comfyserve.core.errors import EngineLost
+from comfyserve.db.database import Database
+from comfyserve.engines.client import ComfyClient
+from comfyserve.engines.launch import Launch, comfyui, embedded
+from comfyserve.engines.process import ProcessEngine
+from comfyserve.fetch.guard import Guard
+from comfyserve.fetch.http import FetchLimits, HttpFetch
+from comfyserve.pages import Pages
+from comfyserve.pools.local import LocalPool
+from comfyserve.ports import Clocks, Engine
+from comfyserve.services.bell import LocalBell
+from comfyserve.services.cancel import Cancel
+from comfyserve.services.deployments import Deployments
+from comfyserve.services.door import Door
+from comfyserve.services.examples import Examples
+from comfyserve.services.files import Files
+from comfyserve.services.graphs import Graphs
+from comfyserve.services.keys import Keys
+from comfyserve.services.live import LocalLive
+from comfyserve.services.machines import Machines
+from comfyserve.services.media import MediaStore
+from comfyserve.services.record import Record
+from comfyserve.services.records import Caller
+from comfyserve.services.runs import Runs
+from comfyserve.services.submit import Submit, SubmitLimits
+from comfyserve.services.sweep import Keeping, Sweep
+from comfyserve.services.watch import Watch
+from comfyserve.services.workflows import Workflows
+from comfyserve.settings import Settings, secret_of, write_private
+from comfyserve.work.limits import WorkLimits
+from comfyserve.work.worker import MachineState, Worker
+
+log = structlog.get_logger(__name__)
+
+SWEEP_SECONDS = 5.0
+GRAPH_BYTES = 16 * 1024 * 1024
+DETAIL_DAYS = 30
+DAY = 86400
+
+
+def now() -> datetime:
+    """The clock of the program."""
+    return datetime.now(UTC)
+
+
+def new_id() -> str:
+    """A fresh UUID, ordered by time."""
+    return str(uuid_utils.uuid7())
+
+
+@dataclass(frozen=True)
+class Base:
+    """What everything else is built on."""
+
+    settings: Settings
+    url: str
+    db: Database
+    bell: LocalBell
+    live: LocalLive
+    blobs: LocalBlobs
+    door: Door
+    clocks: Clocks
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Everything, built and not started yet."""
+
+    base: Base
+    api: FastAPI
+    services: Services
+    record: Record
+    sweep: Sweep
+    pool: LocalPool
+    machine_id: str
+
+    async def sign_in_url(self) -> str:
+        """A one-time link that opens a session in a browser."""
+        return f"{self.base.url}/sign-in#token={await self.services.keys.issue_sign_in()}"
+
+
+async def build(settings: Settings, url: str) -> Platform:
+    """Open the database and put the program together; `url` is where callers reach it."""
+    base = await _lay_base(settings, url)
+    services = build_services(base)
+    record = Record(
+        base.db,
+        base.door,
+        clock=now,
+        ids=new_id,
+        bell=base.bell,
+        live=base.live,
+        lease_seconds=settings.lease_seconds,
+        clocks=base.clocks,
+    )
+    await _ensure_admin(services.keys, settings)
+    workspace_id = await services.keys.first_workspace()
+    machine_id = await services.machines.ensure_local(workspace_id, kind=engine_kind(settings), workers=1)
+    keeping = Keeping(settings.keep_runs, DETAIL_DAYS)
+    return Platform(
+        base=base,
+        api=build_api(services, _api_options(base, services, machine_id), Pages()),
+        services=services,
+        record=record,
+        sweep=Sweep(base.db, record, base.blobs, clock=now, clocks=base.clocks, keeping=keeping),
+        pool=_build_pool(base, record, services.machines),
+        machine_id=machine_id,
+    )
+
+
+async def _lay_base(settings: Settings, url: str) -> Base:
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    return Base(
+        settings=settings,
+        url=url,
+        db=await Database.open(settings.database_url),
+        bell=LocalBell(),
+        live=LocalLive(),
+        blobs=LocalBlobs(settings.data_dir / "blobs"),
+        door=Door(new_id),
+        clocks=Clocks(settings.queue_seconds, settings.start_seconds, settings.run_seconds, settings.heartbeat_seconds),
+    )
+
+
+def build_services(base: Base) -> Services:
+    """The use cases that the wire APIs call."""
+    db, settings, graphs = base.db, base.settings, Graphs()
+    files = Files(
+        db,
+        base.blobs,
+        clock=now,
+        ids=new_id,
+        secret=secret_of(settings).encode(),
+        public_url=base.url,
+        url_seconds=settings.file_url_seconds,
+        upload_limit=settings.max_upload_bytes,
+    )
+    machines = Machines(db, clock=now, ids=new_id)
+    runs = Runs(db, url=files.url)
+    return Services(
+        keys=Keys(
+            db,
+            clock=now,
+            ids=new_id,
+            random_bytes=secrets.token_bytes,
+            session_seconds=settings.session_days * DAY,
+            sign_in_seconds=settings.sign_in_seconds,
+        ),
+        workflows=Workflows(db, graphs, clock=now, ids=new_id, graph_bytes=GRAPH_BYTES),
+        deployments=Deployments(db, graphs=graphs, machines=machines, clock=now, ids=new_id),
+        machines=machines,
+        submit=_build_submit(base, graphs, machines, files),
+        runs=runs,
+        watch=Watch(db, runs, bell=base.bell, live=base.live, url=files.url),
+        cancel=Cancel(db, base.door, runs, clock=now, bell=base.bell),
+        files=files,
+    )
+
+
+def _build_submit(base: Base, graphs: Graphs, machines: Machines, files: Files) -> Submit:
+    settings = base.settings
+    return Submit(
+        base.db,
+        base.door,
+        machines=machines,
+        graphs=graphs,
+        media=MediaStore(files, data_limit=settings.max_upload_bytes),
+        clock=now,
+        ids=new_id,
+        draw=lambda low, high: low + secrets.randbelow(high - low + 1),
+        bell=base.bell,
+        limits=SubmitLimits(settings.max_queued, settings.max_attempts, GRAPH_BYTES, settings.max_body_bytes),
+    )
+
+
+def _build_pool(base: Base, record: Record, machines: Machines) -> LocalPool:
+    settings = base.settings
+    limits = WorkLimits(
+        ahead=settings.runs_ahead,
+        lease=settings.lease_seconds,
+        drain=settings.drain_seconds,
+        input_bytes=settings.max_upload_bytes,
+        output_bytes=settings.max_output_bytes,
+    )
+    fetch = _build_fetch(settings)
+
+    def make_worker(machine_id: str, index: int, another_idle: Callable[[], bool]) -> Worker:
+        async def report(state: MachineState, error: EngineLost | None) -> None:
+            await machines.report_state(machine_id, state, error.as_dict() if error else None)
+
+        return Worker(
+            machine_id=machine_id,
+            worker_id=f"local-{index}",
+            engine=build_engine(settings),
+            ledger=record,
+            stop=record,
+            live=base.live,
+            bell=base.bell,
+            blobs=base.blobs,
+            fetch=fetch,
+            limits=limits,
+            monotonic=time.monotonic,
+            another_idle=another_idle,
+            report=report,
+        )
+
+    return LocalPool(make_worker)
+
+
+def _build_fetch(settings: Settings) -> HttpFetch:
+    limits = FetchLimits(max_bytes=settings.max_upload_bytes, total_seconds=settings.fetch_seconds)
+    return HttpFetch(settings.data_dir / "fetching", Guard(settings.allow_private_network), limits)
+
+
+def engine_kind(settings: Settings) -> str:
+    """Which of the three engines the settings ask for."""
+    if settings.comfy_url:
+        return "remote"
+    return "process" if settings.comfy_home or settings.comfy_command else "embedded"
+
+
+def build_engine(settings: Settings) -> Engine:
+    """The engine of a worker: a ComfyUI that is configured, or the embedded one."""
+    if settings.comfy_url:
+        return ComfyClient(settings.comfy_url)
+    return ProcessEngine(_launch(settings))
+
+
+def _launch(settings: Settings) -> Launch:
+    seconds = float(settings.engine_start_seconds)
+    if settings.comfy_command:
+        home = Path(settings.comfy_home) if settings.comfy_home else None
+        command = tuple(shlex.split(settings.comfy_command))
+        return Launch(command, name="ComfyUI", cwd=home, base_directory=home, start_seconds=seconds)
+    if settings.comfy_home:
+        return replace(comfyui(Path(settings.comfy_home)), start_seconds=seconds)
+    arguments = ("--step-ms", str(settings.simulated_step_ms), "--work-ms", str(settings.engine_work_ms))
+    return embedded(settings.data_dir / "engine", *arguments)
+
+
+def _api_options(base: Base, services: Services, machine_id: str) -> ApiOptions:
+    settings = base.settings
+
+    async def readiness() -> Readiness:
+        machine = await services.machines.state(machine_id)
+        facts = {"database": "ok", "engine": machine.status} | ({"error": machine.error} if machine.error else {})
+        return Readiness(machine.status == "ready", facts)
+
+    return ApiOptions(
+        public_url=base.url,
+        version=__version__,
+        max_body_bytes=settings.max_body_bytes,
+        max_upload_bytes=settings.max_upload_bytes,
+        max_streams=settings.max_streams,
+        sync_seconds=settings.sync_seconds,
+        session_seconds=settings.session_days * DAY,
+        ready=readiness,
+    )
+
+
+async def _ensure_admin(keys: Keys, settings: Settings) -> None:
+    """At the first start: the admin's key, kept where only its owner can read it."""
+    if (made := await keys.ensure_admin(settings.admin_key.get_secret_value() or None)) is not None:
+        write_private(settings.admin_key_file, made + "\n")
+
+
+@asynccontextmanager
+async def running(platform: Platform) -> AsyncIterator[None]:
+    """The platform at work: what a dead predecessor held is taken back, a worker pulls runs, the sweep goes round."""
+    await platform.record.release_worker(platform.machine_id, reason="The server that ran it ended.")
+    await platform.pool.scale(platform.machine_id, 1)
+    sweeping = asyncio.create_task(_sweep(platform.sweep))
+    try:
+        yield
+    finally:
+        sweeping.cancel()
+        await platform.pool.close()
+        await platform.base.db.close()
+
+
+async def _sweep(sweep: Sweep) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        try:
+            await sweep.run_once()
+        except Exception:
+            log.exception("sweep_failed")
+
+
+async def seed(platform: Platform) -> str | None:
+    """Deploy the example of the settings; the answer is its name."""
+    name, services = platform.base.settings.example, platform.services
+    if name == "none":
+        return None
+    admin = Caller(await services.keys.first_workspace(), "", "api", "example")
+    examples = Examples(services.workflows, services.deployments, services.files)
+    return (await examples.deploy(admin, examples_folder() / name)).name
+
+
+def examples_folder() -> Path:
+    """The bundled examples: in a checkout beside the sources, in a wheel inside the package."""
+    packaged = Path(__file__).parent / "_examples"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "examples"

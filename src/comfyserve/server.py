@@ -1,0 +1,149 @@
+"""The platform as a process: a socket, a web server, signals, and what it says when it is up."""
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from comfyserve.app import Platform, build, running, seed
+from comfyserve.logs import configure_logs
+from comfyserve.settings import Settings, read_settings
+
+log = structlog.get_logger(__name__)
+
+BACKLOG = 512
+GRACE_SECONDS = 5
+"""How long open connections may take to end once the server stops."""
+
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
+"""Where a server that listens everywhere is reached on its own machine."""
+
+START_FAILED = 5
+
+
+async def serve(settings: Settings) -> int:
+    """Run the platform until SIGTERM or SIGINT; the answer is the exit code."""
+    configure_logs(settings.log_format, settings.log_level)
+    try:
+        listening = _listen(settings.host, settings.port)
+    except OSError as error:
+        sys.stderr.write(
+            f"Error: cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
+            "Another server may be running; choose another with --port or COMFYSERVE_PORT.\n"
+        )
+        return START_FAILED
+    platform = await build(settings, settings.public_url.rstrip("/") or _url(listening))
+    async with running(platform):
+        example = await seed(platform)
+        await _tell(platform, example)
+        await _serve(platform, listening)
+    return 0
+
+
+@asynccontextmanager
+async def temporary_server(folder: Path) -> AsyncIterator[tuple[str, str]]:
+    """A platform in `folder` for as long as the context lasts: its address and its admin's key."""
+    settings = read_settings(data_dir=folder, host="127.0.0.1", port=0, example="none", log_level="warning")
+    configure_logs(settings.log_format, settings.log_level)
+    listening = _listen(settings.host, 0)
+    platform = await build(settings, _url(listening))
+    async with running(platform):
+        server = _web_server(platform)
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        try:
+            yield platform.base.url, settings.admin_key_file.read_text().strip()
+        finally:
+            server.should_exit = True
+            await serving
+
+
+async def _serve(platform: Platform, listening: socket.socket) -> None:
+    server = _web_server(platform)
+    loop = asyncio.get_running_loop()
+    for kind in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(kind, _stop, server)
+    await server.serve(sockets=[listening])
+
+
+def _stop(server: uvicorn.Server) -> None:
+    """The first signal lets work finish, the second does not."""
+    server.force_exit = server.should_exit
+    server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, without its own signal handlers: ours let the worker finish too."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+def _web_server(platform: Platform) -> uvicorn.Server:
+    return _Server(
+        uvicorn.Config(
+            platform.api,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            lifespan="off",
+            ws="none",
+        )
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(BACKLOG)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    shown = ANY_ADDRESS.get(host) or (f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{port}"
+
+
+async def _tell(platform: Platform, example: str | None) -> None:
+    """Print the page, how to sign in and a call that works as printed."""
+    url, settings = platform.base.url, platform.base.settings
+    key = f"$(cat {settings.admin_key_file})"
+    name = example or "NAME"
+    lines = [
+        "",
+        f"  comfyserve is up     {url}",
+        f"  sign in (once)       {await platform.sign_in_url()}",
+        f"  engine               {_engine_line(settings)}",
+        f"  API docs             {url}/docs",
+        "",
+        "  Call it:",
+        f"""  curl -s -H "Authorization: Bearer {key}" -H 'Content-Type: application/json' """
+        f"""-d '{{"deployment": "{name}", "inputs": {{}}}}' {url}/v1/runs""",
+        "",
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def _engine_line(settings: Settings) -> str:
+    if settings.comfy_url:
+        return f"ComfyUI at {settings.comfy_url}"
+    if settings.comfy_home or settings.comfy_command:
+        return f"ComfyUI in {settings.comfy_home or 'its command'}"
+    return "embedded, models are simulated (set COMFYSERVE_COMFY_HOME or COMFYSERVE_COMFY_URL for a real ComfyUI)"
