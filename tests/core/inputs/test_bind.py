@@ -174,6 +174,12 @@ def test_an_unknown_name_may_be_reported_instead() -> None:
     assert _inputs(bound)["default_value"] == "y"
 
 
+def test_many_unknown_names_are_told_in_few_notices() -> None:
+    bound = _bind(graph(node("Text")), {f"name {index}": 1 for index in range(50)}, unknown="report")
+    assert len(bound.warnings) == 21
+    assert bound.warnings[-1].message == "30 more unknown inputs were ignored."
+
+
 def test_too_many_values_are_refused() -> None:
     values = {str(index): 1 for index in range(MAX_VALUES + 1)}
     assert "1001" in _refusal(graph(node("Text")), values, unknown="report").message

@@ -1,6 +1,6 @@
 """Put a caller's values into a graph (external-nodes.md section 4, Injection; comfydeploy.md 3.1.3)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -17,9 +17,13 @@ from comfyserve.core.inputs.seeds import Draw, settle_seeds
 from comfyserve.core.media import INPUT_ID_META, MediaPlace, is_outside, media_places
 
 MAX_VALUES = 1_000
+MAX_NOTICES = 20
 UNKNOWN_INPUT = "unknown_input"
 CHECKED = frozenset({Kind.TEXT, Kind.CHOICE, Kind.MODEL, Kind.COLOR})
 """Kinds whose outputs may feed a choice of the engine."""
+
+Uses = Mapping[str, Sequence[tuple[str, str]]]
+"""Node id -> the fields (node id, name) that take its value."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,10 @@ def bind(
     known = {one.id: one for one in inputs}
     chosen, warnings = _match(graph, known, values, catalogue, unknown)
     changes: dict[str, dict[str, Any]] = {}
+    uses = _uses(graph) if catalogue is not None else {}
     for one, value in chosen:
         accepted = accept(one, value)
-        _check_uses(graph, one, accepted, catalogue)
+        _check_uses(graph, one, accepted, catalogue, uses)
         for node_id in one.node_ids:
             changes.setdefault(node_id, {}).update(_written(one, graph.nodes[node_id], accepted))
     bound = _named(graph, [*known.values(), *(one for one, _ in chosen)]).with_inputs(changes)
@@ -95,16 +100,23 @@ def _match(
     chosen = [
         (one, one.default) for one in known.values() if one.from_deployment and not_given(one, values.get(one.id))
     ]
-    notices = []
+    strangers = []
     for name, value in values.items():
         one = known.get(name) or plain_input(graph, name, catalogue)
         if one is None and unknown == "refuse":
             raise unknown_name(name, known)
         if one is None:
-            notices.append(Notice(UNKNOWN_INPUT, f"{unknown_sentence(name, known)} It was ignored."))
+            strangers.append(name)
         elif not not_given(one, value):
             chosen.append((one, value))
-    return chosen, tuple(notices)
+    return chosen, _notices(strangers, known)
+
+
+def _notices(names: Sequence[str], known: Mapping[str, Input]) -> tuple[Notice, ...]:
+    told = [f"{unknown_sentence(name, known)} It was ignored." for name in names[:MAX_NOTICES]]
+    if len(names) > MAX_NOTICES:
+        told.append(f"{len(names) - MAX_NOTICES} more unknown inputs were ignored.")
+    return tuple(Notice(UNKNOWN_INPUT, sentence) for sentence in told)
 
 
 def _written(one: Input, node: Node, value: Any) -> dict[str, Any]:
@@ -129,21 +141,27 @@ def _converted(one: Input, external: External, value: Any) -> Any:
         raise refused(one, f"also feeds a node of kind {external.kind}: it {reason}") from None
 
 
-def _check_uses(graph: Graph, one: Input, value: Any, catalogue: Catalogue | None) -> None:
+def _uses(graph: Graph) -> Uses:
+    """Which fields each External node feeds, besides its own list of files."""
+    uses: dict[str, list[tuple[str, str]]] = {}
+    for node_id, node in graph.nodes.items():
+        external = EXTERNALS.get(node.class_type)
+        if external and external.combo:
+            uses.setdefault(node_id, []).append((node_id, external.combo))
+        for name, link in node.links():
+            uses.setdefault(link.node_id, []).append((node_id, name))
+    return uses
+
+
+def _check_uses(graph: Graph, one: Input, value: Any, catalogue: Catalogue | None, uses: Uses) -> None:
     """Raise InvalidInput when the value feeds a choice that does not have it."""
     if catalogue is None or one.kind not in CHECKED or one.field != INPUT_ID:
         return
     if one.kind is Kind.MODEL and is_outside(value):
         return
-    fed = set(one.node_ids)
-    for node_id in one.node_ids:
-        combo = EXTERNALS[graph.nodes[node_id].class_type].combo
-        if combo:
-            _check_choice(graph, one, value, catalogue, node_id, combo)
-    for node_id, node in graph.nodes.items():
-        for name, link in node.links():
-            if link.node_id in fed:
-                _check_choice(graph, one, value, catalogue, node_id, name)
+    for source in one.node_ids:
+        for node_id, name in uses.get(source, ()):
+            _check_choice(graph, one, value, catalogue, node_id, name)
 
 
 def _check_choice(graph: Graph, one: Input, value: Any, catalogue: Catalogue, node_id: str, name: str) -> None:

@@ -7,13 +7,14 @@ from comfyserve.core.errors import InvalidInput, Place
 
 SHOWN_NAMES = 20
 MAX_SHOWN_LENGTH = 80
+COMPARED_NAMES = 200
 
 
 def unknown_sentence(name: str, known: Iterable[str]) -> str:
     """What is unknown, what may have been meant, and what is known."""
     names = list(known)
     quoted = name if len(name) <= MAX_SHOWN_LENGTH else f"{name[:MAX_SHOWN_LENGTH]}..."
-    near = difflib.get_close_matches(name[:MAX_SHOWN_LENGTH], names, n=1)
+    near = difflib.get_close_matches(name[:MAX_SHOWN_LENGTH], names[:COMPARED_NAMES], n=1)
     guess = f" Did you mean {near[0]}?" if near else ""
     if not names:
         return f"Unknown input {quoted}: this workflow declares no inputs."
