@@ -41,17 +41,19 @@ export function Field({ input, value, onChange, error }: Props) {
   const wrong = error ? `${id}-error` : "";
   return (
     <div data-field={input.id} className="flex flex-col gap-1.5">
-      <label id={`${id}-label`} htmlFor={id} className="text-[0.9375rem] font-medium">
-        {input.label || input.id}
-      </label>
-      <Control
-        input={input}
-        id={id}
-        value={value}
-        onChange={onChange}
-        invalid={error !== undefined}
-        describedBy={`${about} ${wrong}`.trim() || undefined}
-      />
+      <div className={input.kind === "boolean" ? "flex items-center justify-between gap-4" : "flex flex-col gap-1.5"}>
+        <label id={`${id}-label`} htmlFor={id} className="text-[0.9375rem] font-medium">
+          {input.label || input.id}
+        </label>
+        <Control
+          input={input}
+          id={id}
+          value={value}
+          onChange={onChange}
+          invalid={error !== undefined}
+          describedBy={`${about} ${wrong}`.trim() || undefined}
+        />
+      </div>
       {error && (
         <p id={wrong} role="alert" className="text-sm font-medium text-bad">
           {error}

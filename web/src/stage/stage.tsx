@@ -19,9 +19,11 @@ export function Stage({ run, live, details = true }: Props) {
   const ended = hasEnded(run);
   return (
     <div className="flex flex-col gap-4" data-run-status={run.status}>
-      <div className="flex min-h-7 flex-wrap items-center gap-2" aria-live="polite">
-        <StatusChip status={status} />
-        {run.simulated && <SimulatedBadge />}
+      <div className="flex min-h-7 flex-wrap items-center gap-2">
+        <span role="status" className="flex gap-2">
+          <StatusChip status={status} />
+          {run.simulated && <SimulatedBadge />}
+        </span>
         <Summary run={run} details={details} />
       </div>
       {!ended && <Progressing run={run} status={status} live={live} />}
