@@ -210,8 +210,8 @@ class Submit:
         if waiting >= limit:
             raise QueueFull(f"{waiting} runs are waiting already. Try again soon.", retry_after=RETRY_AFTER)
         queued = row | {"turn": turn}
-        self._door.submit(connection, queued, graph)
         position = runs.position(connection, queued | {"seq": runs.NEWEST})
+        self._door.submit(connection, queued, graph)
         return run_view(queued | {"last_event": 1}, queue_position=position)
 
 
