@@ -7,7 +7,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from comfyserve.apis.comfydeploy.api import ALIASES, comfydeploy_router
+from comfyserve.apis.comfydeploy.api import ALIASES, comfydeploy_document, comfydeploy_router
 from comfyserve.apis.comfydeploy.api import PREFIX as COMFYDEPLOY
 from comfyserve.apis.comfydeploy.errors import UPLOAD_PATH as COMFYDEPLOY_UPLOAD
 from comfyserve.apis.comfydeploy.errors import face as comfydeploy_face
@@ -69,7 +69,7 @@ def build_api(services: Services, options: ApiOptions, pages: PageApp | None = N
     for router in (native_router(), comfydeploy_router(), files.router, health.router):
         app.include_router(router)
     add_docs(app)
-    describe(app)
+    describe(app, {f"{COMFYDEPLOY}/openapi.json": comfydeploy_document})
     app.router.default = _otherwise(faces, pages)
     return app
 

@@ -1,8 +1,11 @@
 """The ComfyDeploy dialect as one router under /api."""
 
+from typing import Any
+
 from fastapi import APIRouter
 
 from comfyserve.apis.comfydeploy import deployments, files, machines, runs, workflows
+from comfyserve.apis.http.openapi import below
 
 PREFIX = "/api"
 ALIASES = frozenset(
@@ -27,3 +30,8 @@ def comfydeploy_router() -> APIRouter:
     for part in (runs, deployments, workflows, machines, files):
         router.include_router(part.router)
     return router
+
+
+def comfydeploy_document(document: dict[str, Any]) -> dict[str, Any]:
+    """The dialect's own OpenAPI document, with the title and the version that its tools look for."""
+    return below(document, PREFIX, title="ComfyDeploy API", version="V2")

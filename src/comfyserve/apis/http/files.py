@@ -34,7 +34,8 @@ def disposition(filename: str, mime: str, *, download: bool) -> str:
     return f"{kind}; filename*=utf-8''{quote(filename, safe='')}"
 
 
-@router.api_route("/files/{asset_id}/{filename}", methods=["GET", "HEAD"], operation_id="get_file")
+@router.head("/files/{asset_id}/{filename}", include_in_schema=False)
+@router.get("/files/{asset_id}/{filename}")
 async def get_file(
     request: Request,
     asset_id: str,
