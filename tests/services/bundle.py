@@ -32,6 +32,7 @@ from comfyserve.testing import MemoryBlobs, StepClock
 
 LEASE = 30.0
 CLOCKS = Clocks(queue=3600, start=600, run=1200, heartbeat=60)
+KEEP_ALL = Keeping(runs=0, detail_days=0)
 LIMITS = SubmitLimits(max_queued=1000, max_attempts=3, graph_bytes=1_000_000, inputs_bytes=1_000_000)
 
 TEXT_GRAPH: dict[str, Any] = {
@@ -140,7 +141,7 @@ async def compose(
     *,
     limits: SubmitLimits = LIMITS,
     clocks: Clocks = CLOCKS,
-    keeping: Keeping = Keeping(runs=0, detail_days=0),
+    keeping: Keeping = KEEP_ALL,
     webhooks: Mapping[str, Any] | None = None,
 ) -> Bundle:
     """Build everything, make the workspace and the local machine."""
