@@ -34,7 +34,6 @@ class Announcer:
         self._preview_size = preview_size
         self._progress: dict[str, dict[str, Any]] = {}
         self._state_sent = 0.0
-        self._state_waits = False
         self.messages: list[tuple[str, dict[str, Any]]] = []
         self.last_node: str | None = None
 
@@ -59,7 +58,7 @@ class Announcer:
         self._set_state(node_id, maximum, maximum, NodeState.FINISHED)
 
     def succeeded(self) -> None:
-        if self._state_waits:
+        if len(self._progress) > LARGE_PROMPT:
             self._send_state(droppable=False)
         self._record(Event.EXECUTION_SUCCESS, {"prompt_id": self._prompt_id})
 
@@ -130,8 +129,7 @@ class Announcer:
     def _set_state(self, node_id: str, value: float, maximum: float, state: NodeState) -> None:
         self._progress[node_id] = {"value": value, "max": maximum, "state": state, **self._about(node_id)}
         recent = time.monotonic() - self._state_sent < LARGE_PROMPT_SECONDS
-        self._state_waits = recent and len(self._progress) > LARGE_PROMPT
-        if not self._state_waits:
+        if not recent or len(self._progress) <= LARGE_PROMPT:
             self._send_state(droppable=True)
 
     def _send_state(self, *, droppable: bool) -> None:
