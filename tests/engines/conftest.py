@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.engines.scripted_comfy import ScriptedComfy
 
 from comfyserve.engines.client import ComfyClient, Patience
+from tests.engines.scripted_comfy import ScriptedComfy
 
 IMPATIENT = Patience(connect=1, answer=5, socket=0.2, quiet=30, poll=0.05, forgotten=0.2, lost=0.2)
 

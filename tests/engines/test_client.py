@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from tests.engines.conftest import IMPATIENT
-from tests.engines.scripted_comfy import PICTURE, ScriptedComfy, graph
 
 from comfyserve.core.errors import EngineError, EngineLost, TooLarge
 from comfyserve.core.outputs import EngineFile
 from comfyserve.engines.client import ComfyClient
 from comfyserve.ports import EngineEvent, NodeFinished, NodeStarted, Outcome, Preview, Progress, Started, Warned
+from tests.engines.conftest import IMPATIENT
+from tests.engines.scripted_comfy import PICTURE, ScriptedComfy, graph
 
 
 async def run(client: ComfyClient, *class_types: str, prompt_id: str = "p1") -> list[EngineEvent]:

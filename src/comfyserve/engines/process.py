@@ -65,6 +65,11 @@ class ProcessEngine:
         """The process id of the engine, while it runs."""
         return self._child.pid if self._child is not None else None
 
+    @property
+    def url(self) -> str | None:
+        """Where the engine listens, while it runs; another port at every start."""
+        return self._child.url if self._child is not None else None
+
     async def ready(self) -> None:
         """Return when the engine takes prompts, starting it if need be. Raises EngineLost when it does not start."""
         if self._keeper is None or self._keeper.done():

@@ -1,0 +1,49 @@
+"""An engine that runs elsewhere: a ComfyUI at a URL."""
+
+import asyncio
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from comfyserve.core.errors import EngineLost, InvalidInput
+from comfyserve.engines.client import ComfyClient, Patience
+
+READY_SECONDS = 30.0
+READY_DELAYS = (0.1, 0.25, 0.5, 1.0, 2.0)
+
+
+class RemoteEngine(ComfyClient):
+    """A ComfyUI that is not ours: it is waited for, and neither started, stopped nor tidied. Build it in a loop.
+
+    The address is the operator's and is trusted; `headers` go with every request, for a proxy that wants a key.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        patience: Patience | None = None,
+        ready_seconds: float = READY_SECONDS,
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise InvalidInput(f"{url!r} is no address of a ComfyUI; it should look like http://host:8188.")
+        super().__init__(url, headers=headers, patience=patience)
+        self._ready_seconds = ready_seconds
+
+    async def ready(self) -> None:
+        """Wait until it answers. Raises EngineLost when it does not within `ready_seconds`."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._ready_seconds
+        tries = 0
+        while True:
+            try:
+                await super().ready()
+            except EngineLost as error:
+                delay = READY_DELAYS[min(tries, len(READY_DELAYS) - 1)]
+                if loop.time() + delay > until:
+                    raise EngineLost(f"{error.message} Is ComfyUI running there?") from error
+                await asyncio.sleep(delay)
+                tries += 1
+            else:
+                return

@@ -1,0 +1,125 @@
+"""Every Engine adapter keeps the promises of the port."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from comfyserve.core.errors import EngineError, Place
+from comfyserve.core.outputs import EngineFile, NodeOutput
+from comfyserve.engines.launch import embedded
+from comfyserve.engines.process import ProcessEngine
+from comfyserve.engines.remote import RemoteEngine
+from comfyserve.ports import Engine, NodeFinished, NodeStarted, Outcome, Progress, Started
+from comfyserve.testing import Hold, ScriptedEngine, Step
+from tests.ports.engine_suite import EngineSuite, Graphs, run
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def node(class_type: str, **inputs: Any) -> dict[str, Any]:
+    return {"class_type": class_type, "inputs": inputs}
+
+
+EMPTY = node("EmptyImage", width=16, height=16, batch_size=1, color=7)
+SAVE = node("SaveImage", images=["1", 0], filename_prefix="suite")
+BLEND = node("ImageBlend", image1=["1", 0], image2=["1", 0], blend_factor=0.5, blend_mode="none of them")
+SAMPLE = {
+    "1": node("CheckpointLoaderSimple", ckpt_name="simulated-sd15.safetensors"),
+    "2": node("CLIPTextEncode", text="a cat", clip=["1", 1]),
+    "3": node("EmptyLatentImage", width=64, height=64, batch_size=1),
+    "4": node(
+        "KSampler",
+        model=["1", 0],
+        positive=["2", 0],
+        negative=["2", 0],
+        latent_image=["3", 0],
+        seed=1,
+        steps=10_000,
+        cfg=5.0,
+        sampler_name="euler",
+        scheduler="normal",
+        denoise=1.0,
+    ),
+    "5": node("VAEDecode", samples=["4", 0], vae=["1", 2]),
+    "6": node("SaveImage", images=["5", 0], filename_prefix="suite"),
+}
+GRAPHS = Graphs(
+    good={"1": EMPTY, "2": SAVE},
+    saves="2",
+    refused={"1": EMPTY, "2": SAVE | {"inputs": {"filename_prefix": "x"}}},
+    refused_node="2",
+    raising={"1": EMPTY, "2": BLEND, "3": SAVE | {"inputs": {"images": ["2", 0], "filename_prefix": "x"}}},
+    raising_node="2",
+    endless=SAMPLE,
+)
+
+
+@pytest.fixture
+def graphs() -> Graphs:
+    return GRAPHS
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def process(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ProcessEngine]:
+    """The embedded engine as a process of ours."""
+    made = ProcessEngine(embedded(tmp_path_factory.mktemp("engine"), "--step-ms", "20"))
+    await made.ready()
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def remote(process: ProcessEngine) -> AsyncIterator[RemoteEngine]:
+    """The same engine, seen as one at a URL."""
+    assert process.url is not None
+    made = RemoteEngine(process.url)
+    await made.ready()
+    yield made
+    await made.close()
+
+
+class TestEmbeddedProcess(EngineSuite):
+    @pytest.fixture
+    def engine(self, process: ProcessEngine) -> Engine:
+        return process
+
+    async def test_forget_removes_the_files_of_a_run(self, process: ProcessEngine) -> None:
+        prompt_id, events = await run(process, GRAPHS.good)
+        assert isinstance(events[-1], Outcome) and process.launch.base_directory is not None
+        files = [output.file for output in events[-1].outputs if output.file]
+        path = process.launch.base_directory / "output" / files[0].filename
+        assert path.exists()
+        await process.forget(prompt_id, files)
+        assert not path.exists()
+
+
+class TestRemote(EngineSuite):
+    @pytest.fixture
+    def engine(self, remote: RemoteEngine) -> Engine:
+        return remote
+
+
+class TestScripted(EngineSuite):
+    """The stand-in for tests."""
+
+    FILE = EngineFile("suite_00001_.png")
+
+    @pytest.fixture
+    def engine(self) -> Engine:
+        engine = ScriptedEngine(lambda _, graph: self.script(graph), object_info={"SaveImage": {}})
+        engine.content[self.FILE] = b"\x89PNG..."
+        return engine
+
+    def script(self, graph: Mapping[str, Any]) -> Sequence[Step]:
+        if graph == GRAPHS.refused:
+            return [EngineError("The engine refuses the graph. Node 2.", place=Place(node_id="2"))]
+        if graph == GRAPHS.raising:
+            details = {"exception_type": "ValueError"}
+            error = EngineError("Node 2 failed.", place=Place(node_id="2"), details=details)
+            return [Started(), NodeStarted("2"), Outcome("error", error=error.as_dict())]
+        if graph == GRAPHS.endless:
+            return [Started(), NodeStarted("4"), Progress("4", 1, 9), Progress("4", 2, 9), Hold()]
+        output = NodeOutput("2", "images", 0, self.FILE)
+        return [Started(), NodeStarted("1"), NodeStarted("2"), NodeFinished("2", (output,))]
