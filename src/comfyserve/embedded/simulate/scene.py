@@ -6,11 +6,14 @@ import numpy as np
 
 from .abstract import abstract
 from .canvas import Floats, Frame
+from .cap import cap
 from .chance import generator
 from .prompt import Reading, read
 
 Painter = Callable[[Frame, Reading, np.random.Generator, np.random.Generator], Floats]
-PAINTERS: dict[str, Painter] = {}
+PAINTERS: dict[str, Painter] = {
+    "cap": cap,
+}
 
 
 def render(positive: str, negative: str, seed: str, model: str, width: int, height: int) -> Floats:
