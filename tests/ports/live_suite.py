@@ -1,0 +1,59 @@
+"""What every Live adapter must do. A test class inherits this and brings a `live` fixture."""
+
+import asyncio
+
+from comfyserve.ports import Live, NodeStarted, Preview, Progress
+
+ONE, TWO = Progress("3", 1, 20), Progress("3", 2, 20)
+PICTURE = Preview(b"jpeg", "image/jpeg", "3")
+
+
+class LiveSuite:
+    """The promises of the port."""
+
+    async def test_the_newest_of_each_kind(self, live: Live) -> None:
+        async with live.watch("run") as values:
+            for value in (ONE, PICTURE, TWO):
+                live.put("run", value)
+            assert {await anext(values), await anext(values)} == {TWO, PICTURE}
+
+    async def test_a_reader_waits_for_the_next_value(self, live: Live) -> None:
+        async with live.watch("run") as values:
+            waiting = asyncio.ensure_future(anext(values))
+            await asyncio.sleep(0)
+            live.put("run", ONE)
+            assert await waiting == ONE
+
+    async def test_who_comes_late_begins_with_the_last_value(self, live: Live) -> None:
+        live.put("run", ONE)
+        live.put("run", TWO)
+        async with live.watch("run") as values:
+            assert await anext(values) == TWO
+
+    async def test_a_new_node_ends_the_progress_of_the_last(self, live: Live) -> None:
+        live.put("run", ONE)
+        live.put("run", NodeStarted("4"))
+        live.put("run", PICTURE)
+        async with live.watch("run") as values:
+            assert await anext(values) == PICTURE
+
+    async def test_readers_do_not_take_from_each_other(self, live: Live) -> None:
+        async with live.watch("run") as first, live.watch("run") as second:
+            live.put("run", ONE)
+            assert await anext(first) == ONE
+            assert await anext(second) == ONE
+
+    async def test_runs_are_apart(self, live: Live) -> None:
+        async with live.watch("run") as values:
+            live.put("another", ONE)
+            live.put("run", TWO)
+            assert await anext(values) == TWO
+
+    async def test_a_dropped_run_ends_its_readers(self, live: Live) -> None:
+        async with live.watch("run") as values:
+            live.put("run", ONE)
+            live.drop("run")
+            assert [value async for value in values] == [ONE]
+        async with live.watch("run") as values:
+            live.put("run", TWO)
+            assert await anext(values) == TWO
