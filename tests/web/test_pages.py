@@ -83,7 +83,7 @@ async def test_from_home_to_the_downloaded_picture(visit: Visit, logo: Path) -> 
     await page.get_by_role("link", name="pod").first.click()
     await page.locator('[data-field="input_image"] input[type=file]').set_input_files(logo)
     await expect(page.locator('[data-field="input_image"] img')).to_be_visible()
-    await page.locator('[data-field="input_number"]').get_by_text("512").click()
+    await page.locator('[data-field="input_number"]').get_by_text("512", exact=True).click()
     await generate(page)
 
     await expect(page.get_by_role("progressbar", name="Progress of the run")).to_be_visible()

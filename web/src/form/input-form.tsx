@@ -27,7 +27,8 @@ export function InputForm({ inputs, values, onChange, onSubmit, sending, error }
   useEffect(() => {
     if (!error?.field) return;
     const place = form.current?.querySelector<HTMLElement>(`[data-field="${CSS.escape(error.field)}"]`);
-    place?.querySelector<HTMLElement>("input, textarea, select")?.focus({ preventScroll: true });
+    const control = place?.querySelector<HTMLElement>(":is(input, textarea, select)[aria-invalid=true]");
+    (control ?? place?.querySelector<HTMLElement>("input"))?.focus({ preventScroll: true });
     place?.scrollIntoView({ block: "center", behavior: "smooth" });
   }, [error]);
 
