@@ -19,7 +19,7 @@ class JsonRequest(Request):
         """The body's value. Raises json.JSONDecodeError, which FastAPI turns into a shape error of its own type."""
         try:
             return decoder.decode(await self.body())
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise json.JSONDecodeError(str(error), "", 0) from error
         except RecursionError as error:
             raise json.JSONDecodeError("it is nested too deeply", "", 0) from error
