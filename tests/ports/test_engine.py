@@ -1,6 +1,8 @@
 """Every Engine adapter keeps the promises of the port."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
@@ -56,9 +58,13 @@ GRAPHS = Graphs(
 )
 
 
+COLOURS = count(1000)
+
+
 @pytest.fixture
 def graphs() -> Graphs:
-    return GRAPHS
+    """With a colour of its own, so that nothing comes from the engine's cache."""
+    return replace(GRAPHS, good={"1": EMPTY | {"inputs": EMPTY["inputs"] | {"color": next(COLOURS)}}, "2": SAVE})
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
