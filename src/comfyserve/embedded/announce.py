@@ -20,8 +20,8 @@ PREVIEW_QUALITY = 95
 LARGE_PROMPT = 100
 LARGE_PROMPT_SECONDS = 0.1
 """progress_state repeats every node: from this many nodes on it is sent only this often."""
-SHOWN_CHARACTERS = 2000
-"""How much of a value's str() an execution_error shows."""
+SHOWN_CHARACTERS = 10_000
+"""How much of a text, or of another value's str(), an execution_error shows."""
 
 
 class Announcer:
@@ -163,6 +163,6 @@ def _encode(preview: Image, size: int) -> bytes:
 
 
 def _shown(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if value is None or isinstance(value, (bool, int, float)):
         return value
     return str(value)[:SHOWN_CHARACTERS]

@@ -12,7 +12,8 @@ from comfyserve.embedded import routes_files, routes_info, routes_prompts
 from comfyserve.embedded.engine import ENGINE, Engine
 from comfyserve.protocol.routes import PREFIX
 
-STOP_SECONDS = 5.0
+STOP_SECONDS = 3.0
+"""How long a node that does not look for interruption may keep the process at its end."""
 
 Respond = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
