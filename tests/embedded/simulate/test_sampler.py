@@ -137,7 +137,7 @@ def test_too_many_pixels_are_refused_with_a_hint():
         ("a T-shirt, navy", "shirt", "navy"),
         ("mountains at sunset", "mountains", None),
         ("hope", "abstract", None),
-        ("capable people-less shape", "portrait", None),
+        ("capable seasoned shape", "abstract", None),
         ("", "abstract", None),
     ],
 )

@@ -52,8 +52,6 @@ SUBJECTS: tuple[tuple[str, str], ...] = (
     (r"bottles?|flasks?|tumblers?|thermos", "bottle"),
     (r"phones?|phone cases?|iphone|smartphones?", "phone"),
     (r"posters?|frames?|framed|canvas|prints?", "poster"),
-    (r"cats?|kittens?|kitty", "cat"),
-    (r"portraits?|woman|man|girl|boy|person|face|people", "portrait"),
     (r"cit(?:y|ies)|skylines?|streets?|skyscrapers?|buildings?|downtown", "city"),
     (r"seas?|oceans?|beach(?:es)?|lakes?|coast|waves", "sea"),
     (r"forests?|trees?|woods|jungle|pines?", "forest"),

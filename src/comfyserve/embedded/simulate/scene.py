@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from . import goods, scenery
 from .abstract import abstract
 from .canvas import Floats, Frame
 from .cap import cap
@@ -13,6 +14,17 @@ from .prompt import Reading, read
 Painter = Callable[[Frame, Reading, np.random.Generator, np.random.Generator], Floats]
 PAINTERS: dict[str, Painter] = {
     "cap": cap,
+    "shirt": goods.shirt,
+    "hoodie": goods.hoodie,
+    "mug": goods.mug,
+    "tote": goods.tote,
+    "bottle": goods.bottle,
+    "phone": goods.phone,
+    "poster": goods.poster,
+    "mountains": scenery.mountains,
+    "forest": scenery.forest,
+    "city": scenery.city,
+    "sea": scenery.sea,
 }
 
 

@@ -33,7 +33,7 @@ class Studio:
         sheen = np.float32(0.15 * (1 - max(own)) ** 2)
         lit = light[..., None]
         shown = rgb(own) * (np.float32(0.22) + np.float32(0.84) * lit) + sheen * lit * lit * rgb((0.98, 1.0, 1.06))
-        return np.asarray(shown, dtype=np.float32)
+        return _shoulder(shown)
 
     def finish(self, picture: Floats) -> Floats:
         """Darken the corners a little."""
@@ -69,6 +69,13 @@ def _backdrop(frame: Frame, light: Light, tint: Colour) -> Floats:
     glow = ONE / (ONE + np.float32(1.3) * (dx * dx + dy * dy))
     picture = np.broadcast_to(rows, (frame.height, frame.width, 3))
     return np.asarray(over(picture, rgb((1.0, 1.0, 0.995)), glow * glow * np.float32(0.55)), np.float32)
+
+
+def _shoulder(shown: Floats) -> Floats:
+    """Bright values approach white slowly instead of clipping, so that white cloth keeps its folds."""
+    knee, room = np.float32(0.80), np.float32(0.36)
+    above = np.clip(shown - knee, 0, None)
+    return np.asarray(np.minimum(shown, knee) + above / (ONE + above / room), dtype=np.float32)
 
 
 def _ellipse(frame: Frame, x: float, y: float, a: float, b: float) -> Floats:
