@@ -175,6 +175,7 @@ export const api = {
   cancel: (id: string) => call<Run>("POST", `/v1/runs/${part(id)}/cancel`),
   eventsUrl: (id: string) => `/v1/runs/${part(id)}/events`,
 
+  asset: (id: string) => call<Asset>("GET", `/v1/assets/${part(id)}`),
   upload: (file: File, signal?: AbortSignal) => {
     const body = new FormData();
     body.append("file", file, file.name || "pasted");

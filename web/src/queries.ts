@@ -13,6 +13,7 @@ export const keys = {
   deployment: (name: string) => ["deployments", name],
   runs: (deployment?: string) => ["runs", deployment ?? null],
   run: (id: string) => ["run", id],
+  asset: (id: string) => ["asset", id],
 };
 
 export const useMe = () => useQuery({ queryKey: keys.me, queryFn: api.me, staleTime: 60_000 });
@@ -20,8 +21,13 @@ export const useMe = () => useQuery({ queryKey: keys.me, queryFn: api.me, staleT
 export const useDeployments = () =>
   useQuery({ queryKey: keys.deployments, queryFn: api.deployments, refetchInterval: REFRESH_MS });
 
-export const useDeployment = (name: string) =>
-  useQuery({ queryKey: keys.deployment(name), queryFn: () => api.deployment(name), staleTime: 30_000 });
+export const useDeployment = (name: string | null) =>
+  useQuery({
+    queryKey: keys.deployment(name ?? ""),
+    queryFn: () => api.deployment(name as string),
+    enabled: name !== null,
+    staleTime: 30_000,
+  });
 
 export const useRecentRuns = (deployment?: string) =>
   useQuery({

@@ -1,10 +1,6 @@
-import { useState } from "react";
-import type { Asset } from "../api";
-import { bytes } from "../format";
-import { ours } from "../links";
-import { useMe } from "../queries";
 import { DropZone } from "./drop-zone";
 import { MediaPreview } from "./media-preview";
+import { useMedia } from "./use-media";
 import { useUpload } from "./use-upload";
 import type { ControlProps } from "./values";
 
@@ -13,17 +9,13 @@ const NOUNS: Record<string, string> = { image: "an image", video: "a video", aud
 
 /** One file: dropped or chosen and kept by the server as an asset, or named by its address. The value is a URL. */
 export function MediaControl({ input, id, value, onChange, describedBy, invalid }: ControlProps) {
-  const me = useMe();
   const upload = useUpload();
-  const [asset, setAsset] = useState<Asset | null>(null);
-  const url = String(value ?? "");
-  const stored = url !== "" && ours(url, me.data?.public_url) !== null;
+  const chosen = String(value ?? "");
+  const media = useMedia(chosen);
 
   async function take(files: File[]) {
-    const [sent] = await upload.send(files);
-    if (!sent) return;
-    setAsset(sent);
-    onChange(sent.url);
+    const [asset] = await upload.send(files);
+    if (asset) onChange(asset.url);
   }
 
   return (
@@ -36,8 +28,8 @@ export function MediaControl({ input, id, value, onChange, describedBy, invalid 
         busy={upload.busy}
         onFiles={(files) => void take(files)}
       >
-        {url ? (
-          <MediaPreview url={url} kind={input.kind} />
+        {chosen ? (
+          <MediaPreview value={chosen} kind={input.kind} />
         ) : (
           <span className="block px-4 py-9 text-center text-[0.9375rem] text-soft">
             {upload.busy ? "Uploading..." : `Drop ${NOUNS[input.kind] ?? "a file"} here or `}
@@ -51,19 +43,19 @@ export function MediaControl({ input, id, value, onChange, describedBy, invalid 
         </p>
       )}
       <div className="flex min-h-9 items-center gap-2">
-        {stored ? (
-          <span className="min-w-0 flex-1 truncate text-sm text-soft">{caption(url, asset)}</span>
+        {chosen && media.stored ? (
+          <span className="min-w-0 flex-1 truncate text-sm text-soft">{media.caption}</span>
         ) : (
           <input
             type="url"
-            value={url}
+            value={chosen}
             onChange={(event) => onChange(event.target.value.trim())}
             placeholder="or paste its URL"
             aria-label={`${input.label || input.id}: URL`}
             className="field py-1.5 sm:text-sm"
           />
         )}
-        {url && (
+        {chosen && (
           <button
             type="button"
             onClick={() => onChange("")}
@@ -75,10 +67,4 @@ export function MediaControl({ input, id, value, onChange, describedBy, invalid 
       </div>
     </div>
   );
-}
-
-function caption(url: string, asset: Asset | null): string {
-  if (asset?.url === url) return `${asset.filename} · ${bytes(asset.size)}`;
-  if (url.startsWith("data:")) return "Embedded picture";
-  return decodeURIComponent(new URL(url, location.origin).pathname.split("/").at(-1) ?? "");
 }

@@ -19,7 +19,7 @@ export function MediaListControl({ input, id, value, onChange, describedBy, inva
         <ol className="grid grid-cols-2 gap-2">
           {urls.map((url, index) => (
             <li key={`${index} ${url}`} className="overflow-hidden rounded-xl border border-line">
-              <MediaPreview url={url} kind="images" alt={`${input.label || input.id} ${index + 1}`} />
+              <MediaPreview value={url} kind="images" alt={`${input.label || input.id} ${index + 1}`} />
               <button
                 type="button"
                 onClick={() => onChange(urls.filter((_, other) => other !== index))}

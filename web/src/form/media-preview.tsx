@@ -1,20 +1,16 @@
 import { useState } from "react";
-import { ours } from "../links";
-import { useMe } from "../queries";
-
-const LONGEST = 120;
+import { useMedia } from "./use-media";
 
 interface Props {
-  url: string;
+  value: string;
   kind: string;
   alt?: string;
 }
 
 /** What was chosen: a picture on a checkerboard, a clip, or the name. An address elsewhere is only named. */
-export function MediaPreview({ url, kind, alt = "The chosen picture" }: Props) {
-  const me = useMe();
+export function MediaPreview({ value, kind, alt = "The chosen picture" }: Props) {
+  const { src, caption, stored } = useMedia(value);
   const [broken, setBroken] = useState<string | null>(null);
-  const src = ours(url, me.data?.public_url);
 
   if (src && broken !== src) {
     if (kind === "image" || kind === "images") {
@@ -28,9 +24,10 @@ export function MediaPreview({ url, kind, alt = "The chosen picture" }: Props) {
     if (kind === "audio") return <audio src={src} controls className="w-full p-3" />;
   }
   return (
-    <span className="block px-4 py-6 text-center text-sm text-soft">
-      <span className="block font-medium wrap-anywhere text-ink">{url.slice(0, LONGEST)}</span>
-      {!src && "The server fetches it when the run starts."}
+    <span className="grid h-28 place-content-center px-4 text-center text-sm text-soft">
+      <span className="block font-medium wrap-anywhere text-ink">{caption}</span>
+      {!stored && "The server fetches it when the run starts."}
+      {broken !== null && broken === src && "This file cannot be shown."}
     </span>
   );
 }

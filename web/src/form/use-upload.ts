@@ -1,5 +1,6 @@
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { type Asset, api } from "../api";
+import { useRememberAsset } from "./use-media";
 
 interface Upload {
   busy: boolean;
@@ -11,11 +12,12 @@ interface Upload {
 export function useUpload(): Upload {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<string | null>(null);
+  const remember = useRememberAsset();
   const current = useRef<AbortController | null>(null);
 
   useEffect(() => () => current.current?.abort(), []);
 
-  const send = useCallback(async (files: File[]) => {
+  async function send(files: File[]) {
     current.current?.abort();
     const mine = new AbortController();
     current.current = mine;
@@ -24,6 +26,7 @@ export function useUpload(): Upload {
     try {
       const assets: Asset[] = [];
       for (const file of files) assets.push(await api.upload(file, mine.signal));
+      assets.forEach(remember);
       return assets;
     } catch (failure) {
       if (!mine.signal.aborted) setError((failure as Error).message);
@@ -31,7 +34,7 @@ export function useUpload(): Upload {
     } finally {
       if (current.current === mine) setBusy(false);
     }
-  }, []);
+  }
 
   return { busy, error, send };
 }

@@ -53,7 +53,7 @@ function App({ deployment, used }: { deployment: Deployment; used: Values | unde
       <div>
         <div className="mb-6 flex flex-wrap items-center gap-x-3 gap-y-1">
           <h1 className="text-2xl font-semibold tracking-tight wrap-anywhere">{deployment.name}</h1>
-          {deployment.simulated && !shown && <SimulatedBadge />}
+          {deployment.simulated && <SimulatedBadge />}
           <p className="w-full text-sm text-soft">
             {deployment.environment} · version {deployment.version}
           </p>

@@ -53,7 +53,7 @@ function Details({ run }: { run: Run }) {
         </div>
         <div className="flex min-w-0 flex-col gap-8">
           <Facts run={run} />
-          <RunInputs inputs={run.inputs} />
+          <RunInputs inputs={run.inputs} deployment={run.deployment_id} />
         </div>
       </div>
     </div>

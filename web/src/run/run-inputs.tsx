@@ -1,10 +1,17 @@
 import { MediaPreview } from "../form/media-preview";
-import { ours } from "../links";
-import { useMe } from "../queries";
+import { useDeployment } from "../queries";
 
-const PICTURE = /^data:image\/|\.(png|jpe?g|webp|gif|avif|bmp)(\?|$)/i;
+interface Props {
+  inputs: Record<string, unknown>;
+  deployment: string | null;
+}
 
-export function RunInputs({ inputs }: { inputs: Record<string, unknown> }) {
+const MEDIA = new Set(["image", "images", "video", "audio"]);
+const SHORT = 2000;
+
+/** What the caller sent, pictures as pictures where the deployment still says which they are. */
+export function RunInputs({ inputs, deployment }: Props) {
+  const declared = useDeployment(deployment).data?.inputs ?? [];
   const given = Object.entries(inputs);
   return (
     <section aria-labelledby="inputs">
@@ -14,7 +21,9 @@ export function RunInputs({ inputs }: { inputs: Record<string, unknown> }) {
         {given.map(([name, value]) => (
           <div key={name}>
             <dt className="font-mono text-[0.8125rem] text-soft">{name}</dt>
-            <dd className="mt-0.5 wrap-anywhere"><Value value={value} /></dd>
+            <dd className="mt-0.5 wrap-anywhere">
+              <Value value={value} kind={declared.find((input) => input.id === name)?.kind ?? "text"} />
+            </dd>
           </div>
         ))}
       </dl>
@@ -22,15 +31,15 @@ export function RunInputs({ inputs }: { inputs: Record<string, unknown> }) {
   );
 }
 
-function Value({ value }: { value: unknown }) {
-  const me = useMe();
-  if (typeof value === "string" && PICTURE.test(value) && ours(value, me.data?.public_url)) {
+function Value({ value, kind }: { value: unknown; kind: string }) {
+  if (value === "") return <span className="text-soft">empty</span>;
+  if (typeof value === "string" && (MEDIA.has(kind) || value.startsWith("data:image/"))) {
     return (
       <div className="overflow-hidden rounded-xl border border-line">
-        <MediaPreview url={value} kind="image" alt="The picture that was given" />
+        <MediaPreview value={value} kind={MEDIA.has(kind) ? kind : "image"} alt="The picture that was given" />
       </div>
     );
   }
-  if (value === "") return <span className="text-soft">empty</span>;
-  return <span className="whitespace-pre-wrap">{typeof value === "string" ? value : JSON.stringify(value)}</span>;
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  return <span className="whitespace-pre-wrap">{text.length > SHORT ? `${text.slice(0, SHORT)}...` : text}</span>;
 }
