@@ -8,7 +8,7 @@ from .studio import Studio, studio
 
 HALF_WIDTH, HEIGHT, DEPTH = 0.59, 0.745, 0.60
 BASE_Y = 0.16
-BRIM_HALF, BRIM_DROP, BRIM_ARCH = 0.665, 0.345, 0.225
+BRIM_HALF, BRIM_DROP, BRIM_ARCH = 0.648, 0.345, 0.225
 BRIM_TOP = 0.085
 # Panels meet at these (cos, sin) of the angle seen from above, 0 being the front.
 SEAMS = ((1.0, 0.0), (0.515, 0.857), (0.515, -0.857))
