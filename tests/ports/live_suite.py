@@ -2,7 +2,7 @@
 
 import asyncio
 
-from comfyserve.ports import Live, NodeStarted, Preview, Progress
+from comfyserve.ports import Live, Preview, Progress
 
 ONE, TWO = Progress("3", 1, 20), Progress("3", 2, 20)
 PICTURE = Preview(b"jpeg", "image/jpeg", "3")
@@ -29,13 +29,6 @@ class LiveSuite:
         live.put("run", TWO)
         async with live.watch("run") as values:
             assert await anext(values) == TWO
-
-    async def test_a_new_node_ends_the_progress_of_the_last(self, live: Live) -> None:
-        live.put("run", ONE)
-        live.put("run", NodeStarted("4"))
-        live.put("run", PICTURE)
-        async with live.watch("run") as values:
-            assert await anext(values) == PICTURE
 
     async def test_readers_do_not_take_from_each_other(self, live: Live) -> None:
         async with live.watch("run") as first, live.watch("run") as second:

@@ -1,14 +1,15 @@
 """All services on one small database, as app.py builds them, with a clock that tests move."""
 
+import asyncio
 import random
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from comfyserve.core.runs import Fact, FactKind
+from comfyserve.db import keys
 from comfyserve.db.database import Database
 from comfyserve.ports import Claim, Clocks, StoredOutput
 from comfyserve.services.bell import LocalBell
@@ -50,6 +51,10 @@ IMAGE_GRAPH: dict[str, Any] = {
     "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}},
 }
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 32
+
+
+_EMPTY: list[bytes] = []
+"""A migrated database, kept from the first test on, since making one takes a while."""
 
 
 def new_id() -> str:
@@ -120,8 +125,6 @@ class Bundle:
         workspace, key = new_id(), new_id()
 
         def write(connection: Any) -> None:
-            from comfyserve.db import keys
-
             keys.insert_workspace(connection, {"id": workspace, "name": "other", "created_at": self.clock()})
 
         await self.db.write(write)
@@ -130,7 +133,13 @@ class Bundle:
 
 async def open_bundle(path: Path, **changes: Any) -> Bundle:
     """Services over a fresh database in `path`; close its `db` at the end."""
-    db = await Database.open(str(path / "comfyserve.db"))
+    file = path / "comfyserve.db"
+    if _EMPTY:
+        await asyncio.to_thread(file.write_bytes, _EMPTY[0])
+    else:
+        await (await Database.open(str(file))).close()
+        _EMPTY.append(await asyncio.to_thread(file.read_bytes))
+    db = await Database.open(str(file))
     clock: StepClock = changes.pop("clock", None) or StepClock()
     return await compose(db, clock, **changes)
 
@@ -205,8 +214,3 @@ async def compose(
         caller=caller,
         machine_id=await machines.ensure_local(caller.workspace_id, kind="embedded", workers=1),
     )
-
-
-def minutes(count: float) -> timedelta:
-    """A span of time."""
-    return timedelta(minutes=count)

@@ -66,6 +66,19 @@ async def test_outputs_are_files_and_values(bundle: Bundle) -> None:
     assert told[1]["value"] == "hello"
 
 
+async def test_odd_words_of_an_engine_do_not_stop_a_run(bundle: Bundle) -> None:
+    run = await bundle.run()
+    claim = await bundle.claim()
+    odd = StoredOutput("8", "Show\ud800", "t", 0, value="half \ud800")
+    number = StoredOutput("8", "Show", "t", 1, value=float("nan"))
+    error = {"code": "engine_error", "message": "m", "details": {"inputs": [float("inf"), "\ud800"]}}
+    await bundle.record.apply(run.id, claim.lease.token, [Fact(FactKind.FAILED, {"error": error})], [odd, number])
+    shown = await bundle.runs.get(bundle.caller, run.id)
+    assert [output.value for output in shown.outputs] == ["half ?", "nan"]
+    assert shown.error is not None
+    assert shown.error["details"]["inputs"][0] == "inf"
+
+
 @pytest.mark.parametrize(
     ("filename", "mime", "kind"),
     [

@@ -17,7 +17,7 @@ from comfyserve.services.records import SubmitRequest
 from tests.services.bundle import IMAGE_GRAPH, PNG, TEXT_GRAPH, Bundle, pieces
 
 DATA_URI = "data:image/png;base64," + base64.b64encode(PNG).decode()
-CATALOGUE = {"ComfyUIDeployExternalText": {}, "ShowText": {}}
+CATALOGUE: dict[str, Any] = {"ComfyUIDeployExternalText": {}, "ShowText": {}}
 
 
 async def test_a_deployment_is_run_by_its_name_and_by_its_id(bundle: Bundle) -> None:

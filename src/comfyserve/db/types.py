@@ -1,6 +1,7 @@
 """Column types that mean the same on SQLite and on Postgres."""
 
 import json
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -35,5 +36,21 @@ Serial = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def dump_json(value: Any) -> str:
-    """Compact JSON in ASCII, so that half a surrogate pair can be kept; NaN and infinities raise ValueError."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    """Compact JSON in ASCII, so that half a surrogate pair can be kept.
+
+    What callers send is checked before; what engines tell is kept at any price: NaN and infinities become text.
+    """
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), separators=(",", ":"), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

@@ -26,10 +26,11 @@ def check_text(field: str, value: str, limit: int = MAX_NAME, *, empty: bool = F
 def check_json(field: str, value: Any, limit: int) -> None:
     """Raise TooLarge when the JSON of `value` has more than `limit` bytes, InvalidInput when it has none."""
     try:
-        size = len(json.dumps(value, separators=(",", ":"), allow_nan=False))
+        size = len(json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False).encode())
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidInput(
-            f"{field} cannot be stored: use JSON without NaN, infinities and extremes.", place=Place(field=field)
+            f"{field} cannot be stored: it holds NaN, an infinity, half a character or too many levels.",
+            place=Place(field=field),
         ) from error
     if size > limit:
         raise TooLarge(f"{field} is larger than the limit of {limit} bytes.", place=Place(field=field))

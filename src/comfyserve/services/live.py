@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from comfyserve.ports import NodeStarted, Preview, Progress
+from comfyserve.ports import Preview, Progress
 
 Value = Progress | Preview
 RUNS = 1_000
@@ -39,16 +39,12 @@ class LocalLive:
         self._last: OrderedDict[str, dict[type[Value], Value]] = OrderedDict()
         self._watchers: dict[str, set[_Watcher]] = {}
 
-    def put(self, run_id: str, event: Progress | Preview | NodeStarted) -> None:
-        """Replace the last value of that kind. A node that starts makes another node's progress meaningless."""
-        last = self._last.setdefault(run_id, {})
+    def put(self, run_id: str, event: Progress | Preview) -> None:
+        """Replace the last value of that kind."""
+        self._last.setdefault(run_id, {})[type(event)] = event
         self._last.move_to_end(run_id)
         while len(self._last) > self._runs:
             self._last.popitem(last=False)
-        if isinstance(event, NodeStarted):
-            last.pop(Progress, None)
-            return
-        last[type(event)] = event
         for watcher in self._watchers.get(run_id, ()):
             watcher.show(event)
 

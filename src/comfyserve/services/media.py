@@ -1,5 +1,6 @@
 """The files that a bound graph names: data URIs become assets, our own URLs become references to them."""
 
+import asyncio
 import base64
 import binascii
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -69,7 +70,7 @@ class MediaStore:
             raise
 
     async def _store(self, caller: Caller, place: MediaPlace, where: Place) -> str:
-        content = read_data_uri(place.value, self._limit, where)
+        content = await asyncio.to_thread(read_data_uri, place.value, self._limit, where)
         mime = sniff_mime(content)
         if not content or not fits(place.kind, mime):
             raise InvalidInput(f"{place.label} needs {place.kind} data; this is not a file of that kind.", place=where)

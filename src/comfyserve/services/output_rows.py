@@ -1,7 +1,7 @@
 """The outputs of a run as rows: what kind each is, and the asset that holds its file."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -26,7 +26,7 @@ def output_rows(
     run: Mapping[str, Any], outputs: Sequence[StoredOutput], ids: Callable[[], str], now: datetime
 ) -> list[OutputRow]:
     """Rows for the outputs of a run's present attempt."""
-    return [_rows(run, output, ids, now) for output in outputs]
+    return [_rows(run, _storable(output), ids, now) for output in outputs]
 
 
 def output_kind(output: StoredOutput) -> str:
@@ -38,6 +38,14 @@ def output_kind(output: StoredOutput) -> str:
         return family
     ending = PurePosixPath(output.filename).suffix.lower()
     return "3d" if family == "model" or ending in MODEL_ENDINGS else "file"
+
+
+def _storable(output: StoredOutput) -> StoredOutput:
+    """The output without halves of characters: its texts are an engine's, and no column or answer could hold them."""
+    texts: dict[str, Any] = {
+        name: value.encode(errors="replace").decode() for name, value in vars(output).items() if isinstance(value, str)
+    }
+    return replace(output, **texts)
 
 
 def _rows(run: Mapping[str, Any], output: StoredOutput, ids: Callable[[], str], now: datetime) -> OutputRow:

@@ -1,0 +1,101 @@
+"""The sweep ends what nobody else ends, and keeps memory and disk flat."""
+
+from pathlib import Path
+
+from comfyserve.core.errors import NotFound
+from comfyserve.core.runs import Fact, FactKind, Status
+from comfyserve.ports import Clocks, StoredOutput
+from comfyserve.services.sweep import RUN_CLOCK_GRACE, Keeping
+from tests.services.bundle import CLOCKS, PNG, Bundle, open_bundle, pieces
+
+
+async def test_nothing_to_do(bundle: Bundle) -> None:
+    await bundle.run()
+    await bundle.claim()
+    swept = await bundle.sweep.run_once()
+    assert (swept.lost, swept.overdue, swept.removed_runs, swept.removed_events) == (0, 0, 0, 0)
+
+
+async def test_a_run_that_waits_too_long_times_out(bundle: Bundle) -> None:
+    run = await bundle.run()
+    bundle.clock.step(CLOCKS.queue + 1)
+    fresh = await bundle.run()
+    assert (await bundle.sweep.run_once()).overdue == 1
+    shown = await bundle.runs.get(bundle.caller, run.id)
+    assert shown.status is Status.TIMEOUT
+    assert shown.error is not None
+    assert shown.error["code"] == "queue_timeout"
+    assert (await bundle.runs.get(bundle.caller, fresh.id)).status is Status.QUEUED
+
+
+async def test_a_run_that_its_worker_does_not_end_is_ended(bundle: Bundle) -> None:
+    run = await bundle.run()
+    claim = await bundle.claim()
+    await bundle.record.apply(run.id, claim.lease.token, [Fact(FactKind.STARTED)])
+    bundle.clock.step(CLOCKS.start + CLOCKS.run + RUN_CLOCK_GRACE + 1)
+    await bundle.record.renew([claim.lease])
+    assert (await bundle.sweep.run_once()).overdue == 1
+    shown = await bundle.runs.get(bundle.caller, run.id)
+    assert (shown.status, (shown.error or {})["code"]) == (Status.TIMEOUT, "run_timeout")
+
+
+async def test_clocks_can_be_off(tmp_path: Path) -> None:
+    bundle = await open_bundle(tmp_path, clocks=Clocks(0, 0, 0, 0))
+    await bundle.run()
+    bundle.clock.step(10**7)
+    assert (await bundle.sweep.run_once()).overdue == 0
+    await bundle.db.close()
+
+
+async def test_old_runs_go_with_their_files(tmp_path: Path) -> None:
+    bundle = await open_bundle(tmp_path, keeping=Keeping(runs=2, detail_days=0))
+    upload = await bundle.files.upload(bundle.caller, "logo.png", None, pieces(PNG))
+    made = []
+    for index in range(4):
+        run = await bundle.run()
+        key = f"runs/{index}/0.png"
+        await bundle.blobs.put(key, pieces(PNG))
+        output = StoredOutput("9", "SaveImage", "images", 0, filename="a.png", blob_key=key, mime="image/png", size=1)
+        await bundle.finish(await bundle.claim(), [output])
+        made.append(run.id)
+    waiting = await bundle.run()
+    assert (await bundle.sweep.run_once()).removed_runs == 3
+    left = [run.id for run in (await bundle.runs.list(bundle.caller)).items]
+    assert left == [waiting.id, made[3]]
+    assets = [asset.blob_key for asset in (await bundle.files.list(bundle.caller)).items]
+    assert sorted(assets) == sorted([upload.blob_key, "runs/3/0.png"])
+    assert [await _there(bundle, f"runs/{index}/0.png") for index in range(4)] == [False, False, False, True]
+    await bundle.db.close()
+
+
+async def test_a_run_that_has_not_ended_is_never_removed(tmp_path: Path) -> None:
+    bundle = await open_bundle(tmp_path, keeping=Keeping(runs=1, detail_days=0))
+    old = await bundle.run()
+    for _ in range(3):
+        run = await bundle.run()
+        await bundle.cancel.cancel(bundle.caller, run.id)
+    assert (await bundle.sweep.run_once()).removed_runs == 2
+    assert old.id in [run.id for run in (await bundle.runs.list(bundle.caller)).items]
+    await bundle.db.close()
+
+
+async def test_details_of_old_runs_go_first(tmp_path: Path) -> None:
+    bundle = await open_bundle(tmp_path, keeping=Keeping(runs=0, detail_days=1))
+    run = await bundle.run()
+    claim = await bundle.claim()
+    await bundle.record.apply(run.id, claim.lease.token, [Fact(FactKind.STARTED), Fact(FactKind.NODE_STARTED)])
+    assert (await bundle.sweep.run_once()).removed_events == 0
+    bundle.clock.step(86_401)
+    await bundle.record.apply(run.id, claim.lease.token, [Fact(FactKind.EXECUTED), Fact(FactKind.SUCCEEDED)])
+    assert (await bundle.sweep.run_once()).removed_events == 1
+    kinds = [event.kind for event in (await bundle.watch.events(bundle.caller, run.id)).items]
+    assert kinds == ["submitted", "claimed", "started", "executed", "succeeded"]
+    await bundle.db.close()
+
+
+async def _there(bundle: Bundle, key: str) -> bool:
+    try:
+        await bundle.blobs.size(key)
+    except NotFound:
+        return False
+    return True
