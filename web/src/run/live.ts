@@ -4,6 +4,7 @@ import type { Output, Preview, Progress, Run, RunEvent, RunStatus } from "../api
 export interface Live {
   events: RunEvent[];
   status: RunStatus | null;
+  /** The node at work; `index` counts from 1. */
   node: { id: string; title: string; index: number; total: number } | null;
   progress: Progress | null;
   preview: string | null;
@@ -54,13 +55,13 @@ function apply(live: Live, event: RunEvent): Live {
 function nodeOf(data: Record<string, unknown>): Live["node"] {
   const id = String(data.node_id ?? "");
   const title = String(data.title || data.class_type || `Node ${id}`);
-  return { id, title, index: Number(data.index ?? 0), total: Number(data.total ?? 0) };
+  return { id, title, index: Number(data.index ?? 1), total: Number(data.total ?? 0) };
 }
 
 /** How far the whole run is, 0 to 1; null before it has a measure. */
 export function fractionOf(live: Live): number | null {
   if (live.status === "collecting") return 1;
-  const byNodes = live.node && live.node.total > 0 ? live.node.index / live.node.total : null;
+  const byNodes = live.node && live.node.total > 0 ? (live.node.index - 1) / live.node.total : null;
   if (live.progress === null) return byNodes;
   return Math.max(live.progress.fraction, byNodes ?? 0);
 }
