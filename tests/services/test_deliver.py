@@ -1,0 +1,161 @@
+"""Owed webhooks are sent in order, again after a failure, and never held up by another's dead receiver."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from comfyserve.core.errors import FetchFailed
+from comfyserve.db.tables import deliveries
+from comfyserve.ports import Delivery, StoredOutput
+from comfyserve.services.deliver import AT_ONE_RECEIVER, BACK_OFF, Deliver
+from comfyserve.services.records import RunView
+from tests.services.bundle import Bundle
+
+ALIVE, DEAD, SLOW = "http://alive/hook?a=1", "http://dead/hook", "http://slow/hook"
+
+
+class Receivers:
+    """A Sender to three receivers: one answers, one is dead, one does not answer until it is let go."""
+
+    def __init__(self) -> None:
+        self.received: list[tuple[str, dict[str, Any]]] = []
+        self.arrived = asyncio.Event()
+        self.let_go = asyncio.Event()
+        self.answer = 200
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Take a call."""
+        assert headers["Content-Type"] == "application/json"
+        if url == DEAD:
+            raise FetchFailed("Nobody listens there.")
+        if url == SLOW:
+            await self.let_go.wait()
+        self.received.append((url, json.loads(body)))
+        self.arrived.set()
+        return self.answer
+
+
+def render(delivery: Delivery, run: RunView) -> Mapping[str, Any]:
+    """The body in the dialect of this test."""
+    return {
+        "event": delivery.event,
+        "run": run.id,
+        "status": run.status.value,
+        "ended": run.ended_at is not None,
+        "outputs": [output.filename for output in run.outputs],
+    }
+
+
+@pytest.fixture
+def receivers() -> Receivers:
+    return Receivers()
+
+
+@pytest.fixture
+def deliver(bundle: Bundle, receivers: Receivers) -> Deliver:
+    return Deliver(
+        bundle.db,
+        receivers,
+        render={"native": render},
+        clock=bundle.clock,
+        bell=bundle.bell,
+        url=bundle.files.url,
+    )
+
+
+async def finished(bundle: Bundle, url: str, **request: Any) -> str:
+    """The id of a run that has ended and whose webhook is owed."""
+    run = await bundle.run(webhook=url, **request)
+    output = StoredOutput("9", "SaveImage", "images", 0, filename="a.png", blob_key="k", mime="image/png", size=1)
+    await bundle.finish(await bundle.claim(), [output])
+    return run.id
+
+
+async def states(bundle: Bundle) -> list[tuple[str, int]]:
+    """State and tries of every delivery."""
+    statement = select(deliveries.c.state, deliveries.c.tries).order_by(deliveries.c.seq)
+    return [tuple(row) for row in await bundle.db.read(lambda connection: connection.execute(statement).all())]
+
+
+async def test_the_receiver_gets_the_run_as_it_was(bundle: Bundle, deliver: Deliver, receivers: Receivers) -> None:
+    run_id = await finished(bundle, ALIVE, webhook_intermediate=True)
+    while await deliver.start_due():
+        await deliver.settled()
+    assert [url for url, _ in receivers.received] == [ALIVE] * 5
+    bodies = [body for _, body in receivers.received]
+    assert [body["status"] for body in bodies] == ["queued", "starting", "running", "collecting", "success"]
+    assert [body["outputs"] for body in bodies] == [[], [], [], [], ["a.png"]]
+    assert [body["ended"] for body in bodies] == [False] * 4 + [True]
+    assert {body["run"] for body in bodies} == {run_id}
+    assert await states(bundle) == [("sent", 1)] * 5
+
+
+async def test_a_failure_is_tried_again_later_and_at_last_given_up(
+    bundle: Bundle, deliver: Deliver, receivers: Receivers
+) -> None:
+    await finished(bundle, DEAD)
+    for tries, wait in enumerate([*BACK_OFF, 0], start=1):
+        assert await deliver.start_due() == 1
+        await deliver.settled()
+        assert await deliver.start_due() == 0
+        assert await states(bundle) == [("owed" if wait else "given_up", tries)]
+        bundle.clock.step(wait)
+    assert receivers.received == []
+
+
+async def test_an_answer_that_is_no_success_is_tried_again(
+    bundle: Bundle, deliver: Deliver, receivers: Receivers
+) -> None:
+    await finished(bundle, ALIVE)
+    receivers.answer = 503
+    await deliver.start_due()
+    await deliver.settled()
+    receivers.answer = 204
+    bundle.clock.step(BACK_OFF[0])
+    await deliver.start_due()
+    await deliver.settled()
+    assert await states(bundle) == [("sent", 2)]
+
+
+async def test_a_run_waits_for_its_own_failed_call(bundle: Bundle, deliver: Deliver, receivers: Receivers) -> None:
+    await finished(bundle, DEAD, webhook_intermediate=True)
+    assert await deliver.start_due() == 1
+    await deliver.settled()
+    assert await deliver.start_due() == 0
+    assert [tries for _, tries in await states(bundle)] == [1, 0, 0, 0, 0]
+
+
+async def test_a_slow_receiver_delays_nobody_else(bundle: Bundle, deliver: Deliver, receivers: Receivers) -> None:
+    for _ in range(30):
+        await finished(bundle, SLOW)
+    alive = await finished(bundle, ALIVE)
+    assert await deliver.start_due() == AT_ONE_RECEIVER + 1
+    await asyncio.wait_for(receivers.arrived.wait(), 10)
+    assert [body["run"] for _, body in receivers.received] == [alive]
+    receivers.let_go.set()
+    await deliver.settled()
+
+
+async def test_the_loop_sends_what_becomes_due(bundle: Bundle, deliver: Deliver, receivers: Receivers) -> None:
+    loop = asyncio.create_task(deliver.run())
+    run_id = await finished(bundle, ALIVE)
+    await asyncio.wait_for(receivers.arrived.wait(), 10)
+    assert receivers.received[0][1]["run"] == run_id
+    loop.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await loop
+    assert await states(bundle) in ([("sent", 1)], [("owed", 0)])
+
+
+async def test_an_unknown_dialect_is_tried_again_and_logged(
+    bundle: Bundle, deliver: Deliver, receivers: Receivers
+) -> None:
+    await finished(bundle, ALIVE, dialect="forgotten")
+    await deliver.start_due()
+    await deliver.settled()
+    assert await states(bundle) == [("owed", 1)]
+    assert receivers.received == []
