@@ -150,6 +150,10 @@ def test_a_named_background_is_not_the_products_colour():
     assert read("white mug on a red background").backdrop == COLOURS["red"]
 
 
+def test_a_picture_larger_than_what_is_drawn_has_its_full_size():
+    assert picture(replace(TASK, steps=1), empty(1, 1600, 1600)).shape == (1, 1600, 1600, 3)
+
+
 @pytest.mark.parametrize("words", [row[0].split("|")[0].replace("?", "").replace("\\s", "") for row in SUBJECTS])
 @pytest.mark.parametrize("size", [(64, 64), (40, 104), (104, 40), (16, 16)], ids=str)
 def test_every_subject_is_drawn_at_every_shape(words, size):

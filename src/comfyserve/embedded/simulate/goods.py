@@ -67,13 +67,13 @@ def hoodie(frame: Frame, reading: Reading, words: np.random.Generator, chance: n
 def tote(frame: Frame, reading: Reading, words: np.random.Generator, chance: np.random.Generator) -> Floats:
     """A cotton bag with two handles."""
     place = studio(frame, reading, chance, "cream")
-    picture = place.shadow(place.backdrop, 0.66, 0.55, 0.08, 0.5)
-    strap = [(0.24 * t, -0.42 - 0.46 * (1 - t * t * t * t)) for t in np.linspace(-1, 1, 41)]
+    picture = place.shadow(place.backdrop, 0.63, 0.55, 0.08, 0.5)
+    strap = [(0.24 * t, -0.53 - 0.36 * (1 - t * t * t * t)) for t in np.linspace(-1, 1, 41)]
     handle = frame.stroke([(x, y - 0.02) for x, y in strap], 0.07)
     picture = over(picture, rgb(mix(place.colour, (0.0, 0.0, 0.0), 0.28)), handle)
-    mask = frame.polygon([(-0.50, -0.44), (0.50, -0.44), (0.535, 0.60), (0.50, 0.635), (-0.50, 0.635), (-0.535, 0.60)])
+    mask = frame.polygon([(-0.50, -0.56), (0.50, -0.56), (0.535, 0.57), (0.51, 0.605), (-0.51, 0.605), (-0.535, 0.57)])
     picture = over(picture, _relief(place, mask, chance, 0.10), mask)
-    picture = _crease(place, picture, [(-0.5, -0.375), (0.5, -0.375)])
+    picture = _crease(place, picture, [(-0.5, -0.50), (0.5, -0.50)])
     return place.finish(picture)
 
 
