@@ -7,8 +7,6 @@ import numpy as np
 from .canvas import ONE, Floats, Frame, Light, mix, over, ramp, rgb, smooth
 from .prompt import COLOURS, Colour, Reading
 
-# Where a print belongs on every product: the middle of the picture, a little above (see examples/pod).
-PRINT_CENTRE = (0.0, -0.23)
 TINTS: tuple[Colour, ...] = (
     (0.90, 0.89, 0.87),
     (0.92, 0.88, 0.84),
