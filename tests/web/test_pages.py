@@ -78,6 +78,13 @@ async def test_a_deep_link_waits_for_the_sign_in(stranger: Visit) -> None:
     await expect(page.get_by_label("API key")).to_be_visible()
 
 
+async def test_a_session_that_ended_leads_to_the_sign_in(visit: Visit) -> None:
+    page = await visit.open("/apps/pod")
+    await expect(page.get_by_role("button", name="Generate")).to_be_visible()
+    await page.context.clear_cookies()
+    await expect(page.get_by_label("API key")).to_be_visible()
+
+
 async def test_from_home_to_the_downloaded_picture(visit: Visit, logo: Path) -> None:
     page = await visit.open("/")
     await page.get_by_role("link", name="pod").first.click()
