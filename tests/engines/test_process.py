@@ -14,6 +14,7 @@ from comfyserve.core.errors import EngineLost
 from comfyserve.engines.client import Patience
 from comfyserve.engines.launch import PORT, Launch, environment
 from comfyserve.engines.process import EngineState, ProcessEngine, RestartPolicy
+from comfyserve.ports import EngineEvent
 
 SERVER = Path(__file__).with_name("tiny_server.py")
 QUICK = RestartPolicy(failures=2, delays=(0.01,), stable_seconds=0)
@@ -61,6 +62,10 @@ async def pids_in(file: Path, count: int) -> list[int]:
     return pids
 
 
+async def read_all(events: AsyncIterator[EngineEvent]) -> list[EngineEvent]:
+    return [event async for event in events]
+
+
 async def test_it_starts_and_stops() -> None:
     async with running(launch()) as engine:
         assert engine.state is EngineState.STOPPED
@@ -94,7 +99,7 @@ async def test_a_command_that_does_not_exist_is_told() -> None:
 
 async def test_a_command_that_never_becomes_ready_is_given_up() -> None:
     async with running(launch("--mute", start_seconds=0.3)) as engine:
-        with pytest.raises(EngineLost, match=r"not ready within 0.3 s.*\n.*mute"):
+        with pytest.raises(EngineLost, match=r"not ready within 0.3 s"):
             await engine.ready()
         assert engine.state is EngineState.FATAL and engine.pid is None
 
@@ -118,9 +123,7 @@ async def test_its_death_is_noticed_by_those_who_wait() -> None:
         async with engine.execute("p1", {"1": {"class_type": "Wait", "inputs": {}}}, {}) as events:
             os.kill(engine.pid, signal.SIGKILL)
             with pytest.raises(EngineLost, match="exit code 137"):
-                async with asyncio.timeout(5):
-                    async for _ in events:
-                        pass
+                await asyncio.wait_for(read_all(events), 5)
 
 
 async def test_restart_gives_a_new_process_and_counts_as_no_failure() -> None:
@@ -149,6 +152,23 @@ async def test_an_engine_that_dies_leaves_no_grandchildren(tmp_path: Path) -> No
         assert engine.pid is not None
         os.kill(engine.pid, signal.SIGKILL)
         await gone(*family)
+
+
+async def test_the_group_ends_even_when_the_reaper_is_killed(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    async with running(launch("--fork", str(pids)), RestartPolicy(failures=1)) as engine:
+        await engine.ready()
+        await pids_in(pids, 3)
+        assert engine.pid is not None
+        group = [pid for pid in read_pids(pids) if os.getpgid(pid) == engine.pid]
+        stat = Path(f"/proc/{engine.pid}/stat").read_text()  # noqa: ASYNC240  (proc answers at once)
+        os.kill(int(stat.rpartition(")")[2].split()[1]), signal.SIGKILL)
+        assert len(group) == 2
+        await gone(*group)
+        runaways = set(read_pids(pids)) - set(group)
+        for runaway in runaways:
+            os.kill(runaway, signal.SIGKILL)
+        await gone(*runaways)
 
 
 async def test_the_whole_family_ends_when_we_are_killed(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import socket
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from comfyserve.core.errors import EngineLost
 from comfyserve.engines.launch import PORT, Launch, environment, free_port
@@ -20,15 +21,16 @@ KILL_SECONDS = 10.0
 class Child:
     """A running engine behind its reaper. Closing our end of the socket kills everything below it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, line: socket.socket, output: Output, url: str) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, line: socket.socket, printed: BinaryIO, output: Output, url: str
+    ) -> None:
         self.url = url
         self.output = output
         self.pid: int | None = None
         """The process id of the engine, once the reaper told it; it leads a process group of its own."""
         self._process = process
         self._line = line
-        assert process.stdout is not None
-        self._drain = asyncio.create_task(output.drain(process.stdout))
+        self._drain = asyncio.create_task(_drain(printed, output))
         self._told = asyncio.create_task(self._hear())
         self.ended = asyncio.create_task(self._end())
 
@@ -38,11 +40,13 @@ class Child:
         port = free_port(launch.host)
         command = [part.replace(PORT, str(port)) for part in launch.command]
         ours, theirs = socket.socketpair()
+        read_end, write_end = os.pipe()
+        printed = os.fdopen(read_end, "rb", buffering=0)
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", str(REAPER), *command),
                 stdin=theirs.fileno(),
-                stdout=asyncio.subprocess.PIPE,
+                stdout=write_end,
                 stderr=asyncio.subprocess.STDOUT,
                 cwd=launch.cwd,
                 env=environment(os.environ, launch.env),
@@ -50,13 +54,15 @@ class Child:
             )
         except BaseException as error:
             ours.close()
+            printed.close()
             if isinstance(error, OSError):
                 raise EngineLost(f"The {launch.name} cannot be started: {error}") from error
             raise
         finally:
             theirs.close()
+            os.close(write_end)
         ours.setblocking(False)
-        return cls(process, ours, Output(launch.name), f"http://{launch.host}:{port}")
+        return cls(process, ours, printed, Output(launch.name), f"http://{launch.host}:{port}")
 
     def kill(self) -> None:
         """End it and everything it started, at once."""
@@ -86,3 +92,16 @@ class Child:
         await asyncio.wait({self._drain}, timeout=DRAIN_SECONDS)
         self._drain.cancel()
         return code
+
+
+async def _drain(printed: BinaryIO, output: Output) -> None:
+    """Read what is printed through a pipe of our own: with asyncio's, `wait` would last until the last holder of the
+    pipe ends, and that can be a survivor."""
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), printed
+    )
+    try:
+        await output.drain(reader)
+    finally:
+        transport.close()

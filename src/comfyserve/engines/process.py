@@ -16,6 +16,7 @@ from comfyserve.engines.child import Child
 from comfyserve.engines.client import ComfyClient, Patience
 from comfyserve.engines.launch import Launch
 from comfyserve.ports import ByteStream, EngineEvent
+from comfyserve.protocol import routes
 
 PROBE_DELAYS = (0.02, 0.03, 0.05, 0.1, 0.25)
 
@@ -214,12 +215,14 @@ async def _answers(url: str) -> None:
     """Return at the first answer to `/system_stats` that is 200."""
     tries = 0
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
-        while True:
-            try:
-                async with session.get(f"{url}/system_stats", allow_redirects=False) as response:
-                    if response.status == 200:
-                        return
-            except (aiohttp.ClientError, OSError, TimeoutError):
-                log.debug("engine.not_yet", url=url)
+        while not await _is_up(session, url):
             await asyncio.sleep(PROBE_DELAYS[min(tries, len(PROBE_DELAYS) - 1)])
             tries += 1
+
+
+async def _is_up(session: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with session.get(url + routes.SYSTEM_STATS, allow_redirects=False) as response:
+            return response.status == 200
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        return False

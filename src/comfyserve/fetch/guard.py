@@ -4,15 +4,16 @@ http and https only; the name is resolved, its addresses are checked, and the co
 """
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from comfyserve.core.errors import FetchRefused, InvalidInput
+from comfyserve.core.errors import FetchFailed, FetchRefused, InvalidInput
 from comfyserve.fetch.networks import Address, Network, is_metadata, is_special, plain
 
 SCHEMES = frozenset({"http", "https"})
@@ -57,10 +58,18 @@ class AllowPrivate:
 
 
 class Guard:
-    """Decides about URLs and addresses, and makes HTTP sessions that cannot go anywhere else."""
+    """Decides about URLs and addresses, and makes HTTP sessions that cannot go anywhere else.
 
-    def __init__(self, allow_private: AllowPrivate | str = "off") -> None:
+    `proxies` maps `http` and `https` to forward proxies, `no` to hosts without one, as `urllib.request.getproxies()`
+    gives them. Behind a proxy the check comes first all the same, but it is the proxy that resolves and connects.
+    """
+
+    def __init__(self, allow_private: AllowPrivate | str = "off", *, proxies: Mapping[str, str] | None = None) -> None:
         self._allow = AllowPrivate.parse(allow_private) if isinstance(allow_private, str) else allow_private
+        self._proxies = dict(proxies or {})
+        self._proxy_hosts = frozenset(
+            urlsplit(proxy).hostname or "" for name, proxy in self._proxies.items() if name != "no"
+        )
 
     def check_url(self, text: str) -> URL:
         """The URL, if its scheme and shape are allowed, and its host when that is an address. Raises FetchRefused."""
@@ -90,11 +99,29 @@ class Guard:
             kind = "a metadata address" if is_metadata(address) else "not a public address"
             raise FetchRefused(f"The host {host} is {kind} and is not called. {ADVICE}")
 
+    async def proxy_for(self, url: URL) -> str | None:
+        """The forward proxy for a checked URL, after its host was resolved and checked; None when it has none.
+
+        Raises FetchRefused, and FetchFailed when the host has no address that we can see.
+        """
+        host = url.host or ""
+        if not self._proxies:
+            return None
+        if _literal(host) is None:
+            try:
+                await CheckedResolver(self).resolve(host, url.port or 0, socket.AF_UNSPEC)
+            except OSError as error:
+                raise FetchFailed(f"The host {host} cannot be found.", retryable=True) from error
+        return None if _without_proxy(host, self._proxies.get("no", "")) else self._proxies.get(url.scheme)
+
     def session(self, *, connect_seconds: float, idle_seconds: float) -> aiohttp.ClientSession:
         """A session whose connections go to checked addresses only; follow redirects yourself, one `check_url` each."""
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                resolver=CheckedResolver(self), use_dns_cache=False, limit=MAX_CONNECTIONS, keepalive_timeout=15
+                resolver=CheckedResolver(self, self._proxy_hosts),
+                use_dns_cache=False,
+                limit=MAX_CONNECTIONS,
+                keepalive_timeout=15,
             ),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, sock_read=idle_seconds),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -103,17 +130,21 @@ class Guard:
 
 
 class CheckedResolver(AbstractResolver):
-    """Gives a connector only addresses that the guard allows, so a name cannot change its mind after the check."""
+    """Gives a connector only addresses that the guard allows, so a name cannot change its mind after the check.
 
-    def __init__(self, guard: Guard) -> None:
+    `trusted` are the operator's proxies, which may be private; `proxy_for` keeps callers from naming them."""
+
+    def __init__(self, guard: Guard, trusted: frozenset[str] = frozenset()) -> None:
         self._guard = guard
+        self._trusted = trusted
         self._names = aiohttp.ThreadedResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """The allowed addresses of a host. Raises FetchRefused when it has none, OSError when it has no address."""
-        return self._allowed(host, await self._names.resolve(host, port, family))
+        found = await self._names.resolve(host, port, family)
+        return found if host in self._trusted else self._allowed(host, found)
 
     async def close(self) -> None:
         """Nothing to let go of."""
@@ -132,6 +163,12 @@ class CheckedResolver(AbstractResolver):
         if refused is not None and not allowed:
             raise refused
         return allowed
+
+
+def _without_proxy(host: str, no_proxy: str) -> bool:
+    """Whether NO_PROXY names the host, a domain above it, or everything (`*`)."""
+    names = [name.strip().lower().lstrip(".") for name in no_proxy.split(",")]
+    return any(name == "*" or host == name or host.endswith(f".{name}") for name in names if name)
 
 
 def _literal(host: str) -> Address | None:

@@ -113,8 +113,9 @@ class HttpFetch:
 
     @asynccontextmanager
     async def _get(self, url: URL) -> AsyncIterator[aiohttp.ClientResponse]:
+        proxy = await self._guard.proxy_for(url)
         try:
-            async with self._session.get(url, allow_redirects=False, headers=HEADERS) as response:
+            async with self._session.get(url, allow_redirects=False, headers=HEADERS, proxy=proxy) as response:
                 yield response
         except aiohttp.InvalidURL as error:
             raise FetchRefused("This is not a valid URL.") from error

@@ -20,10 +20,11 @@ class HttpSender:
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         """The receiver's status code. Raises FetchRefused, FetchFailed."""
         checked = self._guard.check_url(url)
+        proxy = await self._guard.proxy_for(checked)
         try:
             async with (
                 asyncio.timeout(self._total),
-                self._session.post(checked, data=body, headers=headers, allow_redirects=False) as response,
+                self._session.post(checked, data=body, headers=headers, allow_redirects=False, proxy=proxy) as response,
             ):
                 return response.status
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
