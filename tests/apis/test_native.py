@@ -1,4 +1,5 @@
 """The native API call by call."""
+# ruff: noqa: E501  (one scenario, one line)
 
 import json
 

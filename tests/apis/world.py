@@ -1,8 +1,9 @@
 """The real app over real services on a small database, and what tests do with it by hand."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,21 +135,36 @@ async def _stranger(bundle: Bundle) -> Caller:
     return await bundle.keys.authenticate(STRANGER)
 
 
+class Server(uvicorn.Server):
+    """A server that says when it listens."""
+
+    listening: asyncio.Event
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
 @asynccontextmanager
 async def served(app: FastAPI) -> AsyncIterator[str]:
     """The app on a free port of the loopback; the value is its address."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="off"))
+    server = Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_config=None, lifespan="off"))
+    server.listening = asyncio.Event()
     serving = asyncio.create_task(server.serve())
     try:
-        async with asyncio.timeout(10):
-            while not server.started:
-                await asyncio.sleep(0.01)
+        await asyncio.wait_for(server.listening.wait(), 10)
         port = server.servers[0].sockets[0].getsockname()[1]
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True
-        with suppress(asyncio.CancelledError):
-            await serving
+        await serving
+
+
+@asynccontextmanager
+async def over_the_wire(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of the served app, with the admin's key: answers arrive as they are sent."""
+    async with served(app) as address, httpx2.AsyncClient(base_url=address, headers=key(ADMIN), timeout=20) as client:
+        yield client
 
 
 def key(token: str) -> dict[str, str]:
