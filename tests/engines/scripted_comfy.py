@@ -244,7 +244,7 @@ OUTPUTS = {
     "Picture": {"images": [{"filename": "picture.png", "subfolder": "", "type": "output"}]},
     "Simulate": {"images": [{"filename": "picture.png", "subfolder": "", "type": "temp"}], "simulated": [True]},
 }
-RAISED = {
+RAISED: dict[str, dict[str, Any]] = {
     "Raise": {"exception_type": "ValueError", "exception_message": "no\n", "traceback": ["line\n"] * 500},
     "Cycle": {"exception_type": "graph.DependencyCycleError", "exception_message": "cycle"},
     "OutOfMemory": {"exception_type": "torch.OutOfMemoryError", "exception_message": "Tried to allocate 2 GiB"},

@@ -68,7 +68,7 @@ async def read_all(events: AsyncIterator[EngineEvent]) -> list[EngineEvent]:
 
 async def test_it_starts_and_stops() -> None:
     async with running(launch()) as engine:
-        assert engine.state is EngineState.STOPPED
+        assert engine.pid is None
         await engine.ready()
         assert engine.state is EngineState.READY
         assert engine.pid is not None and alive(engine.pid)

@@ -18,7 +18,7 @@ async def stream(*chunks: bytes) -> AsyncIterator[bytes]:
 
 
 async def read(blobs: Blobs, key: str, **part: int) -> bytes:
-    async with blobs.open(key, **part) as content:  # type: ignore[arg-type]  # start and length
+    async with blobs.open(key, **part) as content:
         return b"".join([chunk async for chunk in content])
 
 

@@ -34,11 +34,11 @@ class Inbox:
         self._wake = asyncio.Event()
 
     def add(self, event: EngineEvent) -> None:
-        """Keep an event; progress or a preview takes the place of one of its kind that still waits at the end."""
-        if isinstance(event, Progress | Preview) and self._events and type(self._events[-1]) is type(event):
-            self._events[-1] = event
-        else:
-            self._events.append(event)
+        """Keep an event; progress or a preview takes the place of one of its kind that still waits."""
+        if isinstance(event, Progress | Preview):
+            others = (waiting for waiting in self._events if type(waiting) is not type(event))
+            self._events = deque(others, MAX_WAITING)
+        self._events.append(event)
         self._wake.set()
 
     def start(self) -> None:

@@ -179,10 +179,8 @@ class ProcessEngine:
 
     def _death(self, child: Child, what: str) -> EngineLost:
         last = child.output.last
-        return EngineLost(
-            f"The {self.launch.name} {what}. " + (f"Its last lines:\n{last}" if last else "It printed nothing."),
-            details={"command": list(self.launch.command)},
-        )
+        said = f"Its last lines:\n{last}" if last else "It printed nothing."
+        return EngineLost(f"The {self.launch.name} {what}. {said}")
 
     async def _stop(self, reason: EngineLost) -> None:
         if self._keeper is not None:
