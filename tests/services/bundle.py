@@ -31,6 +31,7 @@ from comfyserve.services.watch import Watch
 from comfyserve.services.workflows import Workflows
 from comfyserve.testing import MemoryBlobs, StepClock
 
+ADMIN_KEY = "cs_admin-key-of-the-tests"
 LEASE = 30.0
 CLOCKS = Clocks(queue=3600, start=600, run=1200, heartbeat=60)
 KEEP_ALL = Keeping(runs=0, detail_days=0)
@@ -157,30 +158,15 @@ async def compose(
     chance = random.Random(7)
     bell, live, blobs = LocalBell(), LocalLive(), MemoryBlobs()
     door = Door(new_id, webhooks)
-    keys = Keys(
-        db,
-        clock=clock,
-        ids=new_id,
-        random_bytes=chance.randbytes,
-        session_seconds=86_400,
-        sign_in_seconds=900,
-    )
-    files = Files(
-        db,
-        blobs,
-        clock=clock,
-        ids=new_id,
-        secret=b"secret",
-        public_url="http://127.0.0.1:3011",
-        url_seconds=3600,
-        upload_limit=1_000_000,
-    )
-    graphs = Graphs()
-    machines = Machines(db, clock=clock, ids=new_id)
+    common: dict[str, Any] = {"clock": clock, "ids": new_id}
+    keys = Keys(db, random_bytes=chance.randbytes, session_seconds=86_400, sign_in_seconds=900, **common)
+    url: dict[str, Any] = {"public_url": "http://127.0.0.1:3011", "url_seconds": 3600}
+    files = Files(db, blobs, secret=b"secret", upload_limit=1_000_000, **url, **common)
+    graphs, machines = Graphs(), Machines(db, **common)
     runs = Runs(db, url=files.url)
-    record = Record(db, door, clock=clock, ids=new_id, bell=bell, live=live, lease_seconds=LEASE, clocks=clocks)
-    admin = await keys.ensure_admin("cs_admin-key-of-the-tests")
-    caller = await keys.authenticate(admin or "cs_admin-key-of-the-tests")
+    record = Record(db, door, bell=bell, live=live, lease_seconds=LEASE, clocks=clocks, **common)
+    await keys.ensure_admin(ADMIN_KEY)
+    caller = await keys.authenticate(ADMIN_KEY)
     return Bundle(
         db=db,
         clock=clock,
@@ -192,19 +178,18 @@ async def compose(
         files=files,
         graphs=graphs,
         machines=machines,
-        workflows=Workflows(db, graphs, clock=clock, ids=new_id, graph_bytes=1_000_000),
-        deployments=Deployments(db, graphs=graphs, machines=machines, clock=clock, ids=new_id),
+        workflows=Workflows(db, graphs, graph_bytes=1_000_000, **common),
+        deployments=Deployments(db, graphs=graphs, machines=machines, **common),
         submit=Submit(
             db,
             door,
             machines=machines,
             graphs=graphs,
             media=MediaStore(files, data_limit=10_000),
-            clock=clock,
-            ids=new_id,
             draw=chance.randint,
             bell=bell,
             limits=limits,
+            **common,
         ),
         runs=runs,
         watch=Watch(db, runs, bell=bell, live=live, url=files.url, poll_seconds=5),

@@ -53,22 +53,18 @@ class Watch:
         Raises NotFound at the first step. Close it (`aclose`) when it is left early.
         """
         seq, topic = check_after(after), run_topic(run_id)
-        async with self._live.watch(run_id) as values:
-            merged = _Merged(values)
-            try:
-                while True:
-                    seen = self._bell.now(topic)
-                    found = await self._read(caller, run_id, seq, BATCH)
-                    for event in found:
-                        yield event
-                    seq = found[-1].seq if found else seq
-                    if await self._is_over(caller, run_id, found, seq):
-                        return
-                    if len(found) < BATCH:
-                        async for value in merged.until(self._bell.wait(topic, self._poll, since=seen)):
-                            yield value
-            finally:
-                await merged.close()
+        async with self._live.watch(run_id) as values, _Merged(values) as merged:
+            while True:
+                seen = self._bell.now(topic)
+                found = await self._read(caller, run_id, seq, BATCH)
+                for event in found:
+                    yield event
+                seq = found[-1].seq if found else seq
+                if await self._is_over(caller, run_id, found, seq):
+                    return
+                pause = 0 if len(found) == BATCH else self._poll
+                async for value in merged.until(self._bell.wait(topic, pause, since=seen)):
+                    yield value
 
     async def wait(self, caller: Caller, run_id: str, seconds: float) -> RunView:
         """The run when it has ended, or as it is after so many seconds. Raises NotFound."""
@@ -104,28 +100,36 @@ class _Merged:
         self._next: asyncio.Task[LiveValue | None] | None = None
         self._ended = False
 
+    async def __aenter__(self) -> "_Merged":
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        if self._next is not None:
+            self._next.cancel()
+            await asyncio.wait([self._next])
+
     async def until(self, other: Coroutine[Any, Any, Any]) -> AsyncIterator[LiveValue]:
         """Yield values until `other` is done. A value that is still on its way is kept for the next time."""
         waiting = asyncio.ensure_future(other)
         try:
             while not waiting.done():
-                if self._next is None and not self._ended:
-                    self._next = asyncio.ensure_future(anext(self._values, None))
-                both = {waiting} if self._next is None else {waiting, self._next}
-                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-                if self._next is not None and self._next.done():
-                    value, self._next = self._next.result(), None
-                    self._ended = value is None
-                    if value is not None:
-                        yield value
+                value = await self._value_or(waiting)
+                if value is not None:
+                    yield value
         finally:
             waiting.cancel()
 
-    async def close(self) -> None:
-        """Stop to wait for a value."""
-        if self._next is not None:
-            self._next.cancel()
-            await asyncio.wait([self._next])
+    async def _value_or(self, waiting: "asyncio.Future[Any]") -> LiveValue | None:
+        """The next value, or None when `waiting` was done first or the values have ended."""
+        if self._next is None and not self._ended:
+            self._next = asyncio.ensure_future(anext(self._values, None))
+        both = {waiting} if self._next is None else {waiting, self._next}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if self._next is None or not self._next.done():
+            return None
+        value, self._next = self._next.result(), None
+        self._ended = value is None
+        return value
 
 
 def check_after(after: int) -> int:

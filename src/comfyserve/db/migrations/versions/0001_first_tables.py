@@ -12,7 +12,23 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create every table."""
+    """Create every table, those that others refer to first."""
+    _workspaces()
+    _assets()
+    _keys()
+    _machines()
+    _workflows()
+    _lanes()
+    _runs()
+    _workflow_versions()
+    _deliveries()
+    _deployments()
+    _events()
+    _outputs()
+    _run_graphs()
+
+
+def _workspaces() -> None:
     op.create_table(
         "workspaces",
         sa.Column("id", sa.String(), nullable=False),
@@ -20,6 +36,9 @@ def upgrade() -> None:
         sa.Column("created_at", UtcTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_workspaces"),
     )
+
+
+def _assets() -> None:
     op.create_table(
         "assets",
         sa.Column("seq", Serial, nullable=False),
@@ -40,6 +59,8 @@ def upgrade() -> None:
     op.create_index("ix_assets_list", "assets", ["workspace_id", "seq"])
     op.create_index("ix_assets_run_id", "assets", ["run_id"])
 
+
+def _keys() -> None:
     op.create_table(
         "keys",
         sa.Column("id", sa.String(), nullable=False),
@@ -58,6 +79,8 @@ def upgrade() -> None:
     )
     op.create_index("ix_keys_workspace_id_kind_created_at", "keys", ["workspace_id", "kind", "created_at"])
 
+
+def _machines() -> None:
     op.create_table(
         "machines",
         sa.Column("id", sa.String(), nullable=False),
@@ -75,6 +98,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_machines"),
         sa.UniqueConstraint("workspace_id", "name", name="uq_machines_workspace_id_name"),
     )
+
+
+def _workflows() -> None:
     op.create_table(
         "workflows",
         sa.Column("id", sa.String(), nullable=False),
@@ -91,6 +117,8 @@ def upgrade() -> None:
     )
     op.create_index("ix_workflows_workspace_id_created_at_id", "workflows", ["workspace_id", "created_at", "id"])
 
+
+def _lanes() -> None:
     op.create_table(
         "lanes",
         sa.Column("machine_id", sa.String(), nullable=False),
@@ -99,6 +127,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["machine_id"], ["machines.id"], name="fk_lanes_machine_id"),
         sa.PrimaryKeyConstraint("machine_id", "priority", name="pk_lanes"),
     )
+
+
+def _runs() -> None:
     op.create_table(
         "runs",
         sa.Column("seq", Serial, nullable=False),
@@ -153,6 +184,8 @@ def upgrade() -> None:
     op.create_index("ix_runs_status", "runs", ["status", "lease_until"])
     op.create_index("ix_runs_turn", "runs", ["machine_id", "status", "priority", "key_id", "turn"])
 
+
+def _workflow_versions() -> None:
     op.create_table(
         "workflow_versions",
         sa.Column("id", sa.String(), nullable=False),
@@ -170,6 +203,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_workflow_versions"),
         sa.UniqueConstraint("workflow_id", "version", name="uq_workflow_versions_workflow_id_version"),
     )
+
+
+def _deliveries() -> None:
     op.create_table(
         "deliveries",
         sa.Column("seq", Serial, nullable=False),
@@ -196,6 +232,8 @@ def upgrade() -> None:
     op.create_index("ix_deliveries_run_id_seq", "deliveries", ["run_id", "seq"])
     op.create_index("ix_deliveries_state_due_at", "deliveries", ["state", "due_at"])
 
+
+def _deployments() -> None:
     op.create_table(
         "deployments",
         sa.Column("id", sa.String(), nullable=False),
@@ -219,6 +257,8 @@ def upgrade() -> None:
     op.create_index("ix_deployments_workflow_id_environment", "deployments", ["workflow_id", "environment"])
     op.create_index("ix_deployments_workspace_id_created_at_id", "deployments", ["workspace_id", "created_at", "id"])
 
+
+def _events() -> None:
     op.create_table(
         "events",
         sa.Column("run_id", sa.String(), nullable=False),
@@ -231,6 +271,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name="fk_events_run_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("run_id", "seq", name="pk_events"),
     )
+
+
+def _outputs() -> None:
     op.create_table(
         "outputs",
         sa.Column("seq", Serial, nullable=False),
@@ -258,6 +301,8 @@ def upgrade() -> None:
     )
     op.create_index("ix_outputs_run_id_seq", "outputs", ["run_id", "seq"])
 
+
+def _run_graphs() -> None:
     op.create_table(
         "run_graphs",
         sa.Column("run_id", sa.String(), nullable=False),
