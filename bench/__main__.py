@@ -13,7 +13,7 @@ from bench.first_picture import first_picture
 from bench.load import Sample, measure, spread
 from bench.soak import soak
 
-console = Console(highlight=False)
+console = Console(highlight=False, width=200)
 
 WAYS = ("direct", "queue", "sync")
 JOBS = {1: 60, 16: 320}

@@ -1,6 +1,5 @@
 """`comfyserve up`: the platform, in this process."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -23,10 +22,12 @@ def up(
     example: ExampleOption = None,
 ) -> None:
     """Start the server, its page and a worker. Ctrl-C lets running work finish and stops."""
+    import uvloop
+
     from comfyserve.server import serve
     from comfyserve.settings import read_settings
 
     settings = read_settings(
         host=host, port=port, data_dir=data_dir, comfy_home=comfy_home, comfy_url=comfy_url, example=example
     )
-    raise typer.Exit(asyncio.run(serve(settings)))
+    raise typer.Exit(uvloop.run(serve(settings)))

@@ -57,7 +57,7 @@ class Attempt:
         self.executed = asyncio.Event()
         self._tools = tools
         self._journal = Journal(tools.ledger, claim, tools.limits.lease)
-        self._meter = ProgressMeter(tools.live, claim.run.id, len(claim.graph.nodes), tools.monotonic)
+        self._meter = ProgressMeter(tools.live, claim.run.id, claim.graph, tools.monotonic)
         self._cancel = asyncio.Event()
         self._stale = self._journal.stale
         self._submitted = False
