@@ -3,12 +3,14 @@
 import asyncio
 import secrets
 import shlex
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.request import getproxies
 
 import structlog
 import uuid_utils
@@ -20,9 +22,9 @@ from comfyserve.apis.http.bundle import ApiOptions, Readiness, Services
 from comfyserve.blobs.local import LocalBlobs
 from comfyserve.core.errors import EngineLost
 from comfyserve.db.database import Database
-from comfyserve.engines.client import ComfyClient
 from comfyserve.engines.launch import Launch, comfyui, embedded
 from comfyserve.engines.process import ProcessEngine
+from comfyserve.engines.remote import RemoteEngine
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.http import FetchLimits, HttpFetch
 from comfyserve.pages import Pages
@@ -91,6 +93,7 @@ class Platform:
     services: Services
     record: Record
     sweep: Sweep
+    fetch: HttpFetch
     pool: LocalPool
     machine_id: str
 
@@ -117,13 +120,15 @@ async def build(settings: Settings, url: str) -> Platform:
     workspace_id = await services.keys.first_workspace()
     machine_id = await services.machines.ensure_local(workspace_id, kind=engine_kind(settings), workers=1)
     keeping = Keeping(settings.keep_runs, DETAIL_DAYS)
+    fetch = _build_fetch(settings)
     return Platform(
         base=base,
         api=build_api(services, _api_options(base, services, machine_id), Pages()),
         services=services,
         record=record,
         sweep=Sweep(base.db, record, base.blobs, clock=now, clocks=base.clocks, keeping=keeping),
-        pool=_build_pool(base, record, services.machines),
+        fetch=fetch,
+        pool=_build_pool(base, record, services.machines, fetch),
         machine_id=machine_id,
     )
 
@@ -193,7 +198,7 @@ def _build_submit(base: Base, graphs: Graphs, machines: Machines, files: Files) 
     )
 
 
-def _build_pool(base: Base, record: Record, machines: Machines) -> LocalPool:
+def _build_pool(base: Base, record: Record, machines: Machines, fetch: HttpFetch) -> LocalPool:
     settings = base.settings
     limits = WorkLimits(
         ahead=settings.runs_ahead,
@@ -202,7 +207,6 @@ def _build_pool(base: Base, record: Record, machines: Machines) -> LocalPool:
         input_bytes=settings.max_upload_bytes,
         output_bytes=settings.max_output_bytes,
     )
-    fetch = _build_fetch(settings)
 
     def make_worker(machine_id: str, index: int, another_idle: Callable[[], bool]) -> Worker:
         async def report(state: MachineState, error: EngineLost | None) -> None:
@@ -228,8 +232,10 @@ def _build_pool(base: Base, record: Record, machines: Machines) -> LocalPool:
 
 
 def _build_fetch(settings: Settings) -> HttpFetch:
+    folder = settings.data_dir / "fetching"
+    shutil.rmtree(folder, ignore_errors=True)
     limits = FetchLimits(max_bytes=settings.max_upload_bytes, total_seconds=settings.fetch_seconds)
-    return HttpFetch(settings.data_dir / "fetching", Guard(settings.allow_private_network), limits)
+    return HttpFetch(folder, Guard(settings.allow_private_network, proxies=getproxies()), limits)
 
 
 def engine_kind(settings: Settings) -> str:
@@ -242,7 +248,7 @@ def engine_kind(settings: Settings) -> str:
 def build_engine(settings: Settings) -> Engine:
     """The engine of a worker: a ComfyUI that is configured, or the embedded one."""
     if settings.comfy_url:
-        return ComfyClient(settings.comfy_url)
+        return RemoteEngine(settings.comfy_url, ready_seconds=settings.engine_start_seconds)
     return ProcessEngine(_launch(settings))
 
 
@@ -295,6 +301,7 @@ async def running(platform: Platform) -> AsyncIterator[None]:
     finally:
         sweeping.cancel()
         await platform.pool.close()
+        await platform.fetch.close()
         await platform.base.db.close()
 
 

@@ -162,9 +162,9 @@ class Attempt:
         except ClockRanOut as error:
             await self._stop_overdue(error)
             raise
+        if (reason := _needs_restart(outcome)) is not None:
+            await engine.restart(reason)
         self.executed.set()
-        if not self._journal.started:
-            self._journal.note(Fact(FactKind.STARTED))
         return outcome
 
     async def _stop_overdue(self, error: ClockRanOut) -> None:
@@ -238,6 +238,12 @@ class Attempt:
         if outcome.ending == "success":
             return [Fact(FactKind.SUCCEEDED)]
         return [Fact(FactKind.FAILED, {"error": dict(outcome.error or {})})]
+
+
+def _needs_restart(outcome: Outcome) -> str | None:
+    """Why the engine must not get another run as it is: it is out of memory or has lost its GPU."""
+    error = outcome.error or {}
+    return str(error.get("message")) if error.get("details", {}).get("needs_restart") else None
 
 
 def _earliest(*moments: float) -> float | None:
