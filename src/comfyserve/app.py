@@ -174,7 +174,7 @@ def build_services(base: Base) -> Services:
         workflows=Workflows(db, graphs, clock=now, ids=new_id, graph_bytes=GRAPH_BYTES),
         deployments=Deployments(db, graphs=graphs, machines=machines, clock=now, ids=new_id),
         machines=machines,
-        submit=_build_submit(base, graphs, machines, files),
+        submit=_build_submit(base, graphs, machines, files, runs),
         runs=runs,
         watch=Watch(db, runs, bell=base.bell, live=base.live, url=files.url),
         cancel=Cancel(db, base.door, runs, clock=now, bell=base.bell),
@@ -182,7 +182,7 @@ def build_services(base: Base) -> Services:
     )
 
 
-def _build_submit(base: Base, graphs: Graphs, machines: Machines, files: Files) -> Submit:
+def _build_submit(base: Base, graphs: Graphs, machines: Machines, files: Files, runs: Runs) -> Submit:
     settings = base.settings
     return Submit(
         base.db,
@@ -190,6 +190,7 @@ def _build_submit(base: Base, graphs: Graphs, machines: Machines, files: Files) 
         machines=machines,
         graphs=graphs,
         media=MediaStore(files, data_limit=settings.max_upload_bytes),
+        runs=runs,
         clock=now,
         ids=new_id,
         draw=lambda low, high: low + secrets.randbelow(high - low + 1),

@@ -186,6 +186,7 @@ async def compose(
             machines=machines,
             graphs=graphs,
             media=MediaStore(files, data_limit=10_000),
+            runs=runs,
             draw=chance.randint,
             bell=bell,
             limits=limits,

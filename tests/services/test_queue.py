@@ -7,7 +7,9 @@ from sqlalchemy import Connection, insert
 
 from comfyserve.core.errors import Conflict, QueueFull
 from comfyserve.core.runs import Status
+from comfyserve.db.runs import _NEXT
 from comfyserve.db.tables import run_graphs, runs
+from comfyserve.ports import StoredOutput
 from tests.services.bundle import LIMITS, TEXT_GRAPH, Bundle, new_id, open_bundle
 
 
@@ -134,8 +136,6 @@ def _fill(connection: Connection, bundle: Bundle, count: int) -> None:
 
 def _plan(connection: Connection, machine_id: str) -> list[str]:
     """How SQLite finds the next run."""
-    from comfyserve.db.runs import _NEXT
-
     compiled = _NEXT.compile(connection, compile_kwargs={"literal_binds": False})
     values = [compiled.params[name] if name != "machine" else machine_id for name in compiled.positiontup or ()]
     statement = f"EXPLAIN QUERY PLAN {compiled}"
@@ -147,7 +147,10 @@ async def test_the_same_idempotency_key_finds_the_same_run(bundle: Bundle) -> No
     first = await bundle.run(inputs={"input_text": "a"}, idempotency_key="k")
     again = await bundle.run(inputs={"input_text": "a"}, idempotency_key="k")
     assert (again.id, again.replayed, first.replayed) == (first.id, True, False)
-    assert len(await order(bundle)) == 1
+    await bundle.finish(await bundle.claim(), [StoredOutput("2", "ShowText", "text", 0, value="a")])
+    finished = await bundle.run(inputs={"input_text": "a"}, idempotency_key="k")
+    assert (finished.status, [output.value for output in finished.outputs]) == (Status.SUCCESS, ["a"])
+    assert await order(bundle) == []
 
 
 async def test_an_idempotency_key_is_for_one_request(bundle: Bundle) -> None:

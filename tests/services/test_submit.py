@@ -1,6 +1,8 @@
 """From a caller's values to a queued run, or to a sentence that says what is wrong."""
 
 import base64
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +12,12 @@ from comfyserve.core.errors import (
     InvalidGraph,
     InvalidInput,
     NotFound,
+    QueueFull,
     TooLarge,
 )
 from comfyserve.core.runs import Status
 from comfyserve.services.records import SubmitRequest
-from tests.services.bundle import IMAGE_GRAPH, PNG, TEXT_GRAPH, Bundle, pieces
+from tests.services.bundle import IMAGE_GRAPH, LIMITS, PNG, TEXT_GRAPH, Bundle, open_bundle, pieces
 
 DATA_URI = "data:image/png;base64," + base64.b64encode(PNG).decode()
 CATALOGUE: dict[str, Any] = {"ComfyUIDeployExternalText": {}, "ShowText": {}}
@@ -69,6 +72,7 @@ async def test_unknown_names_are_refused_or_reported(bundle: Bundle) -> None:
         ({"graph": TEXT_GRAPH, "machine_id": "absent"}, NotFound),
         ({"graph": TEXT_GRAPH, "priority": 101}, InvalidInput),
         ({"graph": TEXT_GRAPH, "idempotency_key": ""}, InvalidInput),
+        ({"graph": TEXT_GRAPH, "webhook": "file:///etc/passwd"}, InvalidInput),
         ({"graph": TEXT_GRAPH, "inputs": {"input_text": 5.5}, "webhook": "\ud800"}, InvalidInput),
         ({"graph": TEXT_GRAPH, "inputs": {"input_text": float("nan")}}, InvalidInput),
         ({"graph": TEXT_GRAPH, "inputs": {"input_text": "x" * 1_100_000}}, TooLarge),
@@ -101,6 +105,27 @@ async def test_a_data_uri_becomes_an_asset(bundle: Bundle) -> None:
     async with bundle.blobs.open(asset.blob_key) as content:
         assert b"".join([piece async for piece in content]) == PNG
     assert asset.mime == "image/png"
+
+
+async def test_the_asset_of_a_data_uri_belongs_to_its_run(bundle: Bundle) -> None:
+    request: dict[str, Any] = {"inputs": {"input_image": DATA_URI}, "idempotency_key": "k"}
+    run = await bundle.run(IMAGE_GRAPH, **request)
+    again = await bundle.run(IMAGE_GRAPH, **request)
+    assert again.id == run.id
+    (asset,) = (await bundle.files.list(bundle.caller)).items
+    assert asset.run_id == run.id
+
+
+async def test_a_refused_run_leaves_no_asset_behind(tmp_path: Path) -> None:
+    bundle = await open_bundle(tmp_path, limits=replace(LIMITS, max_queued=1))
+    await bundle.run()
+    with pytest.raises(QueueFull):
+        await bundle.run(IMAGE_GRAPH, inputs={"input_image": DATA_URI})
+    two = {**IMAGE_GRAPH, "3": {"class_type": "LoadImage", "inputs": {"image": "data:image/png;base64,!"}}}
+    with pytest.raises(InvalidInput):
+        await bundle.run(two, inputs={"input_image": DATA_URI})
+    assert (await bundle.files.list(bundle.caller)).items == []
+    await bundle.db.close()
 
 
 async def test_our_own_urls_and_ids_become_assets(bundle: Bundle) -> None:

@@ -36,10 +36,21 @@ def page(connection: Connection, workspace_id: str, *, before: int | None, limit
 
 
 def of_runs(connection: Connection, run_ids: Collection[str]) -> Sequence[Row]:
-    """The assets that these runs made."""
+    """The assets that belong to these runs."""
     return many(connection, select(assets).where(assets.c.run_id.in_(run_ids)))
+
+
+def adopt(connection: Connection, asset_ids: Collection[str], run_id: str) -> None:
+    """Let assets belong to a run, so that they go when it goes."""
+    if asset_ids:
+        connection.execute(assets.update().where(assets.c.id.in_(asset_ids)).values(run_id=run_id))
 
 
 def delete(connection: Connection, asset_ids: Collection[str]) -> None:
     """Remove the rows; the bytes are the caller's affair."""
     connection.execute(assets.delete().where(assets.c.id.in_(asset_ids)))
+
+
+def delete_of_runs(connection: Connection, run_ids: Collection[str]) -> None:
+    """Remove the rows of all assets that belong to these runs."""
+    connection.execute(assets.delete().where(assets.c.run_id.in_(run_ids)))

@@ -28,10 +28,14 @@ def after(connection: Connection, run_id: str, seq: int, limit: int) -> Sequence
     return many(connection, _AFTER, {"run": run_id, "after": seq, "most": limit})
 
 
-def delete_before(connection: Connection, kinds: Sequence[str], moment: datetime, limit: int) -> int:
-    """Remove old events of these kinds; how many went."""
-    old = select(events.c.run_id, events.c.seq).where(events.c.kind.in_(kinds), events.c.at < moment).limit(limit)
-    rows = connection.execute(old).all()
-    for run_id, seq in rows:
-        connection.execute(events.delete().where(events.c.run_id == run_id, events.c.seq == seq))
-    return len(rows)
+def before(connection: Connection, kinds: Sequence[str], moment: datetime, limit: int) -> Sequence[Row]:
+    """Which events of these kinds are older than a moment: run_id and seq. Reads the whole table."""
+    old = select(events.c.run_id, events.c.seq).where(events.c.kind.in_(kinds), events.c.at < moment)
+    return many(connection, old.limit(limit))
+
+
+def delete(connection: Connection, rows: Sequence[Row]) -> None:
+    """Remove events by their run_id and seq."""
+    statement = events.delete().where(events.c.run_id == bindparam("run"), events.c.seq == bindparam("number"))
+    if rows:
+        connection.execute(statement, [{"run": row["run_id"], "number": row["seq"]} for row in rows])

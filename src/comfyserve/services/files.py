@@ -92,6 +92,12 @@ class Files:
         )
         return page_of(rows, size, self._view, lambda row: [row["seq"]])
 
+    async def remove(self, caller: Caller, asset_id: str) -> None:
+        """Remove an asset of the workspace with its bytes. Raises NotFound."""
+        row = await self._find(asset_id, caller.workspace_id)
+        await self._blobs.delete(row["blob_key"])
+        await self._db.write(lambda connection: assets.delete(connection, [asset_id]))
+
     async def stored(self, asset_id: str) -> AssetView:
         """An asset whatever its workspace: for a URL that `verify` has accepted. Raises NotFound."""
         return self._view(await self._find(asset_id, None))

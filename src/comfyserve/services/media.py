@@ -20,10 +20,14 @@ PIECE = 64 * 1024
 
 @dataclass(frozen=True)
 class SettledMedia:
-    """A graph without data URIs and without URLs of ours; `names` maps what was replaced to `asset:<id>`."""
+    """A graph without data URIs and without URLs of ours; `names` maps what was replaced to `asset:<id>`.
+
+    `made` are the assets that data URIs became: they belong to the run that they were sent with.
+    """
 
     graph: Graph
     names: Mapping[str, str]
+    made: Sequence[str] = ()
 
     @property
     def asset_ids(self) -> list[str]:
@@ -49,20 +53,31 @@ class MediaStore:
     async def settle(self, caller: Caller, graph: Graph, media: Sequence[MediaPlace]) -> SettledMedia:
         """Store and resolve each distinct value once. Raises InvalidInput, TooLarge, NotFound with the input's name."""
         places = {place.value: place for place in media}
-        names = {}
-        for value, place in places.items():
-            if (asset_id := await self._asset(caller, place)) is not None:
-                names[value] = f"{ASSET_PREFIX}{asset_id}"
+        names: dict[str, str] = {}
+        made: list[str] = []
+        try:
+            for value, place in places.items():
+                if (asset_id := await self._asset(caller, place)) is not None:
+                    names[value] = f"{ASSET_PREFIX}{asset_id}"
+                    made += [asset_id] if _is_data(value) else []
+        except BaseException:
+            await self.discard(caller, made)
+            raise
         changes = {
             node_id: {name: names[value] for name, value in graph.nodes[node_id].inputs.items() if _is_in(value, names)}
             for node_id in {place.node_id for place in media}
         }
-        return SettledMedia(graph.with_inputs(changes), names)
+        return SettledMedia(graph.with_inputs(changes), names, made)
+
+    async def discard(self, caller: Caller, made: Sequence[str]) -> None:
+        """Remove what was made for a run that is not queued after all."""
+        for asset_id in made:
+            await self._files.remove(caller, asset_id)
 
     async def _asset(self, caller: Caller, place: MediaPlace) -> str | None:
         where = Place(node_id=place.node_id, field=place.label)
         try:
-            if place.value[: len(DATA)].lower() == DATA:
+            if _is_data(place.value):
                 return await self._store(caller, place, where)
             return await self._files.resolve(caller, place.value)
         except DomainError as error:
@@ -104,6 +119,10 @@ def _decoded(body: str, place: Place) -> bytes:
 async def _pieces(content: bytes) -> AsyncIterator[bytes]:
     for start in range(0, len(content), PIECE):
         yield content[start : start + PIECE]
+
+
+def _is_data(value: str) -> bool:
+    return value[: len(DATA)].lower() == DATA
 
 
 def _is_in(value: Any, names: Mapping[str, str]) -> bool:

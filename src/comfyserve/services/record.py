@@ -142,7 +142,12 @@ class Record:
         )
 
     async def lose(self, find: Callable[[Connection], Sequence[Row]], fact: Fact) -> int:
-        """Record `fact` about every run that `find` finds, batch by batch; how many there were."""
+        """Record `fact` about every run that `find` finds, batch by batch; how many there were.
+
+        Most of the time there is none, so the look comes first, where it holds up no writer.
+        """
+        if not await self._db.read(find):
+            return 0
 
         def record(connection: Connection) -> list[tuple[Row, Run]]:
             now = self._clock()

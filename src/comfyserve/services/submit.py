@@ -3,20 +3,20 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
-from comfyserve.core.errors import Conflict, InvalidInput, NotFound, Place, QueueFull
+from comfyserve.core.errors import Conflict, DomainError, InvalidInput, NotFound, Place, QueueFull
 from comfyserve.core.graph import Graph, parse_graph
 from comfyserve.core.inputs.bind import Bound, bind
 from comfyserve.core.inputs.catalogue import check_classes
 from comfyserve.core.inputs.declare import Input, declare
 from comfyserve.core.inputs.seeds import Draw, randomise_seeds
 from comfyserve.core.runs import Status
-from comfyserve.db import deployments, runs
+from comfyserve.db import assets, deployments, runs
 from comfyserve.db.database import Database
 from comfyserve.db.rows import Row
 from comfyserve.ports import Bell
@@ -26,6 +26,7 @@ from comfyserve.services.graphs import Graphs, narrowed
 from comfyserve.services.machines import Catalogue, Machines, find_machine
 from comfyserve.services.media import MediaStore, SettledMedia
 from comfyserve.services.records import Caller, RunView, SubmitRequest
+from comfyserve.services.runs import Runs
 from comfyserve.services.topics import DELIVERIES, machine_topic
 from comfyserve.services.views import run_view
 
@@ -69,6 +70,7 @@ class Submit:
         machines: Machines,
         graphs: Graphs,
         media: MediaStore,
+        runs: Runs,
         clock: Callable[[], datetime],
         ids: Callable[[], str],
         draw: Draw,
@@ -81,6 +83,7 @@ class Submit:
         self._machines = machines
         self._graphs = graphs
         self._media = media
+        self._runs = runs
         self._clock = clock
         self._ids = ids
         self._draw = draw
@@ -103,16 +106,33 @@ class Submit:
         row = self._row(caller, request, target, bound, media, digest)
         extra = {"extra_pnginfo": {"workflow": target.editor}} if target.editor else {}
         graph = {"graph": media.graph.as_json(), "extra_data": extra, "asset_ids": media.asset_ids}
-        view = await self._db.write(lambda connection: self._queue(connection, row, graph))
-        if not view.replayed:
-            self._bell.ring(machine_topic(view.machine_id))
-            self._bell.ring(DELIVERIES)
+        try:
+            view = await self._db.write(lambda connection: self._queue(connection, caller, row, graph, media.made))
+        except DomainError:
+            await self._media.discard(caller, media.made)
+            raise
+        if view.replayed:
+            await self._media.discard(caller, media.made)
+            return view
+        self._bell.ring(machine_topic(view.machine_id))
+        self._bell.ring(DELIVERIES)
         return view
 
     async def _seen(self, caller: Caller, request: SubmitRequest, digest: str) -> RunView | None:
         key = str(request.idempotency_key)
-        row = await self._db.read(lambda connection: runs.find_by_idempotency_key(connection, caller.workspace_id, key))
-        return None if row is None else _replay(row, digest)
+        return await self._db.read(lambda connection: self._replay(connection, caller, key, digest))
+
+    def _replay(self, connection: Connection, caller: Caller, key: str, digest: str) -> RunView | None:
+        """The run that was made under this key. Raises Conflict when it was made for another request."""
+        row = runs.find_by_idempotency_key(connection, caller.workspace_id, key)
+        if row is None:
+            return None
+        if row["request_hash"] != digest:
+            raise Conflict(
+                "This idempotency key was used for another request. Use a fresh key for each distinct run.",
+                details={"run_id": row["id"]},
+            )
+        return replace(self._runs.view(connection, caller, row["id"]), replayed=True)
 
     def _target(self, connection: Connection, caller: Caller, request: SubmitRequest) -> _Target:
         """What the request names. The graph of a deployment or a version comes from memory when it was used before."""
@@ -199,12 +219,19 @@ class Submit:
             "updated_at": now,
         }
 
-    def _queue(self, connection: Connection, row: dict[str, Any], graph: Mapping[str, Any]) -> RunView:
+    def _queue(
+        self,
+        connection: Connection,
+        caller: Caller,
+        row: dict[str, Any],
+        graph: Mapping[str, Any],
+        made: Sequence[str],
+    ) -> RunView:
         """Insert the run, unless the queue is full or the idempotency key came first by another way."""
-        if row["idempotency_key"] is not None:
-            seen = runs.find_by_idempotency_key(connection, row["workspace_id"], row["idempotency_key"])
+        if (key := row["idempotency_key"]) is not None:
+            seen = self._replay(connection, caller, key, row["request_hash"])
             if seen is not None:
-                return _replay(seen, row["request_hash"])
+                return seen
         limit = self._limits.max_queued
         turn, waiting = runs.next_turn(connection, row["machine_id"], row["priority"], row["key_id"], limit)
         if waiting >= limit:
@@ -212,6 +239,7 @@ class Submit:
         queued = row | {"turn": turn}
         position = runs.position(connection, queued | {"seq": runs.NEWEST})
         self._door.submit(connection, queued, graph)
+        assets.adopt(connection, made, row["id"])
         return run_view(queued | {"last_event": 1}, queue_position=position)
 
 
@@ -248,20 +276,18 @@ def _check(request: SubmitRequest, limits: SubmitLimits) -> None:
     if request.idempotency_key is not None:
         check_text("idempotency_key", request.idempotency_key, MAX_IDEMPOTENCY_KEY)
     if request.webhook is not None:
-        check_text("webhook", request.webhook, MAX_URL)
+        _check_webhook(request.webhook)
     check_json("inputs", request.inputs, limits.inputs_bytes)
+
+
+def _check_webhook(url: str) -> None:
+    """Only what can be called at all; whether the address is allowed is asked when it is called."""
+    check_text("webhook", url, MAX_URL)
+    if not url.lower().startswith(("http://", "https://")):
+        raise InvalidInput("webhook must be an http or https URL.", place=Place(field="webhook"))
 
 
 def _request_hash(request: SubmitRequest) -> str:
     """What makes two requests the same: everything but the idempotency key itself."""
     asked = {key: value for key, value in vars(request).items() if key != "idempotency_key"}
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-
-
-def _replay(row: Row, digest: str) -> RunView:
-    if row["request_hash"] != digest:
-        raise Conflict(
-            "This idempotency key was used for another request. Use a fresh key for each distinct run.",
-            details={"run_id": row["id"]},
-        )
-    return run_view(row, replayed=True)

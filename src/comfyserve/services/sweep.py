@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -14,6 +14,10 @@ from comfyserve.ports import Blobs, Clocks
 from comfyserve.services.record import Record
 
 BATCH = 200
+DETAIL_BATCH = 5_000
+DETAIL_PAUSE = timedelta(hours=1)
+"""Looking for old details reads every event, so it is done now and then only."""
+
 RUN_CLOCK_GRACE = 60.0
 """Seconds over its whole time after which a run ends even though its worker, whose clock it is, does not end it."""
 
@@ -58,6 +62,7 @@ class Sweep:
         self._clock = clock
         self._clocks = clocks
         self._keeping = keeping
+        self._details_due = datetime.min.replace(tzinfo=UTC)
 
     async def run_once(self) -> Swept:
         """Expired leases, overdue runs, then what is too old."""
@@ -103,7 +108,7 @@ class Sweep:
             await self._blobs.delete(file["blob_key"])
 
         def remove(connection: Connection) -> None:
-            assets.delete(connection, [file["id"] for file in files])
+            assets.delete_of_runs(connection, old)
             runs.delete(connection, old)
 
         await self._db.write(remove)
@@ -113,7 +118,13 @@ class Sweep:
         if self._keeping.detail_days <= 0:
             return 0
         moment = self._clock() - timedelta(days=self._keeping.detail_days)
-        return await self._db.write(lambda connection: events.delete_before(connection, DETAILS, moment, BATCH))
+        if moment < self._details_due:
+            return 0
+        old = await self._db.read(lambda connection: events.before(connection, DETAILS, moment, DETAIL_BATCH))
+        if len(old) < DETAIL_BATCH:
+            self._details_due = moment + DETAIL_PAUSE
+        await self._db.write(lambda connection: events.delete(connection, old))
+        return len(old)
 
 
 def _timed_out(clock: str, seconds: float) -> Fact:
