@@ -1,8 +1,8 @@
 """Event streams (Server-Sent Events, WHATWG HTML section 9.2) and other calls that stay open."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -75,29 +75,33 @@ def stream(
 
 
 async def _alive(messages: AsyncIterator[bytes], slots: Slots, keepalive: float) -> AsyncIterator[bytes]:
-    waiting: asyncio.Future[bytes] | None = None
     with slots.one():
-        try:
-            while True:
-                waiting = waiting or asyncio.ensure_future(anext(messages))
-                done, _ = await asyncio.wait({waiting}, timeout=keepalive)
-                if not done:
-                    yield KEEPALIVE
-                    continue
-                finished, waiting = waiting, None
-                try:
-                    yield finished.result()
-                except StopAsyncIteration:
-                    return
-        finally:
-            await _close(messages, waiting)
+        async with aclosing(_with_comments(messages, keepalive)) as parts:
+            async for part in parts:
+                yield part
 
 
-async def _close(messages: AsyncIterator[bytes], waiting: asyncio.Future[bytes] | None) -> None:
+async def _with_comments(messages: AsyncIterator[bytes], keepalive: float) -> AsyncGenerator[bytes, None]:
+    waiting: asyncio.Future[bytes | None] | None = None
+    try:
+        while True:
+            waiting = waiting or asyncio.ensure_future(anext(messages, None))
+            done, _ = await asyncio.wait({waiting}, timeout=keepalive)
+            if not done:
+                yield KEEPALIVE
+                continue
+            part, waiting = waiting.result(), None
+            if part is None:
+                return
+            yield part
+    finally:
+        await _close(messages, waiting)
+
+
+async def _close(messages: AsyncIterator[bytes], waiting: asyncio.Future[bytes | None] | None) -> None:
     if waiting is not None:
         waiting.cancel()
-        with suppress(asyncio.CancelledError, StopAsyncIteration):
-            await waiting
+        await asyncio.gather(waiting, return_exceptions=True)
     close = getattr(messages, "aclose", None)
     if close is not None:
         await close()

@@ -1,0 +1,104 @@
+"""Files: ranges, conditions, names, and the signature that is the permission."""
+
+import pytest
+
+from comfyserve.apis.http.errors import RangeUnsatisfiable
+from comfyserve.apis.http.files import disposition
+from comfyserve.apis.http.ranges import Span, matches, span_of
+from tests.apis.world import BASE, World
+from tests.services.bundle import pieces
+
+DATA = bytes(range(100))
+BARE = {"authorization": ""}
+
+
+async def stored(world: World, name: str = "a.png", mime: str = "image/png") -> str:
+    asset = await world.bundle.files.upload(world.bundle.caller, name, mime, pieces(DATA))
+    return asset.url.removeprefix(BASE)
+
+
+async def test_the_whole_file(world: World) -> None:
+    answer = await world.client.get(await stored(world), headers=BARE)
+    assert answer.content == DATA
+    assert answer.headers["content-type"] == "image/png"
+    assert answer.headers["content-length"] == "100"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["content-security-policy"].startswith("sandbox")
+    assert answer.headers["content-disposition"].startswith("inline")
+
+
+async def test_a_range(world: World) -> None:
+    url = await stored(world)
+    answer = await world.client.get(url, headers={"range": "bytes=10-19"})
+    assert (answer.status_code, answer.content) == (206, DATA[10:20])
+    assert answer.headers["content-range"] == "bytes 10-19/100"
+    beyond = await world.client.get(url, headers={"range": "bytes=100-"})
+    assert (beyond.status_code, beyond.headers["content-range"]) == (416, "bytes */100")
+    other = await world.client.get(url, headers={"range": "bytes=0-1", "if-range": '"old"'})
+    assert (other.status_code, len(other.content)) == (200, 100)
+
+
+async def test_a_file_that_is_known_is_not_sent_again(world: World) -> None:
+    url = await stored(world)
+    etag = (await world.client.head(url)).headers["etag"]
+    assert (await world.client.get(url, headers={"if-none-match": etag})).status_code == 304
+
+
+async def test_head_sends_no_bytes(world: World) -> None:
+    answer = await world.client.head(await stored(world))
+    assert (answer.status_code, answer.headers["content-length"], answer.content) == (200, "100", b"")
+
+
+async def test_a_page_is_a_download(world: World) -> None:
+    for name, mime in (("a.html", "text/html"), ("a.svg", "image/svg+xml"), ("a.zip", "application/zip")):
+        answer = await world.client.get(await stored(world, name, mime))
+        assert answer.headers["content-disposition"].startswith("attachment")
+    shown = await world.client.get(await stored(world) + "&download=1")
+    assert shown.headers["content-disposition"].startswith("attachment")
+
+
+@pytest.mark.parametrize("change", [("sig=", "sig=0"), ("expires=", "expires=9"), ("sig=", "gis="), ("img_", "img_x")])
+async def test_a_changed_link_is_refused(world: World, change: tuple[str, str]) -> None:
+    answer = await world.client.get((await stored(world)).replace(*change))
+    assert answer.status_code == 404
+
+
+async def test_a_link_ends(world: World) -> None:
+    url = await stored(world)
+    world.bundle.clock.step(3 * 3600)
+    assert (await world.client.get(url)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("header", "span"),
+    [
+        (None, None),
+        ("bytes=0-", Span(0, 100)),
+        ("bytes=-10", Span(90, 10)),
+        ("bytes=-1000", Span(0, 100)),
+        ("bytes=99-1000", Span(99, 1)),
+        ("bytes=5-4", None),
+        ("bytes=-", None),
+        ("bytes=0-1,4-5", None),
+        ("pages=1-2", None),
+    ],
+)
+def test_ranges(header: str | None, span: Span | None) -> None:
+    assert span_of(header, 100) == span
+
+
+@pytest.mark.parametrize(("header", "size"), [("bytes=100-", 100), ("bytes=-0", 100), ("bytes=0-", 0), ("bytes=-5", 0)])
+def test_ranges_outside(header: str, size: int) -> None:
+    with pytest.raises(RangeUnsatisfiable):
+        span_of(header, size)
+
+
+def test_entity_tags() -> None:
+    assert matches('W/"a", "b"', '"a"')
+    assert matches("*", '"a"')
+    assert not matches('"c"', '"a"')
+    assert not matches(None, '"a"')
+
+
+def test_names_are_quoted() -> None:
+    assert disposition('ü".png', "image/png", download=False) == "inline; filename*=utf-8''%C3%BC%22.png"

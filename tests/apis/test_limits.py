@@ -1,0 +1,146 @@
+"""Bodies that are too large, failures nobody expected, calls that stay open."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import structlog
+
+from comfyserve.apis.http.events import Slots
+from tests.apis.world import World, open_world, over_the_wire
+from tests.services.bundle import open_bundle
+
+MB = 1024 * 1024
+
+
+async def blocks(count: int, size: int = MB) -> AsyncIterator[bytes]:
+    for _ in range(count):
+        yield b" " * size
+
+
+@pytest.mark.parametrize(
+    ("path", "holds"),
+    [("/v1/runs", '"code":"too_large"'), ("/api/run/deployment/queue", '{"detail":"The body is over')],
+)
+async def test_a_body_of_50_mb_is_refused(world: World, path: str, holds: str) -> None:
+    async with over_the_wire(world.app) as client:
+        told = await client.post(path, content=b" " * (50 * MB), headers={"content-type": "application/json"})
+        assert told.status_code == 413 and holds in told.text
+        assert told.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("path", ["/v1/runs", "/api/run/deployment/queue"])
+async def test_a_body_of_unknown_length_is_refused_at_the_limit(tmp_path: Path, path: str) -> None:
+    bundle = await open_bundle(tmp_path)
+    async with open_world(bundle, max_body_bytes=MB) as world:
+        sent = 0
+
+        async def endless() -> AsyncIterator[bytes]:
+            nonlocal sent
+            while True:
+                sent += MB
+                yield b" " * MB
+
+        answer = await world.client.post(path, content=endless(), headers={"content-type": "application/json"})
+        assert answer.status_code == 413
+        assert sent <= 3 * MB
+    await bundle.db.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "holds"),
+    [("/v1/assets", 413, '"too_large"'), ("/api/file/upload", 400, '{"detail":"File size exceeds 250MB limit"}')],
+)
+async def test_an_upload_over_its_limit_is_refused(tmp_path: Path, path: str, status: int, holds: str) -> None:
+    bundle = await open_bundle(tmp_path)
+    async with open_world(bundle, max_upload_bytes=100_000) as world:
+        for size in (120_000, 400_000):
+            answer = await world.client.post(path, files={"file": ("a.png", b"x" * size)})
+            assert (answer.status_code, holds in answer.text) == (status, True), answer.text
+        assert bundle.blobs.files == {}
+    await bundle.db.close()
+
+
+async def test_an_unexpected_failure_tells_little_and_logs_all(world: World) -> None:
+    async def broken() -> None:
+        raise RuntimeError("the secret is 42")
+
+    for path in ("/v1/broken", "/api/broken"):
+        world.app.add_api_route(path, broken)
+        with structlog.testing.capture_logs() as lines:
+            answer = await world.client.get(path)
+        assert answer.status_code == 500
+        assert "42" not in answer.text
+        assert "request id" in answer.text
+        assert [line["event"] for line in lines] == ["request failed", "request"]
+    assert set(answer.json()) == {"detail"}
+
+
+async def test_queries_are_not_logged(world: World) -> None:
+    with structlog.testing.capture_logs() as lines:
+        await world.client.get("/api/machines?cd_token=secret")
+    assert "secret" not in str(lines)
+
+
+class WatchedSlots(Slots):
+    """Slots that say when one was taken and when one became free."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most)
+        self.taken, self.freed = asyncio.Event(), asyncio.Event()
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        try:
+            with super().one():
+                self.taken.set()
+                yield
+        finally:
+            self.freed.set()
+
+
+def watch_slots(world: World) -> WatchedSlots:
+    """One slot, watched."""
+    slots = WatchedSlots(1)
+    world.app.state.context = replace(world.app.state.context, slots=slots)
+    return slots
+
+
+async def test_only_so_many_calls_stay_open(world: World) -> None:
+    names, slots = await world.names(), watch_slots(world)
+    events = f"/v1/runs/{names['queued']}/events"
+    sse = {"accept": "text/event-stream"}
+    async with over_the_wire(world.app) as client:
+        async with client.stream("GET", events, headers=sse) as first:
+            lines = first.aiter_lines()
+            await anext(lines)
+            slots.freed.clear()
+            second = await client.get(events, headers=sse)
+            assert (second.status_code, second.headers["retry-after"]) == (503, "5")
+        await asyncio.wait_for(slots.freed.wait(), 10)
+        async with client.stream("GET", events, headers=sse) as third:
+            assert third.status_code == 200
+
+
+async def test_a_sync_call_whose_caller_left_is_given_up(world: World) -> None:
+    names, slots = await world.names(), watch_slots(world)
+    async with over_the_wire(world.app) as client:
+        body = {"deployment_id": names["deployment"]}
+        calling = asyncio.ensure_future(client.post("/api/run/deployment/sync", json=body))
+        await asyncio.wait_for(slots.taken.wait(), 10)
+        calling.cancel()
+        await asyncio.wait_for(slots.freed.wait(), 10)
+
+
+async def test_sync_answers_what_there_is_after_the_longest_wait(tmp_path: Path) -> None:
+    bundle = await open_bundle(tmp_path)
+    async with open_world(bundle, sync_seconds=0.05) as world:
+        names = await world.names()
+        body = {"deployment_id": names["deployment"]}
+        answer = await world.client.post("/api/run/deployment/sync", json=body)
+        assert (answer.status_code, answer.json()) == (200, [])
+        assert answer.headers["x-run-status"] == "queued"
+    await bundle.db.close()
