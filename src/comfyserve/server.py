@@ -16,6 +16,7 @@ from comfyserve.logs import configure_logs
 from comfyserve.settings import Settings, read_settings
 
 log = structlog.get_logger(__name__)
+sys.setswitchinterval(0.0005)
 
 BACKLOG = 512
 GRACE_SECONDS = 5

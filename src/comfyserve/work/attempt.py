@@ -29,6 +29,8 @@ from comfyserve.work.limits import WorkLimits
 from comfyserve.work.progress import ProgressMeter
 from comfyserve.work.stage import Stage, Staged
 
+REPEAT_SECONDS = 0.5
+
 log = structlog.get_logger(__name__)
 
 
@@ -58,14 +60,27 @@ class Attempt:
         self._tools = tools
         self._journal = Journal(tools.ledger, claim, tools.limits.lease)
         self._meter = ProgressMeter(tools.live, claim.run.id, claim.graph, tools.monotonic)
-        self._cancel = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._leaving: str | None = None
         self._stale = self._journal.stale
         self._submitted = False
         self.engine_lost = False
 
+    @property
+    def begun(self) -> bool:
+        """Whether the engine has begun to execute it, so that it counts as an attempt."""
+        return self._journal.started or self.executed.is_set()
+
     def cancel(self) -> None:
         """Stop this attempt and record the run as cancelled."""
-        self._cancel.set()
+        self._leaving = None
+        self._stopping.set()
+
+    def leave(self, reason: str) -> None:
+        """Stop this attempt and send the run back to the queue."""
+        if not self._stopping.is_set():
+            self._leaving = reason
+            self._stopping.set()
 
     def lose(self) -> None:
         """The lease is not ours any more: stop the engine's work on it and record nothing."""
@@ -74,7 +89,7 @@ class Attempt:
     async def run(self) -> None:
         """Carry the claim to its end. Raises nothing but CancelledError."""
         work = asyncio.create_task(self._work())
-        stops = [asyncio.create_task(event.wait()) for event in (self._cancel, self._stale)]
+        stops = [asyncio.create_task(event.wait()) for event in (self._stopping, self._stale)]
         try:
             await asyncio.wait([work, *stops], return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
@@ -91,7 +106,7 @@ class Attempt:
             self.executed.set()
             self._tools.live.drop(self.claim.run.id)
 
-    async def give_back(self, reason: str) -> None:
+    async def _give_back(self, reason: str) -> None:
         """Send the run back to the queue: this worker will not finish it."""
         await self._journal.finish([Fact(FactKind.LOST, {"reason": reason})])
 
@@ -105,17 +120,29 @@ class Attempt:
         work.cancel()
         await asyncio.wait([work])
         if not self._stale.is_set():
-            await self._journal.finish([Fact(FactKind.CANCELLED)])
+            await self._journal.finish([self._stopped()])
+
+    def _stopped(self) -> Fact:
+        """What a stop of ours means for the run."""
+        if self._leaving is not None:
+            return Fact(FactKind.LOST, {"reason": self._leaving})
+        return Fact(FactKind.CANCELLED)
 
     async def _interrupt(self, work: asyncio.Task[None]) -> None:
-        """Stop exactly this prompt; an engine that does not obey in time is restarted."""
+        """Stop exactly this prompt; an engine that does not obey in time is restarted.
+
+        The interrupt is repeated: the prompt may be on its way to the engine when it is sent first.
+        """
         engine, grace = self._tools.engine, self._tools.limits.interrupt_grace
-        try:
-            await engine.interrupt(self.claim.attempt_id)
-        except EngineLost:
-            return
-        done, _ = await asyncio.wait([work], timeout=grace)
-        if not done and not self.executed.is_set():
+        until = asyncio.get_running_loop().time() + grace
+        while not work.done() and (left := until - asyncio.get_running_loop().time()) > 0:
+            try:
+                if not self.executed.is_set():
+                    await engine.interrupt(self.claim.attempt_id)
+            except EngineLost:
+                return
+            await asyncio.wait([work], timeout=min(REPEAT_SECONDS, left))
+        if not self.executed.is_set():
             await engine.restart(f"it did not stop within {grace:g} s of an interrupt")
 
     async def _work(self) -> None:
@@ -127,14 +154,14 @@ class Attempt:
             raise
         except EngineLost as error:
             self.engine_lost = True
-            await self.give_back(error.message)
+            await self._give_back(error.message)
         except StorageFailed as error:
-            await self.give_back(error.message)
+            await self._give_back(error.message)
         except ClockRanOut as error:
             await self._end(FactKind.TIMED_OUT, error)
         except DomainError as error:
             if isinstance(error, FetchFailed) and error.retryable:
-                await self.give_back(error.message)
+                await self._give_back(error.message)
             else:
                 await self._end(FactKind.FAILED, error)
 
@@ -223,8 +250,8 @@ class Attempt:
                 pass
 
     async def _record(self, outcome: Outcome, staged: Staged) -> None:
-        if outcome.ending == "interrupted" and self._cancel.is_set():
-            await self._journal.finish([Fact(FactKind.CANCELLED)])
+        if outcome.ending == "interrupted" and self._stopping.is_set():
+            await self._journal.finish([self._stopped()])
             return
         if outcome.ending == "interrupted":
             raise EngineLost("The engine was interrupted by somebody else.")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -12,6 +13,8 @@ from comfyserve.ports import Claim, Ledger, StoredOutput
 log = structlog.get_logger(__name__)
 
 RETRY_SECONDS = 1.0
+GROUP_SECONDS = 0.03
+"""How long a fact waits for others to share its write: the facts of a quick run go with its end."""
 
 
 class Journal:
@@ -25,6 +28,7 @@ class Journal:
         self._pending: list[Fact] = []
         self._writer: asyncio.Task[None] | None = None
         self._started = False
+        self._ending = asyncio.Event()
         self.stale = asyncio.Event()
 
     @property
@@ -41,6 +45,7 @@ class Journal:
 
     async def finish(self, facts: Sequence[Fact], outputs: Sequence[StoredOutput] = ()) -> Run:
         """Record the last facts, after all noted ones. Raises Stale when the run is not ours any more."""
+        self._ending.set()
         if self._writer is not None:
             await self._writer
         if self.stale.is_set():
@@ -50,6 +55,11 @@ class Journal:
 
     async def _write_pending(self) -> None:
         while self._pending and not self.stale.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GROUP_SECONDS):
+                    await self._ending.wait()
+            if self._ending.is_set():
+                return
             facts, self._pending = self._pending, []
             try:
                 await self._apply(facts)

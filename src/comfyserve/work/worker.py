@@ -2,21 +2,26 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Literal
 
 import structlog
 
-from comfyserve.core.errors import EngineLost, Stale
+from comfyserve.core.errors import EngineLost
 from comfyserve.ports import Bell, Blobs, Claim, Engine, Fetch, Ledger, Live, Stop
 from comfyserve.work.attempt import Attempt, Tools
 from comfyserve.work.collect import Collect
 from comfyserve.work.limits import WorkLimits
 from comfyserve.work.stage import Stage
+from comfyserve.work.waiting import unless
 
 log = structlog.get_logger(__name__)
 
 STOP_TOPIC = "stop"
+SHUT_DOWN = "The worker was shut down."
+LEAVE_SECONDS = 5.0
+"""How long the attempts that are left at a shutdown may take to give their runs back."""
+
+MOST_PAUSE_SECONDS = 15.0
 
 MachineState = Literal["starting", "ready", "failed"]
 
@@ -72,6 +77,7 @@ class Worker:
         self._places = asyncio.Semaphore(1 + limits.ahead)
         self._collecting = asyncio.Semaphore(limits.collecting)
         self._draining = asyncio.Event()
+        self._failures = 0
 
     @property
     def idle(self) -> bool:
@@ -82,44 +88,72 @@ class Worker:
         """Work until drained. The engine is closed at the end, whatever the ending."""
         watchers = [asyncio.create_task(self._renew()), asyncio.create_task(self._watch_stops())]
         try:
-            await self._report("starting", None)
+            await self._tell("starting")
             while not self._draining.is_set():
                 if await self._make_ready():
                     await self._claim_runs()
+                    await self._tell("starting")
+            await self._wind_down()
         finally:
             for task in [*watchers, *self._attempts.values()]:
                 task.cancel()
             await self._engine.close()
 
-    async def drain(self) -> None:
-        """Claim nothing more, let running work end within the drain time, give the rest back to the queue."""
+    def drain(self) -> None:
+        """Claim nothing more; `run` ends when what executes has ended, or when its time for that is over."""
         self._draining.set()
         self._bell.ring(machine_topic(self.machine_id))
+
+    async def _wind_down(self) -> None:
+        """What has not begun goes back to the queue at once, what executes after the drain time."""
+        for attempt in self._attempts:
+            if not attempt.begun:
+                attempt.leave(SHUT_DOWN)
+        await self._attempts_end(self._limits.drain)
+        for attempt in self._attempts:
+            attempt.leave(SHUT_DOWN)
+        await self._attempts_end(LEAVE_SECONDS)
+
+    async def _attempts_end(self, seconds: float) -> None:
         if self._attempts:
-            await asyncio.wait(self._attempts.values(), timeout=self._limits.drain)
-        for attempt, task in list(self._attempts.items()):
-            task.cancel()
-            with suppress(Stale):
-                await attempt.give_back("The worker was shut down.")
+            await asyncio.wait(self._attempts.values(), timeout=seconds)
 
     async def _make_ready(self) -> bool:
         """Start the engine if need be; the runs that wait stay queued while it cannot be started."""
         try:
-            await self._engine.ready()
-            await self._ledger.publish_catalogue(self.machine_id, await self._engine.object_info())
+            if await unless(self._draining, self._start_engine()) is None:
+                return False
         except EngineLost as error:
             log.error("engine_not_ready", machine_id=self.machine_id, error=error.message)
-            await self._report("failed", error)
-            await self._pause()
-            return False
-        await self._report("ready", None)
+            await self._tell("failed", error)
+        except Exception:
+            log.exception("engine_start_failed", machine_id=self.machine_id)
+        else:
+            self._failures = 0
+            await self._tell("ready")
+            return True
+        self._failures += 1
+        await self._pause()
+        return False
+
+    async def _start_engine(self) -> bool:
+        await self._engine.ready()
+        await self._ledger.publish_catalogue(self.machine_id, await self._engine.object_info())
         return True
+
+    async def _tell(self, state: MachineState, error: EngineLost | None = None) -> None:
+        """Report the machine's state; that the report fails stops no work."""
+        try:
+            await self._report(state, error)
+        except Exception:
+            log.exception("report_failed", machine_id=self.machine_id, state=state)
 
     async def _claim_runs(self) -> None:
         """Claim and start runs until the engine is lost or we drain."""
         lost = asyncio.Event()
         while not self._draining.is_set() and not lost.is_set():
-            await self._places.acquire()
+            if await unless(self._draining, self._places.acquire()) is None:
+                return
             claim = await self._next_claim(lost)
             if claim is None:
                 self._places.release()
@@ -194,6 +228,5 @@ class Worker:
                 held[run_id].cancel()
 
     async def _pause(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._limits.poll):
-                await self._draining.wait()
+        """Wait before the next try, longer each time: an engine that cannot start costs time at every try."""
+        await unless(self._draining, asyncio.sleep(min(self._limits.poll * 2**self._failures, MOST_PAUSE_SECONDS)))
