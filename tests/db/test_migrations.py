@@ -4,9 +4,11 @@ from pathlib import Path
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
 from comfyserve.db.database import Database
+from comfyserve.db.migrate import alembic_config, newest_revision
 from comfyserve.db.tables import metadata
 
 
@@ -24,6 +26,10 @@ async def test_a_database_is_opened_again(tmp_path: Path) -> None:
         tables = await db.read(lambda connection: set(inspect(connection).get_table_names()))
         await db.close()
         assert tables == {*metadata.tables, "alembic_version"}
+
+
+def test_the_newest_file_is_the_head() -> None:
+    assert ScriptDirectory.from_config(alembic_config()).get_current_head() == newest_revision()
 
 
 async def test_every_row_belongs_to_a_workspace() -> None:

@@ -42,11 +42,15 @@ class LiveSuite:
             live.put("run", TWO)
             assert await anext(values) == TWO
 
-    async def test_a_dropped_run_ends_its_readers(self, live: Live) -> None:
-        async with live.watch("run") as values:
+    async def test_a_dropped_run_is_forgotten_but_may_be_tried_again(self, live: Live) -> None:
+        async with live.watch("run") as early:
             live.put("run", ONE)
+            assert await anext(early) == ONE
             live.drop("run")
-            assert [value async for value in values] == [ONE]
-        async with live.watch("run") as values:
-            live.put("run", TWO)
-            assert await anext(values) == TWO
+            async with live.watch("run") as late:
+                live.put("run", TWO)
+                assert await anext(early) == TWO
+                assert await anext(late) == TWO
+
+    async def test_dropping_an_unknown_run_is_nothing(self, live: Live) -> None:
+        live.drop("unknown")

@@ -9,6 +9,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -97,10 +98,9 @@ class Database:
             return work(connection)
 
     def _serve(self) -> None:
-        with self._writing.connect() as connection:
-            while (writes := self._gather()) is not None:
-                self._commit(connection, [write for write in writes if not write.future.cancelled()])
-                _resolve(writes)
+        while (writes := self._gather()) is not None:
+            self._commit([write for write in writes if not write.future.cancelled()])
+            _resolve(writes)
 
     def _gather(self) -> list[_Write] | None:
         first = self._queue.get()
@@ -118,11 +118,11 @@ class Database:
             writes.append(write)
         return writes
 
-    def _commit(self, connection: Connection, writes: Sequence[_Write]) -> None:
+    def _commit(self, writes: Sequence[_Write]) -> None:
         if not writes:
             return
         try:
-            with connection.begin():
+            with self._writing.connect() as connection, connection.begin():
                 for write in writes:
                     _execute(connection, write, alone=len(writes) == 1)
         except _Alone:
@@ -155,7 +155,7 @@ def _resolve(writes: Sequence[_Write]) -> None:
     for write in writes:
         by_loop.setdefault(write.loop, []).append(write)
     for loop, mine in by_loop.items():
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # the loop was closed: nobody is left to be told
             loop.call_soon_threadsafe(_resolve_all, mine)
 
 

@@ -15,19 +15,14 @@ RUNS = 1_000
 
 @dataclass(eq=False)
 class _Watcher:
-    """One reader: what it has not seen yet, by kind, and whether there will be more."""
+    """One reader: what it has not seen yet, by kind."""
 
     unseen: dict[type[Value], Value]
     changed: asyncio.Event = field(default_factory=asyncio.Event)
-    ended: bool = False
 
     def show(self, value: Value) -> None:
         self.unseen.pop(type(value), None)
         self.unseen[type(value)] = value
-        self.changed.set()
-
-    def end(self) -> None:
-        self.ended = True
         self.changed.set()
 
 
@@ -49,10 +44,8 @@ class LocalLive:
             watcher.show(event)
 
     def drop(self, run_id: str) -> None:
-        """Forget a run that ended; its readers come to their end."""
+        """Forget the values of a run, or of an attempt: readers stay, since the run may be tried again."""
         self._last.pop(run_id, None)
-        for watcher in self._watchers.get(run_id, ()):
-            watcher.end()
 
     @asynccontextmanager
     async def watch(self, run_id: str) -> AsyncIterator[AsyncIterator[Value]]:
@@ -75,7 +68,5 @@ async def _values(watcher: _Watcher) -> AsyncIterator[Value]:
     while True:
         while watcher.unseen:
             yield watcher.unseen.pop(next(iter(watcher.unseen)))
-        if watcher.ended:
-            return
         watcher.changed.clear()
         await watcher.changed.wait()
