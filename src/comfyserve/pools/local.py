@@ -9,9 +9,6 @@ from comfyserve.work.worker import Worker
 
 log = structlog.get_logger(__name__)
 
-END_SECONDS = 2.0
-"""A drained worker that still waits for its engine to start is cancelled after this long."""
-
 WorkerFactory = Callable[[str, int, Callable[[], bool]], Worker]
 """Makes a worker from its machine, its number, and a function that tells whether another one of the machine is idle."""
 
@@ -46,11 +43,8 @@ class LocalPool:
     async def _end(self, machine_id: str, index: int) -> None:
         worker = self._workers[machine_id].pop(index)
         task = self._tasks.pop(worker)
-        await worker.drain()
-        _, waiting = await asyncio.wait([task], timeout=END_SECONDS)
-        if waiting:
-            task.cancel()
-            await asyncio.wait([task])
+        worker.drain()
+        await asyncio.wait([task])
 
     def _another_idle(self, machine_id: str, index: int) -> bool:
         return any(other.idle for number, other in self._workers[machine_id].items() if number != index)
