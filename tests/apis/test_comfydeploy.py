@@ -10,9 +10,10 @@ import pytest
 from comfyserve.core.runs import Fact, FactKind
 from tests.apis.scenario import Scenario
 from tests.apis.world import LABEL_GRAPH, STRANGER, World, key, over_the_wire
+from tests.services.bundle import IMAGE_GRAPH
 
 TEXT = json.dumps(LABEL_GRAPH)
-EDITOR = {"nodes": [], "links": []}
+EDITOR: dict[str, Any] = {"nodes": [], "links": []}
 QUEUE = "/api/run/deployment/queue"
 RUN = {"deployment_id": "<deployment>"}
 
@@ -31,6 +32,7 @@ SCENARIOS = [
     Scenario("run a version", "POST", "/api/run", 200, ('"run_id"',), {"workflow_version_id": "<version>"}),
     Scenario("run a graph", "POST", "/api/run/workflow/queue", 200, ('"run_id"',), {"workflow_id": "<workflow>", "workflow_api_json": LABEL_GRAPH, "workflow": EDITOR}),
     Scenario("run a graph of no workflow", "POST", "/api/run/workflow/queue", 404, ("Workflow not found",), {"workflow_id": "<none>", "workflow_api": LABEL_GRAPH}),
+    Scenario("an asset that is gone", "POST", "/api/run/workflow/queue", 404, ("asset",), {"workflow_id": "<workflow>", "workflow_api_json": IMAGE_GRAPH, "inputs": {"input_image": "asset:img_1111111111111111"}}),
     Scenario("get a run", "GET", "/api/run/<run>", 200, ('"status":"success"', '"number":0', '"output_id":"final_result"', '"text":["a cap"]')),
     Scenario("get a run by query", "GET", "/api/run?run_id=<run>", 200, ('"workflow_outputs":{"images":[{',)),
     Scenario("queue position only when asked", "GET", "/api/run/<queued>", 200, ('"queue_position":null', '"status":"queued"')),

@@ -102,7 +102,7 @@ async def test_a_stream_that_is_left_closes_its_source() -> None:
             closed.set()
 
     slots = Slots(1)
-    sent = stream(source(), slots, keepalive=60).body_iterator
+    sent = aiter(stream(source(), slots, keepalive=60).body_iterator)
     assert await anext(sent) == b"one"
     assert slots.free == 0
     waiting = asyncio.ensure_future(anext(sent))

@@ -4,6 +4,7 @@
 import json
 
 import pytest
+from pydantic import BaseModel
 
 from tests.apis.scenario import Scenario
 from tests.apis.world import LABEL_GRAPH, World, key
@@ -144,7 +145,7 @@ async def test_answers_are_what_the_document_says(world: World) -> None:
     from comfyserve.apis.native import assets, deployments, keys, machines, runs, workflows
 
     names = await world.names()
-    shapes = {
+    shapes: dict[str, type[BaseModel]] = {
         f"/v1/runs/{names['run']}": runs.Run,
         f"/v1/runs/{names['queued']}": runs.Run,
         f"/v1/workflows/{names['workflow']}": workflows.Workflow,

@@ -63,7 +63,7 @@ async def test_errors_are_the_sdk_s_own(world: World, address: str) -> None:
     async with ComfyDeploy(bearer=ADMIN, server_url=f"{address}/api") as sdk:
         with pytest.raises(errors.HTTPValidationError) as shape:
             await sdk.run.get_async(run_id="no-uuid")
-        assert shape.value.data.detail[0].loc == ["path", "run_id"]
+        assert shape.value.data.detail and shape.value.data.detail[0].loc == ["path", "run_id"]
         with pytest.raises(errors.SDKError) as missing:
             await sdk.run.get_async(run_id=names["none"])
         assert missing.value.status_code == 404

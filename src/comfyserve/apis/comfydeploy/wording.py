@@ -15,8 +15,10 @@ FOREIGN_RUN = "You are not authorized to access this resource"
 
 @contextmanager
 def missing(sentence: str) -> Iterator[None]:
-    """Say `sentence` when something is not found."""
+    """Say `sentence` when something is not found; a file that an input names keeps its own words."""
     try:
         yield
     except NotFound as error:
+        if error.place.node_id is not None:
+            raise
         raise NotFound(sentence, place=error.place) from error

@@ -17,7 +17,7 @@ router = APIRouter(tags=["runs"], route_class=ApiRoute)
 
 IdempotencyKey = Annotated[
     str | None,
-    Header(min_length=1, max_length=255, description="The same key with the same body gives the same run again."),
+    Header(min_length=1, max_length=200, description="The same key with the same body gives the same run again."),
 ]
 MAX_URL = 4096
 
