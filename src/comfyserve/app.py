@@ -102,11 +102,11 @@ class Platform:
         return f"{self.base.url}/sign-in#token={await self.services.keys.issue_sign_in()}"
 
 
-async def build(settings: Settings, url: str) -> Platform:
+async def build(settings: Settings, url: str, *, ledger: type[Record] = Record) -> Platform:
     """Open the database and put the program together; `url` is where callers reach it."""
     base = await _lay_base(settings, url)
     services = build_services(base)
-    record = Record(
+    record = ledger(
         base.db,
         base.door,
         clock=now,

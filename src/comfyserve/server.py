@@ -1,6 +1,7 @@
 """The platform as a process: a socket, a web server, signals, and what it says when it is up."""
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -13,6 +14,7 @@ import uvicorn
 
 from comfyserve.app import Platform, build, running, seed
 from comfyserve.logs import configure_logs
+from comfyserve.services.record import Record
 from comfyserve.settings import Settings, read_settings
 
 log = structlog.get_logger(__name__)
@@ -28,8 +30,8 @@ ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 START_FAILED = 5
 
 
-async def serve(settings: Settings) -> int:
-    """Run the platform until SIGTERM or SIGINT; the answer is the exit code."""
+async def serve(settings: Settings, *, ledger: type[Record] = Record) -> int:
+    """Run the platform until SIGTERM or SIGINT; the answer is the exit code. `ledger` is for tests of its faults."""
     configure_logs(settings.log_format, settings.log_level)
     try:
         listening = _listen(settings.host, settings.port)
@@ -39,7 +41,7 @@ async def serve(settings: Settings) -> int:
             "Another server may be running; choose another with --port or COMFYSERVE_PORT.\n"
         )
         return START_FAILED
-    platform = await build(settings, settings.public_url.rstrip("/") or _url(listening))
+    platform = await build(settings, settings.public_url.rstrip("/") or _url(listening), ledger=ledger)
     async with running(platform):
         example = await seed(platform)
         await _tell(platform, example)
@@ -65,17 +67,26 @@ async def temporary_server(folder: Path) -> AsyncIterator[tuple[str, str]]:
 
 
 async def _serve(platform: Platform, listening: socket.socket) -> None:
-    server = _web_server(platform)
-    loop = asyncio.get_running_loop()
+    """Serve until a signal; then what executes may end, and be watched ending, before the server stops."""
+    server, stopping = _web_server(platform), asyncio.Event()
     for kind in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(kind, _stop, server)
-    await server.serve(sockets=[listening])
+        asyncio.get_running_loop().add_signal_handler(kind, _stop, stopping, kind)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    waiting = asyncio.create_task(stopping.wait())
+    await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if stopping.is_set():
+        log.info("stopping", drain_seconds=platform.base.settings.drain_seconds)
+        await platform.pool.close()
+        server.should_exit = True
+    await serving
 
 
-def _stop(server: uvicorn.Server) -> None:
-    """The first signal lets work finish, the second does not."""
-    server.force_exit = server.should_exit
-    server.should_exit = True
+def _stop(stopping: asyncio.Event, kind: signal.Signals) -> None:
+    """The first signal lets work finish. The second does not, and is as safe as kill -9."""
+    if stopping.is_set():
+        os._exit(128 + kind)
+    stopping.set()
 
 
 class _Server(uvicorn.Server):
