@@ -113,9 +113,6 @@ async def test_a_sign_in_link_ends_with_its_time(bundle: Bundle) -> None:
     bundle.clock.step(900)
     with pytest.raises(Unauthorized):
         await bundle.keys.redeem(token)
-    await bundle.keys.forget_dead()
-    with pytest.raises(Unauthorized):
-        await bundle.keys.redeem(token)
 
 
 async def test_a_session_is_opened_with_a_key_and_ended(bundle: Bundle) -> None:

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+from sqlalchemy import Connection, select
+
 from comfyserve.core.errors import NotFound
 from comfyserve.core.runs import Fact, FactKind, Status
+from comfyserve.db.tables import keys
 from comfyserve.ports import Clocks, StoredOutput
 from comfyserve.services.sweep import RUN_CLOCK_GRACE, Keeping
 from tests.services.bundle import CLOCKS, PNG, Bundle, open_bundle, pieces
@@ -77,6 +80,22 @@ async def test_a_run_that_has_not_ended_is_never_removed(tmp_path: Path) -> None
     assert (await bundle.sweep.run_once()).removed_runs == 2
     assert old.id in [run.id for run in (await bundle.runs.list(bundle.caller)).items]
     await bundle.db.close()
+
+
+async def test_tokens_that_have_ended_are_forgotten(bundle: Bundle) -> None:
+    def kinds(connection: Connection) -> list[str]:
+        return sorted(connection.execute(select(keys.c.kind)).scalars())
+
+    await bundle.keys.issue_sign_in()
+    await bundle.keys.redeem(await bundle.keys.issue_sign_in())
+    await bundle.sweep.run_once()
+    assert await bundle.db.read(kinds) == ["api", "session", "sign_in", "sign_in"]
+    bundle.clock.step(3601)
+    await bundle.sweep.run_once()
+    assert await bundle.db.read(kinds) == ["api", "session"]
+    bundle.clock.step(86_401)
+    await bundle.sweep.run_once()
+    assert await bundle.db.read(kinds) == ["api"]
 
 
 async def test_details_of_old_runs_go_first(tmp_path: Path) -> None:

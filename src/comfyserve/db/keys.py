@@ -66,6 +66,6 @@ def mark_used(connection: Connection, key_id: str, now: datetime) -> None:
 
 
 def delete_dead(connection: Connection, before: datetime) -> None:
-    """Remove sessions and sign-in tokens that ended before this moment."""
+    """Remove sessions and sign-in tokens that ended before this moment. Reads the whole table."""
     dead = (keys.c.expires_at < before) | (keys.c.revoked_at < before)
     connection.execute(keys.delete().where(keys.c.kind != "api", dead))

@@ -19,7 +19,8 @@ from comfyserve.core.runs import FINAL, Status
 from comfyserve.db import deliveries, outputs, runs
 from comfyserve.db.database import Database
 from comfyserve.db.rows import Row
-from comfyserve.ports import Bell, Delivery, Sender
+from comfyserve.ports import Bell, Sender
+from comfyserve.ports import Delivery as Delivery
 from comfyserve.services.records import RunView
 from comfyserve.services.topics import DELIVERIES
 from comfyserve.services.views import AssetUrl, output_view, run_view

@@ -4,6 +4,7 @@
  "inputs": {"input_image": {"default_file": "logo.png", "label": "Logo"}, "input_number": {"allowed": [512, 768]}}}
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -48,4 +49,4 @@ class Examples:
 
 
 async def _read(path: Path) -> AsyncIterator[bytes]:
-    yield path.read_bytes()
+    yield await asyncio.to_thread(path.read_bytes)

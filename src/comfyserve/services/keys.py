@@ -156,10 +156,6 @@ class Keys:
 
         await self._db.write(end)
 
-    async def forget_dead(self) -> None:
-        """Remove sessions and sign-in tokens that have ended."""
-        await self._db.write(lambda connection: keys.delete_dead(connection, self._clock()))
-
     async def _open_session(self, token: str, kinds: frozenset[str]) -> tuple[str, Caller]:
         digest, secret = _digest(token), self._secret()
 

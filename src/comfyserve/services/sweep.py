@@ -8,15 +8,15 @@ from sqlalchemy import Connection
 
 from comfyserve.core.errors import ClockRanOut
 from comfyserve.core.runs import Fact, FactKind
-from comfyserve.db import assets, events, runs
+from comfyserve.db import assets, events, keys, runs
 from comfyserve.db.database import Database
 from comfyserve.ports import Blobs, Clocks
 from comfyserve.services.record import Record
 
 BATCH = 200
 DETAIL_BATCH = 5_000
-DETAIL_PAUSE = timedelta(hours=1)
-"""Looking for old details reads every event, so it is done now and then only."""
+SLOW_PAUSE = timedelta(hours=1)
+"""What reads a whole table is done now and then only."""
 
 RUN_CLOCK_GRACE = 60.0
 """Seconds over its whole time after which a run ends even though its worker, whose clock it is, does not end it."""
@@ -62,10 +62,11 @@ class Sweep:
         self._clock = clock
         self._clocks = clocks
         self._keeping = keeping
-        self._details_due = datetime.min.replace(tzinfo=UTC)
+        self._details_due = self._tokens_due = datetime.min.replace(tzinfo=UTC)
 
     async def run_once(self) -> Swept:
         """Expired leases, overdue runs, then what is too old."""
+        await self._remove_dead_tokens()
         return Swept(
             lost=await self._lose_expired(),
             overdue=await self._end_overdue(),
@@ -114,6 +115,13 @@ class Sweep:
         await self._db.write(remove)
         return len(old)
 
+    async def _remove_dead_tokens(self) -> None:
+        """Sessions and sign-in tokens that have ended."""
+        now = self._clock()
+        if now >= self._tokens_due:
+            self._tokens_due = now + SLOW_PAUSE
+            await self._db.write(lambda connection: keys.delete_dead(connection, now))
+
     async def _remove_details(self) -> int:
         if self._keeping.detail_days <= 0:
             return 0
@@ -122,7 +130,7 @@ class Sweep:
             return 0
         old = await self._db.read(lambda connection: events.before(connection, DETAILS, moment, DETAIL_BATCH))
         if len(old) < DETAIL_BATCH:
-            self._details_due = moment + DETAIL_PAUSE
+            self._details_due = moment + SLOW_PAUSE
         await self._db.write(lambda connection: events.delete(connection, old))
         return len(old)
 
