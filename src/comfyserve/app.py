@@ -18,7 +18,9 @@ from fastapi import FastAPI
 
 from comfyserve import __version__
 from comfyserve.apis.build import build_api
+from comfyserve.apis.comfydeploy.webhook import webhook_body as comfydeploy_webhook
 from comfyserve.apis.http.bundle import ApiOptions, Readiness, Services
+from comfyserve.apis.native.webhook import webhook_body as native_webhook
 from comfyserve.blobs.local import LocalBlobs
 from comfyserve.core.errors import EngineLost
 from comfyserve.db.database import Database
@@ -27,11 +29,13 @@ from comfyserve.engines.process import ProcessEngine
 from comfyserve.engines.remote import RemoteEngine
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.http import FetchLimits, HttpFetch
+from comfyserve.fetch.sender import HttpSender
 from comfyserve.pages import Pages
 from comfyserve.pools.local import LocalPool
 from comfyserve.ports import Clocks, Engine
 from comfyserve.services.bell import LocalBell
 from comfyserve.services.cancel import Cancel
+from comfyserve.services.deliver import Deliver
 from comfyserve.services.deployments import Deployments
 from comfyserve.services.door import Door
 from comfyserve.services.examples import Examples
@@ -85,6 +89,19 @@ class Base:
 
 
 @dataclass(frozen=True)
+class Outside:
+    """All that goes out on a caller's word, under one policy."""
+
+    fetch: HttpFetch
+    sender: HttpSender
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.fetch.close()
+        await self.sender.close()
+
+
+@dataclass(frozen=True)
 class Platform:
     """Everything, built and not started yet."""
 
@@ -93,7 +110,8 @@ class Platform:
     services: Services
     record: Record
     sweep: Sweep
-    fetch: HttpFetch
+    deliver: Deliver
+    outside: Outside
     pool: LocalPool
     machine_id: str
 
@@ -120,15 +138,23 @@ async def build(settings: Settings, url: str, *, ledger: type[Record] = Record) 
     workspace_id = await services.keys.first_workspace()
     machine_id = await services.machines.ensure_local(workspace_id, kind=engine_kind(settings), workers=1)
     keeping = Keeping(settings.keep_runs, DETAIL_DAYS)
-    fetch = _build_fetch(settings)
+    outside = _build_outside(settings)
     return Platform(
         base=base,
         api=build_api(services, _api_options(base, services, machine_id), Pages()),
         services=services,
         record=record,
         sweep=Sweep(base.db, record, base.blobs, clock=now, clocks=base.clocks, keeping=keeping),
-        fetch=fetch,
-        pool=_build_pool(base, record, services.machines, fetch),
+        deliver=Deliver(
+            base.db,
+            outside.sender,
+            render={"native": native_webhook, "comfydeploy": comfydeploy_webhook},
+            clock=now,
+            bell=base.bell,
+            url=services.files.url,
+        ),
+        outside=outside,
+        pool=_build_pool(base, record, services.machines, outside.fetch),
         machine_id=machine_id,
     )
 
@@ -232,11 +258,12 @@ def _build_pool(base: Base, record: Record, machines: Machines, fetch: HttpFetch
     return LocalPool(make_worker)
 
 
-def _build_fetch(settings: Settings) -> HttpFetch:
+def _build_outside(settings: Settings) -> Outside:
     folder = settings.data_dir / "fetching"
     shutil.rmtree(folder, ignore_errors=True)
     limits = FetchLimits(max_bytes=settings.max_upload_bytes, total_seconds=settings.fetch_seconds)
-    return HttpFetch(folder, Guard(settings.allow_private_network, proxies=getproxies()), limits)
+    guard = Guard(settings.allow_private_network, proxies=getproxies())
+    return Outside(HttpFetch(folder, guard, limits), HttpSender(guard))
 
 
 def engine_kind(settings: Settings) -> str:
@@ -296,13 +323,14 @@ async def running(platform: Platform) -> AsyncIterator[None]:
     """The platform at work: what a dead predecessor held is taken back, a worker pulls runs, the sweep goes round."""
     await platform.record.release_worker(platform.machine_id, reason="The server that ran it ended.")
     await platform.pool.scale(platform.machine_id, 1)
-    sweeping = asyncio.create_task(_sweep(platform.sweep))
+    loops = [asyncio.create_task(_sweep(platform.sweep)), asyncio.create_task(platform.deliver.run())]
     try:
         yield
     finally:
-        sweeping.cancel()
+        for loop in loops:
+            loop.cancel()
         await platform.pool.close()
-        await platform.fetch.close()
+        await platform.outside.close()
         await platform.base.db.close()
 
 
