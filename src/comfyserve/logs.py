@@ -38,5 +38,7 @@ def configure_logs(style: Literal["auto", "console", "json"], level: str) -> Non
 def _rendering(console: bool) -> list[structlog.typing.Processor]:
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     if console:
-        return [remove, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        # A traceback that shows local variables would show the keys of requests, too.
+        plain = structlog.dev.plain_traceback
+        return [remove, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     return [remove, structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
