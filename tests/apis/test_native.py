@@ -63,6 +63,7 @@ SCENARIOS = [
     Scenario("events as JSON", "GET", "/v1/runs/<run>/events?limit=2", 200, ('"kind":"submitted"', '"next_cursor":"2"')),
     Scenario("events of no run", "GET", "/v1/runs/<none>/events", 404, (), headers={"accept": "text/event-stream"}),
     Scenario("bad Last-Event-ID", "GET", "/v1/runs/<run>/events", 422, ("Last-Event-ID",), headers={"accept": "text/event-stream", "last-event-id": "x"}),
+    Scenario("Last-Event-ID beyond all", "GET", "/v1/runs/<run>/events", 422, ("Last-Event-ID",), headers={"accept": "text/event-stream", "last-event-id": "2147483648"}),
     Scenario("upload raw", "POST", "/v1/assets?filename=a.txt", 201, ('"filename":"a.txt"', '"size":2'), content=b"hi", headers={"content-type": "text/plain"}),
     Scenario("upload without a part", "POST", "/v1/assets", 422, ('"field":"file"',), content=b"--x--\r\n", headers={"content-type": "multipart/form-data; boundary=x"}),
     Scenario("get an asset", "GET", "/v1/assets/<asset>", 200, ('"mime":"image/png"',)),

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 KEEPALIVE = b": keepalive\n\n"
 STREAM_HEADERS = {"cache-control": "no-cache", "connection": "keep-alive", "x-accel-buffering": "no"}
-MAX_SEQ = 2**53
+MAX_SEQ = 2**31 - 1
 
 
 class Slots:
