@@ -68,11 +68,19 @@ class Deliver:
         try:
             while True:
                 seen = self._bell.now(DELIVERIES)
-                await self.start_due()
-                await self._bell.wait(DELIVERIES, await self._pause(), since=seen)
+                await self._bell.wait(DELIVERIES, await self._start_and_pause(), since=seen)
         finally:
             for task in self._under_way.values():
                 task.cancel()
+
+    async def _start_and_pause(self) -> float:
+        """Start what is due; seconds until more is. A database that does not answer is asked again later."""
+        try:
+            await self.start_due()
+            return await self._pause()
+        except Exception:
+            log.exception("deliveries_not_read")
+            return POLL
 
     async def start_due(self) -> int:
         """Start what is due, one call per run and AT_ONE_RECEIVER per receiver at most; how many were started."""
