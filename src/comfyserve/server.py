@@ -1,7 +1,10 @@
 """The platform as a process: a socket, a web server, signals, and what it says when it is up."""
 
 import asyncio
+import fcntl
+import json
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -13,6 +16,7 @@ import structlog
 import uvicorn
 
 from comfyserve.app import Platform, build, running, seed
+from comfyserve.core.errors import Conflict, DomainError
 from comfyserve.logs import configure_logs
 from comfyserve.services.record import Record
 from comfyserve.settings import Settings, read_settings
@@ -28,31 +32,57 @@ ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 """Where a server that listens everywhere is reached on its own machine."""
 
 START_FAILED = 5
+LOCK_FILE = "server.lock"
 
 
-async def serve(settings: Settings, *, ledger: type[Record] = Record) -> int:
+async def serve(settings: Settings, *, as_json: bool = False, ledger: type[Record] = Record) -> int:
     """Run the platform until SIGTERM or SIGINT; the answer is the exit code. `ledger` is for tests of its faults."""
     configure_logs(settings.log_format, settings.log_level)
     try:
         listening = _listen(settings.host, settings.port)
     except OSError as error:
-        sys.stderr.write(
-            f"Error: cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
-            "Another server may be running; choose another with --port or COMFYSERVE_PORT.\n"
+        return _refuse(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
+            "Another server may be running; choose another port with --port or COMFYSERVE_PORT."
         )
-        return START_FAILED
-    platform = await build(settings, settings.public_url.rstrip("/") or _url(listening), ledger=ledger)
-    async with running(platform):
-        example = await seed(platform)
-        await _tell(platform, example)
-        await _serve(platform, listening)
+    try:
+        with _only_one(settings.data_dir):
+            platform = await build(settings, settings.public_url.rstrip("/") or _url(listening), ledger=ledger)
+            async with running(platform):
+                await _tell(platform, await seed(platform), as_json=as_json)
+                await _serve(platform, listening)
+    except DomainError as error:
+        return _refuse(error.message)
+    except OSError as error:
+        return _refuse(f"{error.filename or settings.data_dir}: {error.strerror or error}.")
     return 0
+
+
+def _refuse(sentence: str) -> int:
+    sys.stderr.write(f"Error: {sentence}\n")
+    return START_FAILED
+
+
+@contextmanager
+def _only_one(data_dir: Path) -> Iterator[None]:
+    """Hold the data directory; the lock ends with this process. Raises Conflict when another server has it."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    with (data_dir / LOCK_FILE).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Conflict(
+                f"another comfyserve uses {data_dir}. Stop it, or choose another folder with --data-dir."
+            ) from error
+        yield
 
 
 @asynccontextmanager
 async def temporary_server(folder: Path) -> AsyncIterator[tuple[str, str]]:
     """A platform in `folder` for as long as the context lasts: its address and its admin's key."""
-    settings = read_settings(data_dir=folder, host="127.0.0.1", port=0, example="none", log_level="warning")
+    settings = read_settings(
+        data_dir=folder, database="", host="127.0.0.1", port=0, example="none", log_level="warning"
+    )
     configure_logs(settings.log_format, settings.log_level)
     listening = _listen(settings.host, 0)
     platform = await build(settings, _url(listening))
@@ -132,16 +162,26 @@ def _url(listening: socket.socket) -> str:
     return f"http://{shown}:{port}"
 
 
-async def _tell(platform: Platform, example: str | None) -> None:
-    """Print the page, how to sign in and a call that works as printed."""
+async def _tell(platform: Platform, example: str | None, *, as_json: bool) -> None:
+    """Print the page, how to sign in and a call that works as printed; or the same for programs."""
     url, settings = platform.base.url, platform.base.settings
-    key = f"$(cat {settings.admin_key_file})"
-    name = example or "NAME"
+    sign_in, key_file = await platform.sign_in_url(), str(settings.admin_key_file)
+    if as_json:
+        facts = {"url": url, "sign_in_url": sign_in, "key_file": key_file, "example": example}
+        text = json.dumps(facts)
+    else:
+        text = _greeting(url, sign_in, key_file, example or "NAME", _engine_line(settings))
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _greeting(url: str, sign_in: str, key_file: str, name: str, engine: str) -> str:
+    key = f"$(cat {shlex.quote(key_file)})"
     lines = [
         "",
         f"  comfyserve is up     {url}",
-        f"  sign in (once)       {await platform.sign_in_url()}",
-        f"  engine               {_engine_line(settings)}",
+        f"  sign in (once)       {sign_in}",
+        f"  engine               {engine}",
         f"  API docs             {url}/docs",
         "",
         "  Call it:",
@@ -149,8 +189,7 @@ async def _tell(platform: Platform, example: str | None) -> None:
         f"""-d '{{"deployment": "{name}", "inputs": {{}}}}' {url}/v1/runs""",
         "",
     ]
-    sys.stdout.write("\n".join(lines) + "\n")
-    sys.stdout.flush()
+    return "\n".join(lines)
 
 
 def _engine_line(settings: Settings) -> str:

@@ -2,19 +2,22 @@
 
 import asyncio
 import json
+import shutil
+import signal
 import sys
-from collections.abc import Coroutine
+import textwrap
+from collections.abc import Coroutine, Sequence
 from enum import IntEnum
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
-from rich.console import Console
-
-from comfyserve.client import ApiError, ServerUnreachable
 
 T = TypeVar("T")
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
+
+NARROWEST = 30
+GAP = "  "
 
 
 class Exit(IntEnum):
@@ -26,15 +29,22 @@ class Exit(IntEnum):
     REFUSED = 3
     UNREACHABLE = 4
     UNHEALTHY = 5
-
-
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+    STOPPED = 130
 
 
 def say(text: str) -> None:
-    """A line for people, on standard output; markup is not read."""
-    out.print(text, markup=False)
+    """A line for people, on standard output."""
+    typer.echo(text)
+
+
+def note(text: str) -> None:
+    """A line beside the result, on standard error."""
+    typer.secho(text, err=True, dim=True)
+
+
+def complain(text: str) -> None:
+    """What went wrong, on standard error."""
+    typer.secho(text, err=True, fg="red")
 
 
 def print_json(value: Any) -> None:
@@ -42,22 +52,55 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Aligned columns; only the last one is wrapped, to the width of the terminal."""
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)][:-1]
+    left = sum(widths) + len(GAP) * len(widths)
+    room = max(shutil.get_terminal_size().columns - left, NARROWEST) if sys.stdout.isatty() else 10_000
+    for row in (heads, *rows):
+        begin = "".join(f"{cell:<{width}}{GAP}" for cell, width in zip(row, widths, strict=False))
+        lines = textwrap.wrap(row[-1], room) or [""]
+        say("\n".join((begin + lines[0], *(" " * left + line for line in lines[1:]))).rstrip())
+
+
 def fail(message: str, ending: Exit, *, as_json: bool = False, **facts: Any) -> NoReturn:
     """Say what went wrong on standard error (or as JSON on standard output) and end with this code."""
     if as_json:
         print_json({"error": {"message": message, **facts}})
     else:
-        err.print(f"Error: {message}", style="red", markup=False)
+        complain(f"Error: {message}")
     raise typer.Exit(ending)
 
 
 def finish(work: Coroutine[Any, Any, T], *, as_json: bool = False) -> T:
     """Run a command's work; what a server refuses or does not answer becomes a sentence and an exit code."""
+    from comfyserve.client import ApiError, ServerUnreachable
+
     try:
-        return asyncio.run(work)
+        return asyncio.run(_stoppable(work))
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        fail("Stopped.", Exit.STOPPED, as_json=as_json, code="stopped")
     except ServerUnreachable as error:
         fail(str(error), Exit.UNREACHABLE, as_json=as_json, code="unreachable")
     except ApiError as error:
-        where = " ".join(f"({name.replace('_', ' ')} {value})" for name, value in error.place.items())
-        message = f"{error} {where}".rstrip()
+        message = _sentence(error.status, str(error), error.place)
         fail(message, Exit.REFUSED, as_json=as_json, code=error.code, place=dict(error.place))
+    except OSError as error:
+        message = f"{error.filename or 'A file'}: {error.strerror or error}."
+        fail(message, Exit.USAGE, as_json=as_json, code="file")
+
+
+async def _stoppable(work: Coroutine[Any, Any, T]) -> T:
+    """SIGTERM does what Ctrl-C does: the work is cancelled and cleans up."""
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task
+
+
+def _sentence(status: int, message: str, place: Any) -> str:
+    """The server's sentence with what it does not say itself: where, and where a key comes from."""
+    if (field := place.get("field")) and field not in message:
+        message += f" (field {field})"
+    if (node := place.get("node_id")) and f"node {node}" not in message:
+        message += f" (node {node})"
+    return f"{message} The key comes from --key or COMFYSERVE_KEY." if status == 401 else message

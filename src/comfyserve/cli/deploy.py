@@ -1,35 +1,48 @@
 """`comfyserve deploy`: a workflow file becomes a deployment with a stable name."""
 
 import json as json_module
+import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 import typer
 
 from comfyserve.cli.connection import KeyOption, UrlOption, connect
-from comfyserve.cli.console import Exit, JsonFlag, fail, finish, print_json, say
-from comfyserve.client import ApiError, Client
+from comfyserve.cli.console import Exit, JsonFlag, fail, finish, print_json, print_table, say
+
+if TYPE_CHECKING:
+    from comfyserve.client import Client
+
+MAX_SHOWN = 60
 
 
 def deploy(
-    file: Annotated[Path, typer.Argument(help="The workflow in API form (workflow_api.json).")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The workflow in API form (workflow_api.json).")],
     name: Annotated[str, typer.Option(help="The deployment's name.")],
     comment: Annotated[str, typer.Option(help="What this version changes.")] = "",
     url: UrlOption = "",
     key: KeyOption = "",
     json: JsonFlag = False,
 ) -> None:
-    """Deploy a workflow. A name that is deployed already gets the file as its next version."""
+    """Deploy a workflow file under a name.
+
+    A name that is deployed already gets the file as its next version.
+    """
+    if not name.strip() or "/" in name or not name.isprintable():
+        fail("A deployment's name is printable text without a slash.", Exit.USAGE, as_json=json)
     graph = read_graph(file, as_json=json)
     deployment, page = finish(_deploy(url, key, graph, name, comment), as_json=json)
     if json:
         print_json(deployment)
         return
-    say(f"Deployed {deployment['name']}, version {deployment['version']} ({deployment['id']}).")
-    for declared in deployment["inputs"]:
-        say(f"  --input {declared['id']}=...   {declared['kind']}, default {declared.get('default')!r}")
-    say(f"Page:  {page}")
-    say(f"Run:   comfyserve run {deployment['name']}")
+    say(f"Deployed {deployment['name']}, version {deployment['version']}.")
+    if deployment["inputs"]:
+        say("")
+        print_table(("INPUT", "KIND", "DEFAULT", "ALLOWED"), [_row(declared) for declared in deployment["inputs"]])
+        say("")
+    say(f"Page  {page}")
+    say(f"Run   comfyserve run {shlex.quote(name)}")
 
 
 def read_graph(file: Path, *, as_json: bool = False) -> Any:
@@ -38,7 +51,7 @@ def read_graph(file: Path, *, as_json: bool = False) -> Any:
         return json_module.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         fail(f"{file} cannot be read: {error.strerror}.", Exit.USAGE, as_json=as_json)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         fail(f"{file} is not JSON: {error}.", Exit.USAGE, as_json=as_json)
 
 
@@ -53,13 +66,31 @@ async def _deploy(url: str, key: str, graph: Any, name: str, comment: str) -> tu
             version = await client.post(path, {"graph": graph, "comment": comment})
             change = {"version": version["version"]}
             deployment = await client.patch(f"/v1/deployments/{existing['id']}", change)
-        return deployment, f"{client.url}/apps/{name}"
+        return deployment, f"{client.url}/apps/{quote(name)}"
 
 
-async def _find(client: Client, name: str) -> Any:
+async def _find(client: "Client", name: str) -> Any:
+    from comfyserve.client import ApiError
+
     try:
-        return await client.get(f"/v1/deployments/{name}")
+        return await client.get(f"/v1/deployments/{quote(name, safe='')}")
     except ApiError as error:
         if error.status == 404:
             return None
         raise
+
+
+def _row(declared: Any) -> tuple[str, str, str, str]:
+    default = declared.get("default")
+    shown = "" if default is None else str(default)
+    short = shown if len(shown) <= MAX_SHOWN else f"{shown[: MAX_SHOWN - 3]}..."
+    return declared["id"], declared["kind"], short, _allowed(declared)
+
+
+def _allowed(declared: Any) -> str:
+    if choices := declared.get("choices"):
+        return ", ".join(str(choice) for choice in choices)
+    low, high = declared.get("minimum"), declared.get("maximum")
+    if low is None and high is None:
+        return ""
+    return f"{'' if low is None else low} to {'' if high is None else high}".strip()

@@ -7,13 +7,15 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
-from comfyserve.cli.connection import KeyOption, UrlOption, connect
-from comfyserve.cli.console import Exit, JsonFlag, finish, out, print_json
-from comfyserve.client import ApiError, ServerUnreachable
-from comfyserve.settings import Settings, read_settings
+from comfyserve.cli.connection import KeyOption, UrlOption, connect, given_url
+from comfyserve.cli.console import Exit, JsonFlag, finish, print_json, say
+
+if TYPE_CHECKING:
+    from comfyserve.settings import Settings
 
 ENOUGH_DISK = 2 * 1024**3
 
@@ -29,27 +31,32 @@ class Finding:
 
 
 def doctor(url: UrlOption = "", key: KeyOption = "", json: JsonFlag = False) -> None:
-    """Check this machine, its settings and the server. Ends with code 5 when something is wrong."""
+    """Look at this machine, the settings and the server.
+
+    Says what is wrong and what to do about it, and ends with code 5 then.
+    """
+    from comfyserve.settings import read_settings
+
     settings = read_settings()
     findings = [check(settings) for check in CHECKS] + finish(_server(url, key, settings), as_json=json)
     if json:
         print_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            mark = "[green]ok  [/green]" if finding.well else "[red]bad [/red]"
-            out.print(f"{mark} {finding.name}: {finding.text}")
+            mark = typer.style("ok ", fg="green") if finding.well else typer.style("bad", fg="red")
+            say(f"{mark}  {finding.name}: {finding.text}")
             if not finding.well and finding.advice:
-                out.print(f"     {finding.advice}")
+                say(f"     {finding.advice}")
     if not all(finding.well for finding in findings):
         raise typer.Exit(Exit.UNHEALTHY)
 
 
-def _python(settings: Settings) -> Finding:
+def _python(settings: "Settings") -> Finding:
     version = ".".join(str(part) for part in sys.version_info[:3])
     return Finding("Python", sys.version_info >= (3, 11), version, "Install Python 3.11 or newer.")
 
 
-def _data_dir(settings: Settings) -> Finding:
+def _data_dir(settings: "Settings") -> Finding:
     folder = _existing(settings.data_dir)
     return Finding(
         "data directory",
@@ -59,18 +66,18 @@ def _data_dir(settings: Settings) -> Finding:
     )
 
 
-def _disk(settings: Settings) -> Finding:
+def _disk(settings: "Settings") -> Finding:
     free = shutil.disk_usage(_existing(settings.data_dir)).free
     return Finding("disk", free >= ENOUGH_DISK, f"{free / 1024**3:.1f} GiB free", "Free some space: results need it.")
 
 
-def _secrets(settings: Settings) -> Finding:
+def _secrets(settings: "Settings") -> Finding:
     open_files = [path for path in (settings.secret_file, settings.admin_key_file) if _readable_by_others(path)]
     names = ", ".join(str(path) for path in open_files)
     return Finding("secrets", not open_files, names or "private", f"Run: chmod 600 {names}")
 
 
-def _comfy(settings: Settings) -> Finding:
+def _comfy(settings: "Settings") -> Finding:
     if settings.comfy_url:
         return Finding("engine", True, f"ComfyUI at {settings.comfy_url}")
     if not settings.comfy_home:
@@ -81,17 +88,28 @@ def _comfy(settings: Settings) -> Finding:
     )
 
 
-CHECKS: tuple[Callable[[Settings], Finding], ...] = (_python, _data_dir, _disk, _secrets, _comfy)
+def _names(settings: "Settings") -> Finding:
+    from comfyserve.cli.strays import stray_settings
+
+    strays = stray_settings(os.environ, Path())
+    return Finding("settings", not strays, " ".join(strays) or "every name is known", "Mend or remove it.")
 
 
-async def _server(url: str, key: str, settings: Settings) -> list[Finding]:
+CHECKS: tuple[Callable[["Settings"], Finding], ...] = (_python, _names, _data_dir, _disk, _secrets, _comfy)
+
+
+async def _server(url: str, key: str, settings: "Settings") -> list[Finding]:
+    from comfyserve.client import ApiError, ServerUnreachable
+
     async with connect(url, key) as client:
         try:
+            await client.health()
             ready = await client.get("/ready")
-        except ServerUnreachable:
-            return [_port(settings)]
+        except ServerUnreachable as error:
+            return [Finding("server", False, str(error))] if given_url(url) else [_port(settings)]
         except ApiError as error:
-            return [Finding("server", False, f"{client.url}: {error}", "Its log says more.")]
+            sentence = "the engine is starting" if error.code == "error" else str(error)
+            return [Finding("server", False, f"{client.url}: {sentence}", "Its log says more.")]
         findings = [Finding("server", bool(ready.get("ready")), f"{client.url}, engine {ready.get('engine')}")]
         try:
             await client.me()
@@ -101,7 +119,7 @@ async def _server(url: str, key: str, settings: Settings) -> list[Finding]:
         return findings
 
 
-def _port(settings: Settings) -> Finding:
+def _port(settings: "Settings") -> Finding:
     name = f"{settings.host}:{settings.port}"
     with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,20 +1,20 @@
 """`comfyserve key`: make, list and revoke API keys."""
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
-from rich.table import Table
 
 from comfyserve.cli.connection import KeyOption, UrlOption, connect
-from comfyserve.cli.console import JsonFlag, finish, out, print_json, say
+from comfyserve.cli.console import JsonFlag, finish, print_json, print_table, say
 
-app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+app = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command()
 def create(
     name: Annotated[str, typer.Option(help="What the key is for.")] = "cli",
-    days: Annotated[int | None, typer.Option(help="How many days it works; without: until it is revoked.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="How many days it works; else until it is revoked.")] = None,
     url: UrlOption = "",
     key: KeyOption = "",
     json: JsonFlag = False,
@@ -31,17 +31,25 @@ def list_keys(url: UrlOption = "", key: KeyOption = "", json: JsonFlag = False) 
     if json:
         print_json(keys)
         return
-    table = Table("id", "name", "begins with", "last used", box=None, pad_edge=False)
-    for item in keys["items"]:
-        table.add_row(item["id"], item["name"], item["prefix"], item["last_used_at"] or "never")
-    out.print(table)
+    heads = ("ID", "BEGINS WITH", "LAST USED", "EXPIRES", "NAME")
+    print_table(heads, [_row(item) for item in keys["items"]])
 
 
 @app.command()
-def revoke(key_id: str, url: UrlOption = "", key: KeyOption = "", json: JsonFlag = False) -> None:
-    """Revoke a key by its id; calls that use it are refused from now on."""
+def revoke(
+    key_id: Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `key list` shows it.")],
+    url: UrlOption = "",
+    key: KeyOption = "",
+    json: JsonFlag = False,
+) -> None:
+    """Revoke a key; calls that use it are refused from now on."""
     finish(_revoke(url, key, key_id), as_json=json)
     print_json({"revoked": key_id}) if json else say(f"Revoked {key_id}.")
+
+
+def _row(item: Any) -> tuple[str, str, str, str, str]:
+    expires = (item.get("expires_at") or "never")[:10]
+    return item["id"], item["prefix"], (item["last_used_at"] or "never")[:19], expires, item["name"]
 
 
 async def _create(url: str, key: str, name: str, days: int | None) -> Any:
@@ -50,10 +58,17 @@ async def _create(url: str, key: str, name: str, days: int | None) -> Any:
 
 
 async def _list(url: str, key: str) -> Any:
+    """Every key, over all pages."""
     async with connect(url, key) as client:
-        return await client.get("/v1/keys")
+        items: list[Any] = []
+        cursor = None
+        while True:
+            page = await client.get("/v1/keys", limit=200, cursor=cursor)
+            items += page["items"]
+            if not (cursor := page["next_cursor"]):
+                return {"items": items}
 
 
 async def _revoke(url: str, key: str, key_id: str) -> None:
     async with connect(url, key) as client:
-        await client.delete(f"/v1/keys/{key_id}")
+        await client.delete(f"/v1/keys/{quote(key_id, safe='')}")

@@ -1,12 +1,11 @@
-"""The table of commands."""
+"""The table of commands. Each imports what it needs when it runs, so that the others start quickly."""
 
 import sys
 
 import typer
-from pydantic import ValidationError
 
 from comfyserve import __version__
-from comfyserve.cli.console import Exit, err, say
+from comfyserve.cli.console import Exit, complain, say
 from comfyserve.cli.deploy import deploy
 from comfyserve.cli.doctor import doctor
 from comfyserve.cli.key import app as key_app
@@ -17,18 +16,27 @@ from comfyserve.cli.up import up
 app = typer.Typer(
     name="comfyserve",
     help="One command turns any ComfyUI workflow into a production API on machines you own.",
+    epilog="Start with `comfyserve up`.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
 
-@app.callback(invoke_without_command=True)
-def root(version: bool = typer.Option(False, "--version", help="Print the version and end.")) -> None:
-    """What stands before the commands."""
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         say(f"comfyserve {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version and end."
+    ),
+) -> None:
+    """What stands before the commands."""
 
 
 app.command()(up)
@@ -42,9 +50,26 @@ app.command()(doctor)
 def main() -> None:
     """The entry point; a wrong setting is a sentence, not a trace."""
     try:
-        app()
-    except ValidationError as error:
-        for problem in error.errors():
-            name = ".".join(str(part) for part in problem["loc"])
-            err.print(f"Error: the setting {name} is wrong: {problem['msg']}.", style="red", markup=False)
+        app(prog_name="comfyserve")
+    except ValueError as error:
+        for sentence in _wrong_settings(error):
+            complain(f"Error: {sentence}")
         sys.exit(Exit.USAGE)
+
+
+def _wrong_settings(error: ValueError) -> list[str]:
+    """What is wrong with the settings; an error that is about something else is raised again."""
+    from tomllib import TOMLDecodeError
+
+    from pydantic import ValidationError
+
+    from comfyserve.settings import FILE, PREFIX, Settings
+
+    if isinstance(error, TOMLDecodeError):
+        return [f"{FILE} cannot be read: {error}."]
+    if not isinstance(error, ValidationError) or error.title != Settings.__name__:
+        raise error
+    return [
+        f"{PREFIX}{'.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}."
+        for problem in error.errors()
+    ]

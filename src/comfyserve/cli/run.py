@@ -2,40 +2,49 @@
 
 import asyncio
 import json as json_module
+import os
+import shlex
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
 
 import typer
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from comfyserve.cli.connection import KeyOption, UrlOption, connect
-from comfyserve.cli.console import Exit, JsonFlag, err, fail, finish, print_json, say
+from comfyserve.cli.connection import KeyOption, UrlOption, connect, given_url
+from comfyserve.cli.console import Exit, JsonFlag, complain, fail, finish, note, print_json, say
 from comfyserve.cli.deploy import read_graph
-from comfyserve.client import Client, Event, ServerUnreachable
+
+if TYPE_CHECKING:
+    from comfyserve.client import Client
 
 
 def run(
-    target: Annotated[str, typer.Argument(help="A deployment's name or id, or a workflow file in API form.")],
+    target: Annotated[
+        str, typer.Argument(metavar="NAME|FILE", help="A deployment's name or id, or a workflow file in API form.")
+    ],
     inputs: Annotated[
         list[str] | None,
-        typer.Option("--input", "-i", help="name=value; a value @path uploads a file, other values may be JSON."),
+        typer.Option(
+            "--input", "-i", metavar="NAME=VALUE", help="A value of an input; @path uploads a file. May be repeated."
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for the results.")] = Path(),
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder for the results.")] = Path(),
     url: UrlOption = "",
     key: KeyOption = "",
     json: JsonFlag = False,
 ) -> None:
     """Run a deployment or a workflow file and download its results.
 
-    With a file and no server running, what is needed is started for this one run and ended after it.
+    Ctrl-C cancels the run. With a file and no server running, what is needed is started for this one run and
+    ended after it.
     """
     values = parse_inputs(inputs or [], as_json=json)
-    file = Path(target)
-    graph = read_graph(file, as_json=json) if target.endswith(".json") or file.is_file() else None
+    graph = read_graph(Path(target), as_json=json) if _is_file(target) else None
+    if out.exists() and not out.is_dir():
+        fail(f"{out} is not a folder.", Exit.USAGE, as_json=json)
     record, files = finish(_run(url, key, target, graph, values, out, quiet=json), as_json=json)
     if json:
         print_json({"run": record, "files": [str(path) for path in files]})
@@ -57,85 +66,100 @@ def parse_inputs(pairs: Sequence[str], *, as_json: bool = False) -> dict[str, An
 
 
 def _value(text: str, *, as_json: bool) -> Any:
+    if text.startswith("@@"):
+        return text[1:]
     if text.startswith("@"):
         path = Path(text[1:]).expanduser()
         if not path.is_file():
-            fail(f"{path} is not a file.", Exit.USAGE, as_json=as_json)
+            hint = "Text that begins with @ is written with two."
+            fail(f"{path} is not a file. {hint}", Exit.USAGE, as_json=as_json)
         return path
-    with suppress(ValueError):
-        value = json_module.loads(text)
+    with suppress(ValueError, RecursionError):
+        value = json_module.loads(text, parse_constant=_no_number)
         if not isinstance(value, str | dict) and value is not None:
             return value
     return text
 
 
+def _no_number(name: str) -> None:
+    raise ValueError(name)
+
+
+def _is_file(target: str) -> bool:
+    """A name ending in .json, or a path to a file that is there; a bare word is a deployment."""
+    return target.endswith(".json") or (os.sep in target and Path(target).is_file())
+
+
 async def _run(
     url: str, key: str, target: str, graph: Any, values: Mapping[str, Any], out: Path, *, quiet: bool
 ) -> tuple[Any, list[Path]]:
+    from comfyserve.cli.progress import follow
+
     async with _server(url, key, own=graph is not None) as client:
         sent = {name: await _sent(client, value) for name, value in values.items()}
-        deployment = None if graph is not None else target
-        record = await client.create_run(deployment, sent, graph=graph, idempotency_key=str(uuid4()))
+        record = await _submit(client, target, graph, sent)
         try:
-            record = await _follow(client, record, quiet=quiet)
+            record = await follow(client, record, quiet=quiet)
         except asyncio.CancelledError:
+            note(f"Cancelling run {record['id']}.")
             await client.cancel(record["id"])
             raise
         return record, await _download(client, record, out)
 
 
 @asynccontextmanager
-async def _server(url: str, key: str, *, own: bool) -> AsyncIterator[Client]:
+async def _server(url: str, key: str, *, own: bool) -> "AsyncIterator[Client]":
     """The server that answers, or with `own` one that lives as long as this command."""
+    from comfyserve.client import ServerUnreachable
+
     async with connect(url, key) as client:
         try:
-            await client.get("/health")
+            await client.health()
         except ServerUnreachable:
-            if not own or url:
+            if not own or given_url(url):
                 raise
         else:
             yield client
             return
+    async with _own_server() as client:
+        yield client
+
+
+@asynccontextmanager
+async def _own_server() -> "AsyncIterator[Client]":
+    from comfyserve.client import Client
     from comfyserve.server import temporary_server
 
-    err.print("No server is running; starting one for this run.", style="dim")
+    note("No server is running; starting one for this run.")
     with TemporaryDirectory(prefix="comfyserve-") as folder:
         async with temporary_server(Path(folder)) as (address, admin_key), Client(address, admin_key) as client:
             yield client
 
 
-async def _sent(client: Client, value: Any) -> Any:
+async def _submit(client: "Client", target: str, graph: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    from comfyserve.client import ApiError
+
+    deployment = None if graph is not None else target
+    try:
+        return await client.create_run(deployment, inputs, graph=graph, idempotency_key=str(uuid4()))
+    except ApiError as error:
+        if deployment is None or error.code != "not_found" or error.place.get("field") != "deployment":
+            raise
+        known = [item["name"] for item in (await client.get("/v1/deployments", limit=20))["items"]]
+        hint = f"Deployed: {', '.join(map(shlex.quote, known))}." if known else "Nothing is deployed yet."
+        raise error.with_hint(hint) from error
+
+
+async def _sent(client: "Client", value: Any) -> Any:
     return (await client.upload(value))["url"] if isinstance(value, Path) else value
 
 
-async def _follow(client: Client, record: Any, *, quiet: bool) -> Any:
-    columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn()
-    with Progress(*columns, console=err, transient=True, disable=quiet) as bar:
-        task = bar.add_task("queued", total=1.0)
-        async for event in client.events(record["id"]):
-            if event.kind == "run":
-                return event.data
-            _show(bar, task, event)
-    return record
-
-
-def _show(bar: Progress, task: TaskID, event: Event) -> None:
-    if event.kind == "progress":
-        bar.update(task, completed=event.data["fraction"])
-    elif event.kind == "node_started":
-        bar.update(task, description=event.data["data"].get("title") or "running")
-    elif event.kind == "executed":
-        bar.update(task, completed=1.0, description="collecting")
-    elif event.kind == "lost":
-        bar.update(task, completed=0.0, description="trying again")
-
-
-async def _download(client: Client, record: Mapping[str, Any], out: Path) -> list[Path]:
+async def _download(client: "Client", record: Mapping[str, Any], out: Path) -> list[Path]:
     """Every file of the run; a name that is taken already gets a number."""
     files: list[Path] = []
     for output in record.get("outputs", []):
         if output.get("url"):
-            target = _free_name(out / PurePosixPath(output["filename"].replace("\\", "/")).name)
+            target = _free_name(out / (PurePosixPath(output["filename"].replace("\\", "/")).name or "output"))
             await client.download(output["url"], target)
             files.append(target)
     return files
@@ -157,12 +181,18 @@ def _tell(record: Mapping[str, Any], files: Sequence[Path]) -> None:
             say(f"{output['key']}: {output['value']}")
     for path in files:
         say(str(path))
-    if record.get("simulated"):
-        err.print("Simulated: the embedded engine drew this; a real ComfyUI computes it.", style="dim")
+    for warning in record.get("warnings", []):
+        note(f"Warning: {warning['message']}")
     if record["status"] != "success":
-        error = record.get("error") or {}
-        place = error.get("place") or {}
-        where = f" (node {place['node_id']})" if place.get("node_id") else ""
-        err.print(
-            f"The run ended as {record['status']}: {error.get('message', 'no reason was given')}{where}", style="red"
-        )
+        complain(_ending(record))
+    elif record.get("simulated"):
+        note("Simulated: the embedded engine drew this; a real ComfyUI computes it.")
+
+
+def _ending(record: Mapping[str, Any]) -> str:
+    if record["status"] == "cancelled":
+        return "The run was cancelled."
+    error = record.get("error") or {}
+    node = (error.get("place") or {}).get("node_id")
+    where = f" (node {node})" if node else ""
+    return f"The run ended as {record['status']}: {error.get('message') or 'no reason was given.'}{where}"

@@ -1,17 +1,30 @@
 """`comfyserve settings`: every setting, its value here, its default, and what it does."""
 
-import typer
-from pydantic import SecretStr
-from rich.table import Table
+from typing import Any
 
-from comfyserve.cli.console import JsonFlag, out, print_json
-from comfyserve.settings import PREFIX, Settings, read_settings
+from comfyserve.cli.console import JsonFlag, print_json, print_table
 
 
 def settings(json: JsonFlag = False) -> None:
-    """List every setting with its value, default and help. Secrets are not shown."""
+    """List every setting with its value and what it does.
+
+    A changed value is marked with a star. Secrets are not shown. --json adds the defaults.
+    """
+    rows = _rows()
+    if json:
+        print_json(rows)
+        return
+    shown = [
+        (row["name"], f"{row['value']}{' *' if row['value'] != row['default'] else ''}", row["help"]) for row in rows
+    ]
+    print_table(("SETTING", "VALUE", "WHAT IT DOES"), shown)
+
+
+def _rows() -> list[dict[str, str]]:
+    from comfyserve.settings import PREFIX, Settings, read_settings
+
     now = read_settings()
-    rows = [
+    return [
         {
             "name": f"{PREFIX}{name.upper()}",
             "value": _shown(getattr(now, name)),
@@ -20,17 +33,11 @@ def settings(json: JsonFlag = False) -> None:
         }
         for name, field in Settings.model_fields.items()
     ]
-    if json:
-        print_json(rows)
-        raise typer.Exit
-    table = Table("setting", "value", "what it does", pad_edge=False, box=None)
-    for row in rows:
-        changed = row["value"] != row["default"]
-        table.add_row(row["name"], f"[bold]{row['value']}[/bold]" if changed else row["value"], row["help"])
-    out.print(table)
 
 
-def _shown(value: object) -> str:
+def _shown(value: Any) -> str:
+    from pydantic import SecretStr
+
     if isinstance(value, SecretStr):
         return "(set)" if value.get_secret_value() else ""
     return str(value)

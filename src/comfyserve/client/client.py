@@ -3,7 +3,8 @@
 import asyncio
 import json
 import mimetypes
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,19 +19,20 @@ Json = dict[str, Any]
 READ_BYTES = 256 * 1024
 MAX_RECONNECTS = 10
 MAX_RECONNECT_SECONDS = 5.0
+QUIET_SECONDS = 60.0
+"""A stream without a word for so long is dead: the server says something every 15 seconds."""
 
 
 class Client:
     """One server and one key. Every call raises ApiError when refused, ServerUnreachable when nothing answers."""
 
     def __init__(self, url: str, key: str, *, timeout: float = 60.0) -> None:
+        if not key.isascii():
+            raise ApiError(401, {"code": "unauthorized", "message": "This is no API key: keys are ASCII."})
         self.url = url.rstrip("/")
-        self._http = httpx2.AsyncClient(
-            base_url=self.url,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            timeout=timeout,
-            trust_env=False,
-        )
+        self._timeout = timeout
+        self._key = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx2.AsyncClient(base_url=self.url, timeout=timeout, trust_env=False)
 
     async def __aenter__(self) -> Self:
         return self
@@ -57,6 +59,15 @@ class Client:
         """A DELETE, which answers nothing."""
         await self._call("DELETE", path)
 
+    async def health(self) -> None:
+        """Return when a comfyserve answers, else raise ServerUnreachable."""
+        try:
+            answer = await self.get("/health")
+        except ApiError as error:
+            raise ServerUnreachable(self.url, "something else answers there") from error
+        if not isinstance(answer, dict) or answer.get("status") != "ok":
+            raise ServerUnreachable(self.url, "something else answers there")
+
     async def me(self) -> Json:
         """Who the key belongs to."""
         return _object(await self.get("/v1/me"))
@@ -82,30 +93,37 @@ class Client:
         """Ask for a run to stop."""
         return _object(await self.post(f"/v1/runs/{run_id}/cancel"))
 
-    async def events(self, run_id: str, *, after: str | None = None) -> AsyncIterator[Event]:
+    async def events(self, run_id: str, *, after: str | None = None) -> AsyncGenerator[Event]:
         """The events of a run until its end, over lost connections too; the last one is `run`."""
         cursor, failures, reason = after, 0, "the stream ended early"
         while failures < MAX_RECONNECTS:
             try:
-                async for event in self._events_once(run_id, cursor):
-                    cursor, failures = event.id or cursor, 0
-                    yield event
-                    if event.kind == "run":
-                        return
+                async with aclosing(self._events_once(run_id, cursor)) as events:
+                    async for event in events:
+                        cursor, failures = event.id or cursor, 0
+                        yield event
+                        if event.kind == "run":
+                            return
             except httpx2.TransportError as error:
+                reason = str(error) or type(error).__name__
+            except ApiError as error:
+                if error.status < 500:
+                    raise
                 reason = str(error)
             failures += 1
             await asyncio.sleep(min(0.1 * 2**failures, MAX_RECONNECT_SECONDS))
         raise ServerUnreachable(self.url, reason)
 
-    async def _events_once(self, run_id: str, after: str | None) -> AsyncIterator[Event]:
-        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": after} if after else {})
-        async with self._http.stream("GET", f"/v1/runs/{run_id}/events", headers=headers, timeout=None) as answer:
+    async def _events_once(self, run_id: str, after: str | None) -> AsyncGenerator[Event]:
+        headers = {"Accept": "text/event-stream", **self._key} | ({"Last-Event-ID": after} if after else {})
+        timeout = httpx2.Timeout(self._timeout, read=QUIET_SECONDS)
+        async with self._http.stream("GET", f"/v1/runs/{run_id}/events", headers=headers, timeout=timeout) as answer:
             if answer.is_error:
                 await answer.aread()
                 raise _error(answer)
-            async for event in read_events(answer.aiter_lines()):
-                yield event
+            async with aclosing(read_events(answer.aiter_lines())) as events:
+                async for event in events:
+                    yield event
 
     async def upload(self, path: Path) -> Json:
         """Store a file as an asset; the answer holds its `url`."""
@@ -121,10 +139,10 @@ class Client:
         )
 
     async def download(self, url: str, target: Path) -> None:
-        """Stream a file of the server to `target`; a file that breaks off is not left behind."""
+        """Stream a file to `target`; one that breaks off is not left behind. The key goes to our server only."""
         partial = target.with_name(f".{target.name}.part")
         try:
-            async with self._http.stream("GET", url) as answer:
+            async with self._http.stream("GET", url, headers=self._key if self._is_ours(url) else {}) as answer:
                 if answer.is_error:
                     await answer.aread()
                     raise _error(answer)
@@ -137,20 +155,36 @@ class Client:
         finally:
             partial.unlink(missing_ok=True)
 
-    async def _call(self, method: str, path: str, **request: Any) -> Any:
+    def _is_ours(self, url: str) -> bool:
+        return url.startswith(("/", f"{self.url}/"))
+
+    async def _call(self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **request: Any) -> Any:
         try:
-            answer = await self._http.request(method, path, **request)
-        except httpx2.TransportError as error:
+            answer = await self._http.request(method, path, headers={**self._key, **(headers or {})}, **request)
+        except (httpx2.TransportError, httpx2.InvalidURL) as error:
             raise ServerUnreachable(self.url, str(error) or type(error).__name__) from error
         if answer.is_error:
             raise _error(answer)
-        return json.loads(answer.content) if answer.content else None
+        return _parsed(answer.content) if answer.content else None
+
+
+def _parsed(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except ValueError as error:
+        raise _strange_answer() from error
 
 
 def _object(answer: Any) -> Json:
     if not isinstance(answer, dict):
-        raise ApiError(200, {"code": "unexpected_answer", "message": "The server's answer is not an object."})
+        raise _strange_answer()
     return answer
+
+
+def _strange_answer() -> ApiError:
+    return ApiError(
+        200, {"code": "unexpected_answer", "message": "The answer is none of comfyserve's. Check the address."}
+    )
 
 
 def _error(answer: httpx2.Response) -> ApiError:

@@ -1,7 +1,7 @@
 """What can go wrong when the native API is called."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 
 class ServerUnreachable(Exception):
@@ -22,3 +22,8 @@ class ApiError(Exception):
         self.place: Mapping[str, str] = error.get("place") or {}
         self.details: Mapping[str, Any] = error.get("details") or {}
         self.request_id = str(error.get("request_id") or "")
+
+    def with_hint(self, hint: str) -> Self:
+        """The same refusal with one more sentence."""
+        self.args = (f"{self} {hint}",)
+        return self

@@ -1,7 +1,7 @@
 """Server-sent events of a run (WHATWG HTML, section 9.2), read from a stream of lines."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ class Event:
     id: str | None = None
 
 
-async def read_events(lines: AsyncIterator[str]) -> AsyncIterator[Event]:
+async def read_events(lines: AsyncIterator[str]) -> AsyncGenerator[Event]:
     """Events as their closing blank lines arrive; comments and unfinished ones are dropped."""
     kind, event_id = "message", None
     data: list[str] = []
