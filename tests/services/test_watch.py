@@ -1,7 +1,8 @@
 """Events can be read from any point, streams end with their run, waiting ends in time."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any, cast
 
 import pytest
@@ -12,12 +13,17 @@ from comfyserve.ports import Preview, Progress
 from comfyserve.services.records import EventView, RunView
 from tests.services.bundle import Bundle
 
-Stream = AsyncGenerator[EventView | Progress | Preview, None]
+Value = EventView | Progress | Preview
+Stream = AsyncGenerator[Value, None]
 
 
-def stream(bundle: Bundle, run: RunView, after: int = 0) -> Stream:
-    """A stream of a run."""
-    return cast(Stream, bundle.watch.stream(bundle.caller, run.id, after))
+async def stream(bundle: Bundle, run: RunView, after: int = 0) -> Stream:
+    """A stream of a run, one value at a time."""
+    batches = cast(AsyncGenerator[Sequence[Value], None], bundle.watch.stream(bundle.caller, run.id, after))
+    async with aclosing(batches):
+        async for batch in batches:
+            for value in batch:
+                yield value
 
 
 async def collect(values: Stream) -> list[Any]:
@@ -124,7 +130,7 @@ async def test_foreign_runs_are_not_found(bundle: Bundle) -> None:
     with pytest.raises(NotFound):
         await bundle.watch.events(stranger, run.id)
     with pytest.raises(NotFound):
-        await anext(cast(Stream, bundle.watch.stream(stranger, run.id)))
+        await anext(bundle.watch.stream(stranger, run.id))
     with pytest.raises(NotFound):
         await bundle.watch.wait(stranger, run.id, 1)
     with pytest.raises(NotFound):

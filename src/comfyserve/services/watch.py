@@ -4,7 +4,7 @@ The bell is a hint, reading again after a while is the truth. So every stream ca
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -24,6 +24,7 @@ from comfyserve.services.views import AssetUrl, event_view
 
 BATCH = 200
 LiveValue = Progress | Preview
+Watched = EventView | LiveValue
 
 
 class Watch:
@@ -47,24 +48,26 @@ class Watch:
         shown = found[:size]
         return Page(shown, str(shown[-1].seq) if len(found) > size else None)
 
-    async def stream(self, caller: Caller, run_id: str, after: int = 0) -> AsyncIterator[EventView | LiveValue]:
-        """Every event after `after` and the newest live values between them; ends after the run's last event.
+    async def stream(self, caller: Caller, run_id: str, after: int = 0) -> AsyncIterator[Sequence[Watched]]:
+        """Every event after `after` and the newest live values between them, as many at once as there are.
 
-        Raises NotFound at the first step. Close it (`aclose`) when it is left early.
+        Ends after the run's last event. Raises NotFound at the first step. Close it (`aclose`) when it is left early.
         """
         seq, topic = check_after(after), run_topic(run_id)
+        allowed = False
         async with self._live.watch(run_id) as values, _Merged(values) as merged:
             while True:
                 seen = self._bell.now(topic)
-                found = await self._read(caller, run_id, seq, BATCH)
-                for event in found:
-                    yield event
+                found = await (self._next(run_id, seq) if allowed else self._read(caller, run_id, seq, BATCH))
+                allowed = True
+                if found:
+                    yield found
                 seq = found[-1].seq if found else seq
                 if await self._is_over(caller, run_id, found, seq):
                     return
                 pause = 0 if len(found) == BATCH else self._poll
                 async for value in merged.until(self._bell.wait(topic, pause, since=seen)):
-                    yield value
+                    yield (value,)
 
     async def wait(self, caller: Caller, run_id: str, seconds: float) -> RunView:
         """The run when it has ended, or as it is after so many seconds. Raises NotFound."""
@@ -81,6 +84,14 @@ class Watch:
         def read(connection: Connection) -> list[EventView]:
             find_run(connection, caller, run_id)
             return [event_view(row, self._url) for row in events.after(connection, run_id, after, limit)]
+
+        return await self._db.read(read)
+
+    async def _next(self, run_id: str, after: int) -> list[EventView]:
+        """The next events of a run that its caller may see."""
+
+        def read(connection: Connection) -> list[EventView]:
+            return [event_view(row, self._url) for row in events.after(connection, run_id, after, BATCH)]
 
         return await self._db.read(read)
 

@@ -149,11 +149,11 @@ async def _streamed(context: Context, caller: Caller, body: AnyRun) -> Streaming
 
 
 async def _messages(context: Context, caller: Caller, run: RunView, labels: Labels) -> AsyncIterator[bytes]:
-    for name, data in opening(run.id):
-        yield message(name, data)
-    async for event in context.services.watch.stream(caller, run.id, 0):
-        for name, data in told(run.id, event, labels):
-            yield message(name, data)
+    yield b"".join(message(name, data) for name, data in opening(run.id))
+    async for events in context.services.watch.stream(caller, run.id, 0):
+        messages = [message(name, data) for event in events for name, data in told(run.id, event, labels)]
+        if messages:
+            yield b"".join(messages)
 
 
 async def _shown(context: Context, caller: Caller, run_id: str, with_position: bool) -> dict[str, Any]:

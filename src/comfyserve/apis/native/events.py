@@ -14,7 +14,7 @@ from comfyserve.apis.http.events import MAX_SEQ, last_seen, message, stream
 from comfyserve.apis.http.routing import ApiRoute
 from comfyserve.apis.native.runs import run_shape
 from comfyserve.apis.native.shapes import DEFAULT_LIMIT, Limit, Listed, Shape
-from comfyserve.core.runs import Status
+from comfyserve.core.runs import FINAL, Status
 from comfyserve.services.records import Caller, EventView
 from comfyserve.services.watch import Preview, Progress
 
@@ -67,8 +67,13 @@ def told(event: EventView | Progress | Preview) -> bytes:
 
 
 async def _messages(context: Context, caller: Caller, run_id: str, after: int) -> AsyncIterator[bytes]:
-    async for event in context.services.watch.stream(caller, run_id, after):
-        yield told(event)
+    async for events in context.services.watch.stream(caller, run_id, after):
+        part = b"".join(told(event) for event in events)
+        last = events[-1]
+        if isinstance(last, EventView) and last.status in FINAL:
+            yield part + message("run", run_shape(await context.services.runs.get(caller, run_id)))
+            return
+        yield part
     yield message("run", run_shape(await context.services.runs.get(caller, run_id)))
 
 
