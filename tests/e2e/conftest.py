@@ -1,5 +1,6 @@
 """One program for the tests that leave it as they found it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -25,3 +26,16 @@ async def client(shared: Program) -> AsyncIterator[Client]:
     """A client of the shared server with the admin's key."""
     async with shared.client() as connected:
         yield connected
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def silent_url() -> AsyncIterator[str]:
+    """The URL of a picture whose server takes connections and says nothing."""
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/logo.png"
+    server.close()

@@ -52,9 +52,9 @@ class Program:
         return Client(self.url, self.key if key is None else key)
 
     def engines(self) -> list[psutil.Process]:
-        """The engine processes that run under it."""
+        """The engine processes that run under it, without their reapers."""
         children = psutil.Process(self.process.pid).children(recursive=True)
-        return [child for child in children if "comfyserve.embedded" in child.cmdline()]
+        return [child for child in children if child.cmdline()[1:3] == ["-m", "comfyserve.embedded"]]
 
     async def stop(self, kind: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and wait for the end; the answer is the exit code."""

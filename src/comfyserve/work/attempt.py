@@ -54,10 +54,12 @@ class Attempt:
     that is no longer ours, or a bug of ours, leaves it alone, so that the lease lapses.
     """
 
-    def __init__(self, claim: Claim, tools: Tools) -> None:
+    def __init__(self, claim: Claim, tools: Tools, line: "list[Attempt]") -> None:
+        """`line`: what the engine has taken and not finished, in its order; every life of the engine has its own."""
         self.claim = claim
         self.executed = asyncio.Event()
         self._tools = tools
+        self._line = line
         self._journal = Journal(tools.ledger, claim, tools.limits.lease)
         self._meter = ProgressMeter(tools.live, claim.run.id, claim.graph, tools.monotonic)
         self._stopping = asyncio.Event()
@@ -103,6 +105,8 @@ class Attempt:
         finally:
             for task in [work, *stops]:
                 task.cancel()
+            if self in self._line and not self.engine_lost:
+                self._line.remove(self)
             self.executed.set()
             self._tools.live.drop(self.claim.run.id)
 
@@ -154,6 +158,9 @@ class Attempt:
             raise
         except EngineLost as error:
             self.engine_lost = True
+            if self._line[:1] == [self] and not self._journal.started:
+                # It was the engine's turn to execute it: it may have died too soon to say so.
+                self._journal.note(Fact(FactKind.STARTED))
             await self._give_back(error.message)
         except StorageFailed as error:
             await self._give_back(error.message)
@@ -185,6 +192,7 @@ class Attempt:
         self._submitted = True
         try:
             async with engine.execute(claim.attempt_id, staged.graph, claim.extra_data) as events:
+                self._line.append(self)
                 outcome = await self._follow(events)
         except ClockRanOut as error:
             await self._stop_overdue(error)

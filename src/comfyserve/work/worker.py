@@ -151,6 +151,7 @@ class Worker:
     async def _claim_runs(self) -> None:
         """Claim and start runs until the engine is lost or we drain."""
         lost = asyncio.Event()
+        line: list[Attempt] = []
         while not self._draining.is_set() and not lost.is_set():
             if await unless(self._draining, self._places.acquire()) is None:
                 return
@@ -158,7 +159,7 @@ class Worker:
             if claim is None:
                 self._places.release()
                 continue
-            attempt = Attempt(claim, self._tools)
+            attempt = Attempt(claim, self._tools, line)
             self._attempts[attempt] = asyncio.create_task(self._carry(attempt, lost))
 
     async def _next_claim(self, lost: asyncio.Event) -> Claim | None:
@@ -229,4 +230,6 @@ class Worker:
 
     async def _pause(self) -> None:
         """Wait before the next try, longer each time: an engine that cannot start costs time at every try."""
-        await unless(self._draining, asyncio.sleep(min(self._limits.poll * 2**self._failures, MOST_PAUSE_SECONDS)))
+        await unless(
+            self._draining, asyncio.sleep(min(self._limits.poll * 2 ** (self._failures - 1), MOST_PAUSE_SECONDS))
+        )

@@ -1,0 +1,61 @@
+"""Nodes that go wrong on request, for the engine's custom_nodes folder; they stand for what real node packs do.
+
+A gate waits until a file of its name lies in the folder `gates` beside the engine's folder.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, ClassVar
+
+DATA_DIR = Path(__file__).resolve().parents[2]
+POLL_SECONDS = 0.01
+
+
+class _Node:
+    RETURN_TYPES: ClassVar = ("IMAGE",)
+    FUNCTION = "run"
+    CATEGORY = "faults"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"image": ("IMAGE",), "name": ("STRING", {"default": ""})}}
+
+
+class FaultGate(_Node):
+    """Passes the picture on when its gate is open; it can be interrupted."""
+
+    async def run(self, image: Any, name: str) -> tuple[Any]:
+        while not (DATA_DIR / "gates" / name).exists():
+            await asyncio.sleep(POLL_SECONDS)
+        return (image,)
+
+
+class FaultGateWithFamily(FaultGate):
+    """A gate that starts a detached process first, as packs with servers of their own do."""
+
+    async def run(self, image: Any, name: str) -> tuple[Any]:
+        command = [sys.executable, "-c", "import time; time.sleep(600)", str(DATA_DIR)]
+        subprocess.Popen(command, start_new_session=True)
+        return await super().run(image, name)
+
+
+class FaultKill(_Node):
+    """Ends the engine as the kernel does when memory runs out."""
+
+    def run(self, image: Any, name: str) -> tuple[Any]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return (image,)
+
+
+class FaultRaise(_Node):
+    """Raises."""
+
+    def run(self, image: Any, name: str) -> tuple[Any]:
+        raise ValueError(f"no weather in {name}")
+
+
+NODE_CLASS_MAPPINGS = {node.__name__: node for node in (FaultGate, FaultGateWithFamily, FaultKill, FaultRaise)}
