@@ -14,13 +14,11 @@ def settings(json: JsonFlag = False) -> None:
     if json:
         print_json(rows)
         return
-    shown = [
-        (row["name"], f"{row['value']}{' *' if row['value'] != row['default'] else ''}", row["help"]) for row in rows
-    ]
+    shown = [(row["name"], f"{row['value']} *" if row["changed"] else row["value"], row["help"]) for row in rows]
     print_table(("SETTING", "VALUE", "WHAT IT DOES"), shown)
 
 
-def _rows() -> list[dict[str, str]]:
+def _rows() -> list[dict[str, Any]]:
     from comfyserve.settings import PREFIX, Settings, read_settings
 
     now = read_settings()
@@ -29,6 +27,7 @@ def _rows() -> list[dict[str, str]]:
             "name": f"{PREFIX}{name.upper()}",
             "value": _shown(getattr(now, name)),
             "default": _shown(field.get_default()),
+            "changed": name in now.model_fields_set,
             "help": field.description or "",
         }
         for name, field in Settings.model_fields.items()
@@ -40,4 +39,4 @@ def _shown(value: Any) -> str:
 
     if isinstance(value, SecretStr):
         return "(set)" if value.get_secret_value() else ""
-    return str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import mimetypes
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from pathlib import Path
@@ -17,6 +18,7 @@ from comfyserve.client.events import Event, read_events
 Json = dict[str, Any]
 
 READ_BYTES = 256 * 1024
+SERVER_ERROR = 500
 MAX_RECONNECTS = 10
 MAX_RECONNECT_SECONDS = 5.0
 QUIET_SECONDS = 60.0
@@ -32,7 +34,10 @@ class Client:
         self.url = url.rstrip("/")
         self._timeout = timeout
         self._key = {"Authorization": f"Bearer {key}"} if key else {}
-        self._http = httpx2.AsyncClient(base_url=self.url, timeout=timeout, trust_env=False)
+        try:
+            self._http = httpx2.AsyncClient(base_url=self.url, timeout=timeout, trust_env=False)
+        except httpx2.InvalidURL as error:
+            raise ServerUnreachable(self.url, str(error)) from error
 
     async def __aenter__(self) -> Self:
         return self
@@ -95,35 +100,35 @@ class Client:
 
     async def events(self, run_id: str, *, after: str | None = None) -> AsyncGenerator[Event]:
         """The events of a run until its end, over lost connections too; the last one is `run`."""
-        cursor, failures, reason = after, 0, "the stream ended early"
-        while failures < MAX_RECONNECTS:
-            try:
-                async with aclosing(self._events_once(run_id, cursor)) as events:
-                    async for event in events:
-                        cursor, failures = event.id or cursor, 0
-                        yield event
-                        if event.kind == "run":
-                            return
-            except httpx2.TransportError as error:
-                reason = str(error) or type(error).__name__
-            except ApiError as error:
-                if error.status < 500:
-                    raise
-                reason = str(error)
+        cursor, failures, done = after, 0, False
+        reasons = deque(["the stream ended early"], maxlen=1)
+        while not done and failures < MAX_RECONNECTS:
+            if failures:
+                await asyncio.sleep(min(0.1 * 2**failures, MAX_RECONNECT_SECONDS))
             failures += 1
-            await asyncio.sleep(min(0.1 * 2**failures, MAX_RECONNECT_SECONDS))
-        raise ServerUnreachable(self.url, reason)
+            async with aclosing(self._events_once(run_id, cursor, reasons)) as events:
+                async for event in events:
+                    cursor, failures, done = event.id or cursor, 0, event.kind == "run"
+                    yield event
+        if not done:
+            raise ServerUnreachable(self.url, reasons[-1])
 
-    async def _events_once(self, run_id: str, after: str | None) -> AsyncGenerator[Event]:
+    async def _events_once(self, run_id: str, after: str | None, reasons: deque[str]) -> AsyncGenerator[Event]:
+        """The events of one connection; why it broke, when another may do better, goes to `reasons`."""
         headers = {"Accept": "text/event-stream", **self._key} | ({"Last-Event-ID": after} if after else {})
         timeout = httpx2.Timeout(self._timeout, read=QUIET_SECONDS)
-        async with self._http.stream("GET", f"/v1/runs/{run_id}/events", headers=headers, timeout=timeout) as answer:
-            if answer.is_error:
-                await answer.aread()
-                raise _error(answer)
-            async with aclosing(read_events(answer.aiter_lines())) as events:
+        stream = self._http.stream("GET", f"/v1/runs/{run_id}/events", headers=headers, timeout=timeout)
+        try:
+            async with stream as answer, aclosing(read_events(answer.aiter_lines())) as events:
+                await _raise_for(answer)
                 async for event in events:
                     yield event
+        except httpx2.TransportError as error:
+            reasons.append(str(error) or type(error).__name__)
+        except ApiError as error:
+            if error.status < SERVER_ERROR:
+                raise
+            reasons.append(str(error))
 
     async def upload(self, path: Path) -> Json:
         """Store a file as an asset; the answer holds its `url`."""
@@ -143,9 +148,7 @@ class Client:
         partial = target.with_name(f".{target.name}.part")
         try:
             async with self._http.stream("GET", url, headers=self._key if self._is_ours(url) else {}) as answer:
-                if answer.is_error:
-                    await answer.aread()
-                    raise _error(answer)
+                await _raise_for(answer)
                 with partial.open("wb") as file:
                     async for piece in answer.aiter_bytes(READ_BYTES):
                         file.write(piece)
@@ -185,6 +188,13 @@ def _strange_answer() -> ApiError:
     return ApiError(
         200, {"code": "unexpected_answer", "message": "The answer is none of comfyserve's. Check the address."}
     )
+
+
+async def _raise_for(answer: httpx2.Response) -> None:
+    """Raise ApiError when a streamed answer is a refusal."""
+    if answer.is_error:
+        await answer.aread()
+        raise _error(answer)
 
 
 def _error(answer: httpx2.Response) -> ApiError:
