@@ -21,7 +21,7 @@ class _Node:
     CATEGORY = "faults"
 
     @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802
         return {"required": {"image": ("IMAGE",), "name": ("STRING", {"default": ""})}}
 
 
@@ -29,7 +29,7 @@ class FaultGate(_Node):
     """Passes the picture on when its gate is open; it can be interrupted."""
 
     async def run(self, image: Any, name: str) -> tuple[Any]:
-        while not (DATA_DIR / "gates" / name).exists():
+        while not (DATA_DIR / "gates" / name).exists():  # noqa: ASYNC110
             await asyncio.sleep(POLL_SECONDS)
         return (image,)
 
@@ -39,7 +39,7 @@ class FaultGateWithFamily(FaultGate):
 
     async def run(self, image: Any, name: str) -> tuple[Any]:
         command = [sys.executable, "-c", "import time; time.sleep(600)", str(DATA_DIR)]
-        subprocess.Popen(command, start_new_session=True)
+        subprocess.Popen(command, start_new_session=True)  # noqa: ASYNC220
         return await super().run(image, name)
 
 

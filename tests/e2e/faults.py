@@ -29,7 +29,7 @@ def prepare(data_dir: Path) -> Path:
 @asynccontextmanager
 async def faulty(data_dir: Path, **settings: str) -> AsyncIterator[tuple[Program, Client]]:
     """A ready program with such an engine, and a client."""
-    async with program(prepare(data_dir), example="none", **settings) as running, running.client() as client:
+    async with program(prepare(data_dir), **{"example": "none"} | settings) as running, running.client() as client:
         await ready(client)
         yield running, client
 

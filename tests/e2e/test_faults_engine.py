@@ -85,7 +85,7 @@ async def test_a_node_that_raises_is_told_and_not_tried_again(place: Any) -> Non
 
 
 async def test_the_cancel_of_a_running_run_leaves_the_engine_alone(place: Any) -> None:
-    running, client, data_dir = place
+    running, client, _ = place
     before = _pid(running)
     executing = await submit(client, graph("FaultGate", "never", 5))
     staged = await submit(client, colour_graph(6))
