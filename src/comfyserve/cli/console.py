@@ -79,7 +79,9 @@ def finish(work: Coroutine[Any, Any, T], *, as_json: bool = False) -> T:
     try:
         return asyncio.run(_stoppable(work))
     except (asyncio.CancelledError, KeyboardInterrupt):
-        fail("Stopped.", Exit.STOPPED, as_json=as_json, code="stopped")
+        if as_json:
+            print_json({"error": {"message": "Stopped.", "code": "stopped"}})
+        raise typer.Exit(Exit.STOPPED) from None
     except ServerUnreachable as error:
         fail(str(error), Exit.UNREACHABLE, as_json=as_json, code="unreachable")
     except ApiError as error:

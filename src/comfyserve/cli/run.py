@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import typer
@@ -19,6 +20,8 @@ from comfyserve.cli.deploy import read_graph
 
 if TYPE_CHECKING:
     from comfyserve.client import Client
+
+MAX_NAMED = 20
 
 
 def run(
@@ -54,9 +57,9 @@ def run(
         raise typer.Exit(Exit.RUN_FAILED)
 
 
-def parse_inputs(pairs: Sequence[str], *, as_json: bool = False) -> dict[str, Any]:
-    """`name=value` pairs; `@path` becomes a Path, JSON numbers, switches and lists are read, the rest is text."""
-    values: dict[str, Any] = {}
+def parse_inputs(pairs: Sequence[str], *, as_json: bool = False) -> dict[str, str | Path]:
+    """`name=value` pairs; `@path` becomes a Path, the rest stays as it was written."""
+    values: dict[str, str | Path] = {}
     for pair in pairs:
         name, sign, text = pair.partition("=")
         if not sign or not name:
@@ -65,15 +68,20 @@ def parse_inputs(pairs: Sequence[str], *, as_json: bool = False) -> dict[str, An
     return values
 
 
-def _value(text: str, *, as_json: bool) -> Any:
+def _value(text: str, *, as_json: bool) -> str | Path:
     if text.startswith("@@"):
         return text[1:]
-    if text.startswith("@"):
-        path = Path(text[1:]).expanduser()
-        if not path.is_file():
-            hint = "Text that begins with @ is written with two."
-            fail(f"{path} is not a file. {hint}", Exit.USAGE, as_json=as_json)
-        return path
+    if not text.startswith("@"):
+        return text
+    path = Path(text[1:]).expanduser()
+    if not path.is_file():
+        hint = "Text that begins with @ is written with two."
+        fail(f"{path} is not a file. {hint}", Exit.USAGE, as_json=as_json)
+    return path
+
+
+def read_value(text: str) -> Any:
+    """A JSON number, switch or list; everything else is the text itself."""
     with suppress(ValueError, RecursionError):
         value = json_module.loads(text, parse_constant=_no_number)
         if not isinstance(value, str | dict) and value is not None:
@@ -91,13 +99,15 @@ def _is_file(target: str) -> bool:
 
 
 async def _run(
-    url: str, key: str, target: str, graph: Any, values: Mapping[str, Any], out: Path, *, quiet: bool
+    url: str, key: str, target: str, graph: Any, values: Mapping[str, str | Path], out: Path, *, quiet: bool
 ) -> tuple[Any, list[Path]]:
     from comfyserve.cli.progress import follow
 
     async with _server(url, key, own=graph is not None) as client:
-        sent = {name: await _sent(client, value) for name, value in values.items()}
-        record = await _submit(client, target, graph, sent)
+        kinds = {} if graph is not None else await _kinds(client, target)
+        sent = {name: await _sent(client, value, kinds.get(name)) for name, value in values.items()}
+        deployment = target if graph is None else None
+        record = await client.create_run(deployment, sent, graph=graph, idempotency_key=str(uuid4()))
         try:
             record = await follow(client, record, quiet=quiet)
         except asyncio.CancelledError:
@@ -136,22 +146,26 @@ async def _own_server() -> "AsyncIterator[Client]":
             yield client
 
 
-async def _submit(client: "Client", target: str, graph: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+async def _kinds(client: "Client", deployment: str) -> dict[str, str]:
+    """What each input of a deployment is; one that does not exist is refused with the names of those that do."""
     from comfyserve.client import ApiError
 
-    deployment = None if graph is not None else target
     try:
-        return await client.create_run(deployment, inputs, graph=graph, idempotency_key=str(uuid4()))
+        found = await client.get(f"/v1/deployments/{quote(deployment, safe='')}")
     except ApiError as error:
-        if deployment is None or error.code != "not_found" or error.place.get("field") != "deployment":
+        if error.code != "not_found":
             raise
-        known = [item["name"] for item in (await client.get("/v1/deployments", limit=20))["items"]]
+        known = [item["name"] for item in (await client.get("/v1/deployments", limit=MAX_NAMED))["items"]]
         hint = f"Deployed: {', '.join(map(shlex.quote, known))}." if known else "Nothing is deployed yet."
         raise error.with_hint(hint) from error
+    return {item["id"]: item["kind"] for item in found["inputs"]}
 
 
-async def _sent(client: "Client", value: Any) -> Any:
-    return (await client.upload(value))["url"] if isinstance(value, Path) else value
+async def _sent(client: "Client", value: str | Path, kind: str | None) -> Any:
+    """The value as the API takes it: a file as its URL, words for a text as they are, else numbers and switches."""
+    if isinstance(value, Path):
+        return (await client.upload(value))["url"]
+    return value if kind == "text" else read_value(value)
 
 
 async def _download(client: "Client", record: Mapping[str, Any], out: Path) -> list[Path]:
