@@ -30,6 +30,12 @@ def _absolute(path: Path) -> Path:
     return path.expanduser().resolve()
 
 
+def _not_yet(place: str) -> str:
+    if place:
+        raise ValueError("files can be stored in the data directory only; leave this empty")
+    return place
+
+
 class Settings(BaseSettings):
     """Every setting with its default and a sentence of help. Times are seconds, sizes are bytes; 0 means no limit
     where the help says so."""
@@ -43,8 +49,10 @@ class Settings(BaseSettings):
     data_dir: Annotated[Path, AfterValidator(_absolute)] = Field(
         Path("data"), description="The folder of the database, the files, the keys and the embedded engine."
     )
-    database: str = Field("", description="The database's URL; empty: SQLite in the data directory.")
-    blobs: str = Field("", description="Where files are stored; empty: a folder in the data directory.")
+    database: str = Field("", description="The database's URL, SQLite so far; empty: a file in the data directory.")
+    blobs: Annotated[str, AfterValidator(_not_yet)] = Field(
+        "", description="Where files are stored; empty: a folder in the data directory, the only place so far."
+    )
     example: Literal["pod", "none"] = Field("pod", description="What the first start deploys.")
 
     # ---- who

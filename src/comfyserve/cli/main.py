@@ -70,6 +70,6 @@ def _wrong_settings(error: ValueError) -> list[str]:
     if not isinstance(error, ValidationError) or error.title != Settings.__name__:
         raise error
     return [
-        f"{PREFIX}{'.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}."
+        f"{PREFIX}{'.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg'].removeprefix('Value error, ')}."
         for problem in error.errors()
     ]
