@@ -140,7 +140,10 @@ class Clocks:
 
 @dataclass(frozen=True)
 class Claim:
-    """A run that is ours to work on until the lease ends. `graph` is bound; media in it are URLs or `asset:<id>`."""
+    """A run that is ours to work on until the lease ends. `graph` is bound; media in it are URLs or `asset:<id>`.
+
+    `more` says whether others waited behind it, so that a worker asks again at once only when it is worth it.
+    """
 
     run: Run
     lease: Lease
@@ -149,6 +152,7 @@ class Claim:
     extra_data: Mapping[str, Any]
     assets: Mapping[str, AssetRef]
     clocks: Clocks
+    more: bool = True
 
 
 @dataclass(frozen=True)

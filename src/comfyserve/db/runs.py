@@ -14,8 +14,15 @@ QUEUED = Status.QUEUED.value
 NEWEST = 2**62
 """Stands for the `seq` of a run that has not got one yet."""
 
+_others = runs.alias("others")
+_SEVERAL = (
+    select(literal(1))
+    .where(_others.c.machine_id == runs.c.machine_id, _others.c.status == QUEUED, _others.c.id != runs.c.id)
+    .exists()
+    .label("several")
+)
 _NEXT = (
-    select(runs, run_graphs.c.graph, run_graphs.c.extra_data, run_graphs.c.asset_ids)
+    select(runs, run_graphs.c.graph, run_graphs.c.extra_data, run_graphs.c.asset_ids, _SEVERAL)
     .join(run_graphs, run_graphs.c.run_id == runs.c.id)
     .where(
         runs.c.machine_id == bindparam("machine"),
@@ -119,7 +126,7 @@ def save(connection: Connection, run: Run, now: datetime, **columns: Any) -> Non
 
 
 def next_queued(connection: Connection, machine_id: str, now: datetime) -> Row | None:
-    """The run to claim, with its graph: by priority, then turn (fair share), then age."""
+    """The run to claim, with its graph, and whether `several` wait: by priority, then turn (fair share), then age."""
     return one(connection, _NEXT, {"machine": machine_id, "now": now})
 
 

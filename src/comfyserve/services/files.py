@@ -148,7 +148,7 @@ class Files:
         return None
 
     async def _find(self, asset_id: str, workspace_id: str | None) -> Row:
-        row = await self._db.read(lambda connection: assets.find(connection, asset_id, workspace_id=workspace_id))
+        row = await self._db.look_up(lambda connection: assets.find(connection, asset_id, workspace_id=workspace_id))
         if row is None:
             raise NotFound("There is no such asset.")
         return row

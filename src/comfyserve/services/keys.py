@@ -71,7 +71,7 @@ class Keys:
         known = self._known.get(digest)
         if known is not None and now < known.until and not _is_past(known.expires_at, now):
             return known.caller
-        row = await self._db.read(lambda connection: keys.find_by_hash(connection, digest))
+        row = await self._db.look_up(lambda connection: keys.find_by_hash(connection, digest))
         caller = _caller(row, now, CALLING)
         if row is not None and (row["last_used_at"] is None or now - row["last_used_at"] >= USE_STEP):
             await self._db.write(lambda connection: keys.mark_used(connection, caller.key_id, now))

@@ -83,6 +83,7 @@ class Record:
             extra_data=taken.row["extra_data"],
             assets={row["id"]: _asset_ref(row) for row in taken.assets},
             clocks=self._clocks,
+            more=bool(taken.row["several"]),
         )
 
     async def renew(self, leases: Collection[Lease]) -> frozenset[str]:

@@ -24,7 +24,7 @@ class Runs:
 
     async def get(self, caller: Caller, run_id: str) -> RunView:
         """A run with its outputs and, while it waits, its place in the queue. Raises NotFound."""
-        return await self._db.read(lambda connection: self.view(connection, caller, run_id))
+        return await self._db.look_up(lambda connection: self.view(connection, caller, run_id))
 
     async def exists(self, run_id: str) -> bool:
         """Whether any workspace has such a run: for the dialect whose clients need its documented 403."""

@@ -100,7 +100,7 @@ class Submit:
         digest = _request_hash(request)
         if request.idempotency_key is not None and (seen := await self._seen(caller, request, digest)) is not None:
             return seen
-        target = await self._db.read(lambda connection: self._target(connection, caller, request))
+        target = await self._db.look_up(lambda connection: self._target(connection, caller, request))
         bound = self._bound(target, request)
         media = await self._media.settle(caller, bound.graph, bound.media)
         row = self._row(caller, request, target, bound, media, digest)
@@ -115,12 +115,13 @@ class Submit:
             await self._media.discard(caller, media.made)
             return view
         self._bell.ring(machine_topic(view.machine_id))
-        self._bell.ring(DELIVERIES)
+        if request.webhook:
+            self._bell.ring(DELIVERIES)
         return view
 
     async def _seen(self, caller: Caller, request: SubmitRequest, digest: str) -> RunView | None:
         key = str(request.idempotency_key)
-        return await self._db.read(lambda connection: self._replay(connection, caller, key, digest))
+        return await self._db.look_up(lambda connection: self._replay(connection, caller, key, digest))
 
     def _replay(self, connection: Connection, caller: Caller, key: str, digest: str) -> RunView | None:
         """The run that was made under this key. Raises Conflict when it was made for another request."""

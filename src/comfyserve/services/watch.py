@@ -85,7 +85,7 @@ class Watch:
             find_run(connection, caller, run_id)
             return [event_view(row, self._url) for row in events.after(connection, run_id, after, limit)]
 
-        return await self._db.read(read)
+        return await self._db.look_up(read)
 
     async def _next(self, run_id: str, after: int) -> list[EventView]:
         """The next events of a run that its caller may see."""
@@ -93,13 +93,13 @@ class Watch:
         def read(connection: Connection) -> list[EventView]:
             return [event_view(row, self._url) for row in events.after(connection, run_id, after, BATCH)]
 
-        return await self._db.read(read)
+        return await self._db.look_up(read)
 
     async def _is_over(self, caller: Caller, run_id: str, found: list[EventView], seq: int) -> bool:
         """Whether `seq` is the last event of a run that has ended."""
         if found:
             return found[-1].status in FINAL
-        row = await self._db.read(lambda connection: find_run(connection, caller, run_id))
+        row = await self._db.look_up(lambda connection: find_run(connection, caller, run_id))
         return row["status"] in FINAL and row["last_event"] <= seq
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from comfyserve.core.errors import ClockRanOut, DomainError, EngineLost, FetchFailed, Stale, StorageFailed
+from comfyserve.core.outputs import EngineFile
 from comfyserve.core.runs import Fact, FactKind
 from comfyserve.ports import (
     Claim,
@@ -48,7 +49,8 @@ class Tools:
 
 
 class Attempt:
-    """Runs one claim. `executed` is set when the engine is free of it, `engine_lost` when the engine was lost.
+    """Runs one claim. `executed` is set when the engine is free of it, `engine_lost` when the engine was lost;
+    `left_behind` are the files that its engine may forget.
 
     The three endings: the run's own failure is recorded; a lost engine or storage sends it back to the queue; a lease
     that is no longer ours, or a bug of ours, leaves it alone, so that the lease lapses.
@@ -67,6 +69,7 @@ class Attempt:
         self._stale = self._journal.stale
         self._submitted = False
         self.engine_lost = False
+        self.left_behind: Sequence[EngineFile] | None = None
 
     @property
     def begun(self) -> bool:
@@ -182,6 +185,7 @@ class Attempt:
                 staged = await self._tools.stage.stage(self.claim)
         except TimeoutError:
             raise ClockRanOut("start", seconds) from None
+        self.left_behind = staged.files
         if staged.files:
             data = {"files": len(staged.files), "bytes": staged.bytes, "seconds": round(staged.seconds, 3)}
             self._journal.note(Fact(FactKind.STAGED, data))
@@ -266,8 +270,7 @@ class Attempt:
         self._journal.note(Fact(FactKind.EXECUTED, {"simulated": outcome.simulated} if outcome.simulated else {}))
         outputs = await self._tools.collect.collect(self.claim, outcome.outputs)
         await self._journal.finish(self._endings(outcome), outputs)
-        files = [output.file for output in outcome.outputs if output.file is not None]
-        await self._tools.engine.forget(self.claim.attempt_id, [*files, *staged.files])
+        self.left_behind = [*(output.file for output in outcome.outputs if output.file is not None), *staged.files]
 
     def _endings(self, outcome: Outcome) -> Sequence[Fact]:
         if outcome.ending == "success":

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Literal
 
 import structlog
@@ -17,6 +18,7 @@ from comfyserve.work.waiting import unless
 log = structlog.get_logger(__name__)
 
 STOP_TOPIC = "stop"
+TIDY_SECONDS = 0.2
 SHUT_DOWN = "The worker was shut down."
 LEAVE_SECONDS = 5.0
 """How long the attempts that are left at a shutdown may take to give their runs back."""
@@ -76,8 +78,10 @@ class Worker:
         self._attempts: dict[Attempt, asyncio.Task[None]] = {}
         self._places = asyncio.Semaphore(1 + limits.ahead)
         self._collecting = asyncio.Semaphore(limits.collecting)
+        self._tidying: set[asyncio.Task[None]] = set()
         self._draining = asyncio.Event()
         self._failures = 0
+        self._empty_at: int | None = None  # the ring of the bell at which the queue was known to be empty
 
     @property
     def idle(self) -> bool:
@@ -94,8 +98,10 @@ class Worker:
                     await self._claim_runs()
                     await self._tell("starting")
             await self._wind_down()
+            if self._tidying:
+                await asyncio.wait(self._tidying, timeout=LEAVE_SECONDS)
         finally:
-            for task in [*watchers, *self._attempts.values()]:
+            for task in [*watchers, *self._attempts.values(), *self._tidying]:
                 task.cancel()
             await self._engine.close()
 
@@ -167,13 +173,15 @@ class Worker:
         seen = self._bell.now(topic)
         if self._draining.is_set() or lost.is_set():
             return None
-        if self.idle or not self._another_idle():
+        if seen != self._empty_at and (self.idle or not self._another_idle()):
             try:
                 if (claim := await self._ledger.claim(self.machine_id, self.worker_id)) is not None:
+                    self._empty_at = None if claim.more else seen
                     return claim
             except Exception:
                 log.exception("claim_failed", machine_id=self.machine_id)
         await self._bell.wait(topic, self._limits.poll, since=seen)
+        self._empty_at = None
         return None
 
     async def _carry(self, attempt: Attempt, lost: asyncio.Event) -> None:
@@ -188,6 +196,17 @@ class Worker:
             if attempt.engine_lost:
                 lost.set()
                 self._bell.ring(machine_topic(self.machine_id))
+            tidying = asyncio.create_task(self._tidy(attempt))
+            self._tidying.add(tidying)
+            tidying.add_done_callback(self._tidying.discard)
+
+    async def _tidy(self, attempt: Attempt) -> None:
+        """Let the engine forget a run, a moment after its caller has the answer."""
+        if attempt.left_behind is None:
+            return
+        await asyncio.sleep(TIDY_SECONDS)
+        with suppress(EngineLost):
+            await self._engine.forget(attempt.claim.attempt_id, attempt.left_behind)
 
     async def _free_place(self, attempt: Attempt) -> None:
         await attempt.executed.wait()

@@ -59,6 +59,19 @@ def last_seen(request: Request, after: int | None) -> int:
     return int(header)
 
 
+async def primed(messages: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    """The same messages with the first one ready, so that what it raises becomes an answer and not a broken stream."""
+    first = await anext(messages, b"")
+
+    async def all_of_them() -> AsyncGenerator[bytes, None]:
+        async with aclosing(messages):
+            yield first
+            async for message in messages:
+                yield message
+
+    return all_of_them()
+
+
 def stream(
     messages: AsyncIterator[bytes], slots: Slots, *, keepalive: float, headers: dict[str, str] | None = None
 ) -> StreamingResponse:

@@ -1,7 +1,7 @@
 """The events of a run, as a list and as a stream that can be resumed."""
 
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -10,7 +10,7 @@ from starlette.responses import StreamingResponse
 from comfyserve.apis.http.answers import Json, Timestamp, iso
 from comfyserve.apis.http.auth import SignedIn
 from comfyserve.apis.http.bundle import Context, context_of
-from comfyserve.apis.http.events import MAX_SEQ, last_seen, message, stream
+from comfyserve.apis.http.events import MAX_SEQ, last_seen, message, primed, stream
 from comfyserve.apis.http.routing import ApiRoute
 from comfyserve.apis.native.runs import run_shape
 from comfyserve.apis.native.shapes import DEFAULT_LIMIT, Limit, Listed, Shape
@@ -66,7 +66,7 @@ def told(event: EventView | Progress | Preview) -> bytes:
     return message("preview", preview_data(event))
 
 
-async def _messages(context: Context, caller: Caller, run_id: str, after: int) -> AsyncIterator[bytes]:
+async def _messages(context: Context, caller: Caller, run_id: str, after: int) -> AsyncGenerator[bytes, None]:
     async for events in context.services.watch.stream(caller, run_id, after):
         part = b"".join(told(event) for event in events)
         last = events[-1]
@@ -93,8 +93,7 @@ async def run_events(
 
 async def _event_stream(request: Request, caller: Caller, run_id: str, after: int) -> StreamingResponse:
     context = context_of(request)
-    await context.services.runs.get(caller, run_id)
-    messages = _messages(context, caller, run_id, after)
+    messages = await primed(_messages(context, caller, run_id, after))
     return stream(messages, context.slots, keepalive=context.options.keepalive_seconds)
 
 
