@@ -22,7 +22,9 @@ from comfyserve.services.record import Record
 from comfyserve.settings import Settings, read_settings
 
 log = structlog.get_logger(__name__)
-sys.setswitchinterval(0.0005)
+
+THREAD_SWITCH_SECONDS = 0.0005
+"""The database's threads and the event loop hand over to each other many times a run; Python's 5 ms would be felt."""
 
 BACKLOG = 512
 GRACE_SECONDS = 5
@@ -38,6 +40,7 @@ LOCK_FILE = "server.lock"
 async def serve(settings: Settings, *, as_json: bool = False, ledger: type[Record] = Record) -> int:
     """Run the platform until SIGTERM or SIGINT; the answer is the exit code. `ledger` is for tests of its faults."""
     configure_logs(settings.log_format, settings.log_level)
+    sys.setswitchinterval(THREAD_SWITCH_SECONDS)
     try:
         listening = _listen(settings.host, settings.port)
     except OSError as error:
