@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,38 @@ async def faulty(data_dir: Path, **settings: str) -> AsyncIterator[tuple[Program
     async with program(prepare(data_dir), **{"example": "none"} | settings) as running, running.client() as client:
         await ready(client)
         yield running, client
+
+
+class Lives:
+    """One data directory and the programs that live on it, one after the other: a start costs seconds, so the next
+    test takes over the program that the last one left, if its settings are the same."""
+
+    def __init__(self, data_dir: Path, **settings: str) -> None:
+        self.data_dir = prepare(data_dir)
+        self._settings = settings
+        self._present: tuple[Program, Client, Mapping[str, str]] | None = None
+
+    async def running(self, **settings: str) -> tuple[Program, Client]:
+        """The program and a client, ready; started anew when none runs or the present one has other settings."""
+        wanted = self._settings | settings
+        if self._present is not None:
+            running, client, had = self._present
+            if running.process.returncode is None and had == wanted:
+                return running, client
+            await self.end()
+        running = await Program.start(self.data_dir, **wanted)
+        client = running.client()
+        self._present = running, client, wanted
+        await ready(client)
+        return running, client
+
+    async def end(self) -> None:
+        """Stop the present program, if it lives, and close its client."""
+        if self._present is not None:
+            running, client, _ = self._present
+            self._present = None
+            await running.stop()
+            await client.__aexit__(None, None, None)
 
 
 def graph(class_type: str, name: str, colour: int = 255) -> dict[str, Any]:

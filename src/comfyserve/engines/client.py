@@ -222,8 +222,6 @@ class ComfyClient:
             place = None if record else await self._place(inbox.prompt_id)
             if record is None and place is None:
                 record = await self._record(inbox.prompt_id)
-                if record is None:
-                    return self._absent(inbox, now)
         except EngineLost:
             inbox.raise_if_lost()
             inbox.unreachable_since = inbox.unreachable_since or now
@@ -231,7 +229,10 @@ class ComfyClient:
                 raise
             inbox.doubt()
             return None
-        inbox.missing_since = inbox.unreachable_since = None
+        inbox.unreachable_since = None
+        if record is None and place is None:
+            return self._absent(inbox, now)
+        inbox.missing_since = None
         if record or place == "running":
             inbox.start()
         return None if record is None else read_outcome(record)

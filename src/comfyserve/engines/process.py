@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -19,6 +19,8 @@ from comfyserve.ports import ByteStream, EngineEvent
 from comfyserve.protocol import routes
 
 PROBE_DELAYS = (0.02, 0.03, 0.05, 0.1, 0.25)
+NOTICE_SECONDS = 2.0
+"""The kernel refuses connections to a dead process a little before we are told of its death."""
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +75,15 @@ class ProcessEngine:
 
     async def ready(self) -> None:
         """Return when the engine takes prompts, starting it if need be. Raises EngineLost when it does not start."""
+        while True:
+            await self._started()
+            try:
+                return await self._now().ready()
+            except EngineLost:
+                if not await self._notices():
+                    raise
+
+    async def _started(self) -> None:
         if self._keeper is None or self._keeper.done():
             self._failures = 0
             self.state = EngineState.STARTING
@@ -81,6 +92,13 @@ class ProcessEngine:
             await self._changed.wait_for(lambda: self.state not in (EngineState.STARTING, EngineState.BACKOFF))
         if self.state is not EngineState.READY:
             raise self._failure
+
+    async def _notices(self) -> bool:
+        """Whether the death of a process that does not answer is noticed soon, so that another start is under way."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(NOTICE_SECONDS), self._changed:
+                await self._changed.wait_for(lambda: self.state is not EngineState.READY)
+        return self.state is not EngineState.READY
 
     async def object_info(self) -> Mapping[str, Any]:
         """The node catalogue."""
@@ -156,6 +174,7 @@ class ProcessEngine:
             since = asyncio.get_running_loop().time()
             await self._set(EngineState.READY)
             code = await asyncio.shield(child.ended)
+            await self._set(EngineState.BACKOFF)
             self._failure = self._death(child, f"ended with exit code {code}")
         except EngineLost as error:
             self._failure = error
