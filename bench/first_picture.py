@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import aiohttp
 from rich.console import Console
 
-from bench.servers import free_port
+from bench.servers import free_port, is_up
 
 ROOT = Path(__file__).parents[1]
 MOST_SECONDS = 600
@@ -55,11 +55,5 @@ async def _call_example(console: Console, url: str, name: str, began: float) -> 
 
 
 async def _until_up(session: aiohttp.ClientSession) -> None:
-    while True:
-        try:
-            async with session.get("/ready") as answer:
-                if answer.status == 200:
-                    return
-        except aiohttp.ClientError:
-            pass
+    while not await is_up(session, "/ready"):
         await asyncio.sleep(0.05)

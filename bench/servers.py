@@ -89,14 +89,17 @@ async def _running(command: Sequence[str], environment: Mapping[str, str]) -> As
 
 async def _answers(url: str) -> None:
     async with asyncio.timeout(START_SECONDS), aiohttp.ClientSession() as session:
-        while True:
-            try:
-                async with session.get(url) as answer:
-                    if answer.status == 200:
-                        return
-            except aiohttp.ClientError:
-                pass
+        while not await is_up(session, url):
             await asyncio.sleep(0.02)
+
+
+async def is_up(session: aiohttp.ClientSession, url: str) -> bool:
+    """Whether something answers there, and well."""
+    try:
+        async with session.get(url) as answer:
+            return answer.status == 200
+    except aiohttp.ClientError:
+        return False
 
 
 def free_port() -> int:

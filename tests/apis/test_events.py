@@ -83,12 +83,15 @@ async def test_a_silent_stream_says_that_it_lives(tmp_path: Path) -> None:
             over_the_wire(world.app) as client,
             client.stream("GET", f"/v1/runs/{names['queued']}/events", headers=SSE) as answer,
         ):
-            async for line in answer.aiter_lines():
-                if line == ": keepalive":
-                    break
-            else:
-                pytest.fail("no keepalive")
+            assert await _comes(answer.aiter_lines(), ": keepalive")
     await bundle.db.close()
+
+
+async def _comes(lines: AsyncIterator[str], wanted: str) -> bool:
+    async for line in lines:
+        if line == wanted:
+            return True
+    return False
 
 
 async def test_a_stream_that_is_left_closes_its_source() -> None:

@@ -34,14 +34,15 @@ def read_outputs(ui_by_node: Mapping[str, Any]) -> Iterator[NodeOutput]:
     Untrusted: whatever does not look like an item (not a list, no file name, a marker such as `animated`) is skipped.
     """
     for node_id, ui in ui_by_node.items():
-        if not isinstance(ui, Mapping):
-            continue
-        for key, items in ui.items():
-            if key in MARKERS or not isinstance(items, list | tuple):
-                continue
-            for index, item in enumerate(items):
-                if (output := _read_item(str(node_id), str(key), index, item)) is not None:
-                    yield output
+        if isinstance(ui, Mapping):
+            yield from _read_node(str(node_id), ui)
+
+
+def _read_node(node_id: str, ui: Mapping[str, Any]) -> Iterator[NodeOutput]:
+    for key, items in ui.items():
+        if key not in MARKERS and isinstance(items, list | tuple):
+            read = (_read_item(node_id, str(key), index, item) for index, item in enumerate(items))
+            yield from (output for output in read if output is not None)
 
 
 def _read_item(node_id: str, key: str, index: int, item: Any) -> NodeOutput | None:
