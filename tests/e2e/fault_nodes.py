@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
 DATA_DIR = Path(__file__).resolve().parents[2]
 POLL_SECONDS = 0.01
 
@@ -51,6 +53,13 @@ class FaultKill(_Node):
         return (image,)
 
 
+class FaultNoise(_Node):
+    """A picture that no file format makes small: ten megabytes as PNG."""
+
+    def run(self, image: Any, name: str) -> tuple[Any]:
+        return (np.random.default_rng(1).random((1, 1800, 1800, 3), dtype=np.float32),)
+
+
 class FaultRaise(_Node):
     """Raises."""
 
@@ -58,4 +67,6 @@ class FaultRaise(_Node):
         raise ValueError(f"no weather in {name}")
 
 
-NODE_CLASS_MAPPINGS = {node.__name__: node for node in (FaultGate, FaultGateWithFamily, FaultKill, FaultRaise)}
+NODE_CLASS_MAPPINGS = {
+    node.__name__: node for node in (FaultGate, FaultGateWithFamily, FaultKill, FaultNoise, FaultRaise)
+}

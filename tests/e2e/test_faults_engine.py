@@ -13,6 +13,9 @@ from comfyserve.client import Client
 from tests.e2e.faults import at_the_gate, faulty, graph, happened, open_gate, submit
 from tests.e2e.program import Program, colour_graph, finished, story, until
 
+DISK_BYTES = 6_000_000
+"""More than the database takes, less than a picture of noise."""
+
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -128,6 +131,20 @@ async def test_the_cancel_of_a_run_whose_input_hangs(place: Any, silent_url: str
     assert (ended["status"], ended["attempts"]) == ("cancelled", 0)
     assert (await finished(client, await submit(client, colour_graph(11))))["status"] == "success"
     assert _pid(running) == before
+
+
+async def test_a_full_disk_costs_an_attempt_and_not_the_run(place: Any) -> None:
+    running, client, _ = place
+    server = psutil.Process(running.process.pid)
+    _, most = server.rlimit(psutil.RLIMIT_FSIZE)
+    server.rlimit(psutil.RLIMIT_FSIZE, (DISK_BYTES, most))
+    run_id = await submit(client, graph("FaultNoise", "", 12))
+    lost = await happened(client, run_id, "lost")
+    assert "storage" in lost.data["data"]["reason"]
+    server.rlimit(psutil.RLIMIT_FSIZE, (most, most))
+    ended = await finished(client, run_id)
+    assert (ended["status"], ended["attempts"], len(ended["outputs"])) == ("success", 2, 1)
+    assert ended["outputs"][0]["size"] > DISK_BYTES
 
 
 def _pid(running: Program) -> int:

@@ -67,10 +67,10 @@ class Collect:
             try:
                 async with self._engine.open(file) as content:
                     return await self._blobs.put(key, content, limit=self._limits.output_bytes)
-            except OSError as error:
+            except (OSError, StorageFailed) as error:
                 log.warning("storage_failed", key=key, error=str(error), again_in=wait)
                 if wait is None:
-                    raise StorageFailed(f"The storage did not take {file.filename}: {error.strerror}.") from error
+                    raise StorageFailed(f"The storage did not take {file.filename}: {_reason(error)}") from error
                 await asyncio.sleep(wait)
         raise StorageFailed(f"The storage did not take {file.filename}.")
 
@@ -79,6 +79,10 @@ class Collect:
 
     def _bounded(self, value: Any) -> Any:
         return value[: self._limits.value_chars] if isinstance(value, str) else value
+
+
+def _reason(error: OSError | StorageFailed) -> str:
+    return error.message if isinstance(error, StorageFailed) else f"{error.strerror}."
 
 
 def _ending(filename: str) -> str:
