@@ -5,8 +5,12 @@
 import asyncio
 import itertools
 import threading
+from typing import Any, NoReturn
 
 from comfyserve.embedded.context import current
+from comfyserve.embedded.graph_view import Graph
+
+Returned = tuple[Any, ...] | dict[str, Any]
 
 MAPPINGS: dict[str, type] = {}
 
@@ -22,15 +26,19 @@ class Simple:
     CATEGORY = "test"
 
 
-@node
-class Number(Simple):
+class OneNumber(Simple):
+    """Declares one number; what is done with it is up to the node."""
+
     RETURN_TYPES = ("INT",)
 
     @classmethod
-    def INPUT_TYPES(cls):
+    def INPUT_TYPES(cls) -> dict[str, Any]:
         return {"required": {"value": ("INT", {"default": 1, "min": 0, "max": 100})}}
 
-    def run(self, value):
+
+@node
+class Number(OneNumber):
+    def run(self, value: int) -> tuple[int]:
         return (value,)
 
 
@@ -39,10 +47,10 @@ class Add(Simple):
     RETURN_TYPES = ("INT",)
 
     @classmethod
-    def INPUT_TYPES(cls):
+    def INPUT_TYPES(cls) -> dict[str, Any]:
         return {"required": {"a": ("INT", {}), "b": ("INT", {})}}
 
-    def run(self, a, b):
+    def run(self, a: int, b: int) -> tuple[int]:
         return (a + b,)
 
 
@@ -51,16 +59,16 @@ class Show(Simple):
     OUTPUT_NODE = True
 
     @classmethod
-    def INPUT_TYPES(cls):
+    def INPUT_TYPES(cls) -> dict[str, Any]:
         return {"required": {"value": ("*", {})}}
 
-    def run(self, value):
+    def run(self, value: object) -> Returned:
         return {"ui": {"text": [str(value)]}}
 
 
 @node
 class Silent(Show):
-    def run(self, value):
+    def run(self, value: object) -> Returned:
         return ()
 
 
@@ -69,13 +77,13 @@ class Words(Simple):
     RETURN_TYPES = ("STRING",)
 
     @classmethod
-    def INPUT_TYPES(cls):
+    def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {"text": ("STRING", {}), "mode": (["upper", "lower"], {"default": "upper"})},
             "optional": {"ratio": ("FLOAT", {"min": 0.0, "max": 1.0}), "flag": ("BOOLEAN", {})},
         }
 
-    def run(self, text, mode, ratio=0.5, flag=False):
+    def run(self, text: str, mode: str, ratio: float = 0.5, flag: bool = False) -> tuple[str]:
         return (f"{getattr(text, mode)()} {ratio} {flag}",)
 
 
@@ -84,10 +92,10 @@ class LongChoice(Simple):
     RETURN_TYPES = ("STRING",)
 
     @classmethod
-    def INPUT_TYPES(cls):
+    def INPUT_TYPES(cls) -> dict[str, Any]:
         return {"required": {"name": ([f"n{i}" for i in range(21)],)}}
 
-    def run(self, name):
+    def run(self, name: str) -> tuple[str]:
         return (name,)
 
 
@@ -97,10 +105,10 @@ class V3Choice(Simple):
     RETURN_TYPES = ("STRING",)
 
     @classmethod
-    def INPUT_TYPES(cls):
+    def INPUT_TYPES(cls) -> dict[str, Any]:
         return {"required": {"mode": (["a", "b"], {"default": "a"})}, "hidden": {"prompt": "PROMPT"}}
 
-    def run(self, mode, prompt=None):
+    def run(self, mode: str, prompt: object = None) -> tuple[str]:
         return (mode,)
 
 
@@ -109,14 +117,14 @@ class Picky(Simple):
     RETURN_TYPES = ("STRING",)
 
     @classmethod
-    def INPUT_TYPES(cls):
+    def INPUT_TYPES(cls) -> dict[str, Any]:
         return {"required": {"word": (["one", "two"],), "other": ("INT", {"max": 5})}}
 
     @classmethod
-    def VALIDATE_INPUTS(cls, word):
+    def VALIDATE_INPUTS(cls, word: str) -> bool | str:
         return True if word != "bad" else "that word is bad"
 
-    def run(self, word, other):
+    def run(self, word: str, other: int) -> tuple[str]:
         return (word,)
 
 
@@ -126,10 +134,10 @@ class Range(Simple):
     OUTPUT_IS_LIST = (True,)
 
     @classmethod
-    def INPUT_TYPES(cls):
+    def INPUT_TYPES(cls) -> dict[str, Any]:
         return {"required": {"count": ("INT", {})}}
 
-    def run(self, count):
+    def run(self, count: int) -> tuple[list[int]]:
         return (list(range(count)),)
 
 
@@ -139,10 +147,10 @@ class Sum(Simple):
     INPUT_IS_LIST = True
 
     @classmethod
-    def INPUT_TYPES(cls):
+    def INPUT_TYPES(cls) -> dict[str, Any]:
         return {"required": {"values": ("INT", {}), "extra": ("INT", {})}}
 
-    def run(self, values, extra):
+    def run(self, values: list[int], extra: list[int]) -> tuple[int]:
         return (sum(values) + extra[0],)
 
 
@@ -151,16 +159,16 @@ class Fail(Simple):
     RETURN_TYPES = ("INT",)
 
     @classmethod
-    def INPUT_TYPES(cls):
+    def INPUT_TYPES(cls) -> dict[str, Any]:
         return {"required": {"value": ("INT", {})}}
 
-    def run(self, value):
+    def run(self, value: int) -> NoReturn:
         raise ValueError(f"cannot use {value}")
 
 
 @node
 class Exit(Fail):
-    def run(self, value):
+    def run(self, value: int) -> NoReturn:
         raise SystemExit(3)
 
 
@@ -169,7 +177,7 @@ class Switch(Simple):
     RETURN_TYPES = ("INT",)
 
     @classmethod
-    def INPUT_TYPES(cls):
+    def INPUT_TYPES(cls) -> dict[str, Any]:
         return {
             "required": {
                 "first": ("BOOLEAN", {}),
@@ -178,28 +186,28 @@ class Switch(Simple):
             }
         }
 
-    def check_lazy_status(self, first, a=None, b=None):
+    def check_lazy_status(self, first: bool, a: int | None = None, b: int | None = None) -> list[str]:
         needed, value = ("a", a) if first else ("b", b)
         return [needed] if value is None else []
 
-    def run(self, first, a=None, b=None):
+    def run(self, first: bool, a: int | None = None, b: int | None = None) -> tuple[int | None]:
         return (a if first else b,)
 
 
 @node
 class Volatile(Number):
     @classmethod
-    def IS_CHANGED(cls, value):
+    def IS_CHANGED(cls, value: int) -> float:
         return float("nan")
 
 
 @node
-class Identified(Number):
+class Identified(OneNumber):
     @classmethod
-    def INPUT_TYPES(cls):
+    def INPUT_TYPES(cls) -> dict[str, Any]:
         return {"required": {"value": ("INT", {})}, "hidden": {"me": "UNIQUE_ID"}}
 
-    def run(self, value, me):
+    def run(self, value: int, me: str) -> tuple[int]:
         return (value,)
 
 
@@ -209,7 +217,7 @@ class Waits(Number):
 
     started = threading.Event()
 
-    def run(self, value):
+    def run(self, value: int) -> tuple[int]:
         Waits.started.set()
         for step in itertools.count():
             current().progress(step % 10, 10)
@@ -219,7 +227,7 @@ class Waits(Number):
 
 @node
 class Steps(Number):
-    def run(self, value):
+    def run(self, value: int) -> tuple[int]:
         from PIL import Image
 
         for step in range(1, value + 1):
@@ -228,12 +236,12 @@ class Steps(Number):
 
 
 @node
-class Later(Number):
+class Later(OneNumber):
     """Two of them finish only if they run at the same time."""
 
     meeting: asyncio.Barrier | None = None
 
-    async def run(self, value):
+    async def run(self, value: int) -> tuple[int]:
         if Later.meeting is None:
             Later.meeting = asyncio.Barrier(2)
         async with asyncio.timeout(10):
@@ -242,10 +250,10 @@ class Later(Number):
 
 
 @node
-class Forever(Number):
+class Forever(OneNumber):
     started = threading.Event()
 
-    async def run(self, value):
+    async def run(self, value: int) -> tuple[int]:
         Forever.started.set()
         await asyncio.Event().wait()
         return (value,)
@@ -258,11 +266,11 @@ class Hidden(Simple):
     OUTPUT_NODE = True
 
     @classmethod
-    def INPUT_TYPES(cls):
+    def INPUT_TYPES(cls) -> dict[str, Any]:
         kinds = {"prompt": "PROMPT", "info": "EXTRA_PNGINFO", "me": "UNIQUE_ID", "token": "AUTH_TOKEN_COMFY_ORG"}
         return {"required": {}, "hidden": kinds}
 
-    def run(self, prompt, info, me, token):
+    def run(self, prompt: Graph, info: object, me: str, token: str) -> dict[str, Any]:
         context = current()
         context.text(f"node {context.node_id}")
         return {"ui": {"seen": [list(prompt), info, me, token, context.prompt_id, context.folders.output.name]}}

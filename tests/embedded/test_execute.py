@@ -3,20 +3,24 @@
 import asyncio
 import json
 import struct
+from collections.abc import Iterable
+from typing import Any
 
-from .conftest import happens
+from comfyserve.embedded.graph_view import Graph
+
+from .conftest import Event, Seat, happens
 from .sample_nodes import Forever, Later, Waits
 
 
-def node(class_type, **inputs):
+def node(class_type: str, **inputs: Any) -> dict[str, Any]:
     return {"class_type": class_type, "inputs": inputs}
 
 
-def names(events):
+def names(events: Iterable[Event]) -> list[str]:
     return [name for name, _ in events]
 
 
-def node_events(events):
+def node_events(events: Iterable[Event]) -> list[tuple[str, Any]]:
     """Names with the node they are about, without status and progress_state."""
     return [
         (name, data.get("node", data.get("nodes"))) for name, data in events if name not in ("status", "progress_state")
@@ -30,7 +34,7 @@ STEPS = {"1": node("Steps", value=2), "2": node("Show", value=["1", 0])}
 
 
 class TestSuccess:
-    async def test_events_come_in_order(self, seat):
+    async def test_events_come_in_order(self, seat: Seat) -> None:
         events, _ = await seat.run(SUM)
         running = ["progress_state", "executing", "progress_state"]
         assert names(events) == [
@@ -43,7 +47,7 @@ class TestSuccess:
         assert [d["status"]["exec_info"]["queue_remaining"] for n, d in events if n == "status"] == [1, 1, 0]
         assert [d["node"] for n, d in events if n == "executing"] == ["1", "2", "3", None]
 
-    async def test_progress_state_is_cumulative(self, seat):
+    async def test_progress_state_is_cumulative(self, seat: Seat) -> None:
         events, _ = await seat.run(SUM, prompt_id="sum")
         last = [data for name, data in events if name == "progress_state"][-1]
         assert last["prompt_id"] == "sum"
@@ -59,7 +63,7 @@ class TestSuccess:
             "real_node_id": "1",
         }
 
-    async def test_the_record(self, seat):
+    async def test_the_record(self, seat: Seat) -> None:
         _, record = await seat.run(
             SUM, prompt_id="sum", extra_data={"extra_pnginfo": {"a": 1}, "api_key_comfy_org": "k"}
         )
@@ -77,16 +81,16 @@ class TestSuccess:
             "execution_success",
         ]
 
-    async def test_only_the_targets_run(self, seat):
+    async def test_only_the_targets_run(self, seat: Seat) -> None:
         graph = {**SUM, "9": node("Show", value="x")}
         _, record = await seat.run(graph, partial_execution_targets=["9"])
         assert record["outputs"] == {"9": {"text": ["x"]}}
 
-    async def test_a_node_id_with_a_colon(self, seat):
+    async def test_a_node_id_with_a_colon(self, seat: Seat) -> None:
         _, record = await seat.run({"12:3": node("Number", value=4), "12:4": node("Show", value=["12:3", 0])})
         assert record["outputs"] == {"12:4": {"text": ["4"]}}
 
-    async def test_a_prompt_without_client_tells_only_progress(self, seat):
+    async def test_a_prompt_without_client_tells_only_progress(self, seat: Seat) -> None:
         await seat.call(
             "POST", "/prompt", json={"prompt": {"1": node("Steps", value=2), "2": node("Show", value=["1", 0])}}
         )
@@ -95,14 +99,14 @@ class TestSuccess:
         assert "progress" in before
         assert not {"executing", "executed", "execution_success"} & set(before)
 
-    async def test_what_a_node_may_ask_for(self, seat):
+    async def test_what_a_node_may_ask_for(self, seat: Seat) -> None:
         extra = {"extra_pnginfo": {"workflow": {}}, "auth_token_comfy_org": "secret"}
         events, record = await seat.run({"7": node("Hidden")}, prompt_id="h", extra_data=extra)
         assert record["outputs"]["7"]["seen"] == [["7"], {"workflow": {}}, "7", "secret", "h", "output"]
         assert "secret" not in json.dumps(record["prompt"])
         assert dict(events)["binary"] == struct.pack(">II", 3, 1) + b"7" + b"node 7"
 
-    async def test_a_large_prompt_repeats_its_state_seldom_and_ends_complete(self, seat):
+    async def test_a_large_prompt_repeats_its_state_seldom_and_ends_complete(self, seat: Seat) -> None:
         count = 400
         graph = {str(i): node("Identified", value=i) for i in range(count)}
         graph |= {f"s{i}": node("Silent", value=[str(i), 0]) for i in range(count)}
@@ -114,7 +118,7 @@ class TestSuccess:
 
 
 class TestLists:
-    async def test_a_node_runs_once_per_item(self, seat):
+    async def test_a_node_runs_once_per_item(self, seat: Seat) -> None:
         graph = {
             "1": node("Range", count=3),
             "2": node("Add", a=["1", 0], b=10),
@@ -122,7 +126,7 @@ class TestLists:
         }
         assert (await seat.run(graph))[1]["outputs"] == {"3": {"text": ["10", "11", "12"]}}
 
-    async def test_a_shorter_list_repeats_its_last_item(self, seat):
+    async def test_a_shorter_list_repeats_its_last_item(self, seat: Seat) -> None:
         graph = {
             "1": node("Range", count=3),
             "2": node("Range", count=2),
@@ -131,7 +135,7 @@ class TestLists:
         }
         assert (await seat.run(graph))[1]["outputs"] == {"4": {"text": ["0", "2", "3"]}}
 
-    async def test_a_node_may_take_the_whole_list(self, seat):
+    async def test_a_node_may_take_the_whole_list(self, seat: Seat) -> None:
         graph = {
             "1": node("Range", count=4),
             "2": node("Sum", values=["1", 0], extra=100),
@@ -139,14 +143,14 @@ class TestLists:
         }
         assert (await seat.run(graph))[1]["outputs"] == {"3": {"text": ["106"]}}
 
-    async def test_an_empty_list_runs_nothing(self, seat):
+    async def test_an_empty_list_runs_nothing(self, seat: Seat) -> None:
         graph = {"1": node("Range", count=0), "2": node("Show", value=["1", 0])}
         _, record = await seat.run(graph)
         assert (record["status"]["status_str"], record["outputs"]) == ("success", {})
 
 
 class TestLazy:
-    async def test_only_the_branch_that_is_needed_runs(self, seat):
+    async def test_only_the_branch_that_is_needed_runs(self, seat: Seat) -> None:
         graph = {
             "1": node("Number", value=1),
             "2": node("Number", value=2),
@@ -159,7 +163,7 @@ class TestLazy:
 
 
 class TestCache:
-    async def test_the_same_graph_is_answered_from_the_cache(self, seat):
+    async def test_the_same_graph_is_answered_from_the_cache(self, seat: Seat) -> None:
         await seat.run(SUM)
         events, record = await seat.run(SUM)
         assert node_events(events) == [
@@ -171,7 +175,7 @@ class TestCache:
         ]
         assert record["outputs"] == {"3": {"text": ["5"]}}
 
-    async def test_a_cached_output_without_ui_is_told_as_null(self, seat):
+    async def test_a_cached_output_without_ui_is_told_as_null(self, seat: Seat) -> None:
         graph = {"1": node("Silent", value="x")}
         first, _ = await seat.run(graph)
         assert "executed" not in names(first)
@@ -179,36 +183,36 @@ class TestCache:
         assert [data["output"] for name, data in events if name == "executed"] == [None]
         assert record["outputs"] == {}
 
-    async def test_a_change_runs_what_depends_on_it(self, seat):
+    async def test_a_change_runs_what_depends_on_it(self, seat: Seat) -> None:
         await seat.run(SUM)
         events, _ = await seat.run({**SUM, "2": node("Add", a=["1", 0], b=4)})
         assert ("execution_cached", ["1"]) in node_events(events)
         assert [data["node"] for name, data in events if name == "executing"] == ["2", "3", None]
 
-    async def test_ids_do_not_matter(self, seat):
+    async def test_ids_do_not_matter(self, seat: Seat) -> None:
         await seat.run(SUM)
         renamed = {"a": SUM["1"], "b": node("Add", a=["a", 0], b=3), "c": node("Show", value=["b", 0])}
         events, _ = await seat.run(renamed)
         assert ("execution_cached", ["a", "b", "c"]) in node_events(events)
 
-    async def test_ids_matter_to_a_node_that_asks_for_its_id(self, seat):
+    async def test_ids_matter_to_a_node_that_asks_for_its_id(self, seat: Seat) -> None:
         await seat.run({"1": node("Identified", value=1), "2": node("Show", value=["1", 0])})
         events, _ = await seat.run({"7": node("Identified", value=1), "8": node("Show", value=["7", 0])})
         assert ("execution_cached", []) in node_events(events)
 
-    async def test_only_the_latest_prompt_is_remembered(self, seat):
+    async def test_only_the_latest_prompt_is_remembered(self, seat: Seat) -> None:
         await seat.run(SUM)
         await seat.run({"1": node("Show", value="else")})
         events, _ = await seat.run(SUM)
         assert ("execution_cached", []) in node_events(events)
 
-    async def test_a_node_that_always_changes_always_runs(self, seat):
+    async def test_a_node_that_always_changes_always_runs(self, seat: Seat) -> None:
         graph = {"1": node("Volatile", value=1), "2": node("Show", value=["1", 0])}
         await seat.run(graph)
         events, _ = await seat.run(graph)
         assert ("execution_cached", []) in node_events(events)
 
-    async def test_free_memory_forgets(self, seat):
+    async def test_free_memory_forgets(self, seat: Seat) -> None:
         await seat.run(SUM)
         assert (await seat.call("POST", "/free", json={"free_memory": True}))[0] == 200
         events, _ = await seat.run(SUM)
@@ -216,7 +220,7 @@ class TestCache:
 
 
 class TestFailure:
-    async def test_the_error_event(self, seat):
+    async def test_the_error_event(self, seat: Seat) -> None:
         graph = {"1": node("Number", value=7), "2": node("Fail", value=["1", 0]), "3": node("Show", value=["2", 0])}
         events, record = await seat.run(graph, prompt_id="bad")
         assert names(events)[-4:] == ["executing", "execution_error", "status", "executing"]
@@ -232,12 +236,12 @@ class TestFailure:
         assert record["status"]["completed"] is False
         assert record["status"]["messages"][-1] == ["execution_error", error]
 
-    async def test_outputs_before_the_error_are_kept(self, seat):
+    async def test_outputs_before_the_error_are_kept(self, seat: Seat) -> None:
         graph = {"1": node("Show", value="kept"), "2": node("Fail", value=1), "3": node("Show", value=["2", 0])}
         _, record = await seat.run(graph)
         assert record["outputs"] == {"1": {"text": ["kept"]}}
 
-    async def test_a_node_that_exits_ends_only_its_prompt(self, seat):
+    async def test_a_node_that_exits_ends_only_its_prompt(self, seat: Seat) -> None:
         _, record = await seat.run({"2": node("Exit", value=1), "3": node("Show", value=["2", 0])})
         assert record["status"]["messages"][-1][1]["exception_type"] == "SystemExit"
         _, record = await seat.run(SUM)
@@ -245,13 +249,15 @@ class TestFailure:
 
 
 class TestInterrupt:
-    async def start(self, seat, graph=None, wait=Waits, **fields):
+    async def start(
+        self, seat: Seat, graph: Graph | None = None, wait: type[Waits] | type[Forever] = Waits, **fields: Any
+    ) -> str:
         wait.started.clear()
         prompt_id = await seat.queue(graph or WAITS, **fields)
         await happens(wait.started)
         return prompt_id
 
-    async def test_the_running_prompt_stops(self, seat):
+    async def test_the_running_prompt_stops(self, seat: Seat) -> None:
         prompt_id = await self.start(seat)
         assert (await seat.call("POST", "/interrupt"))[0] == 200
         events = await seat.events(prompt_id)
@@ -262,7 +268,7 @@ class TestInterrupt:
         assert (record["status"]["status_str"], record["status"]["completed"]) == ("error", False)
         assert record["status"]["messages"][-1][0] == "execution_interrupted"
 
-    async def test_another_id_stops_nothing(self, seat):
+    async def test_another_id_stops_nothing(self, seat: Seat) -> None:
         prompt_id = await self.start(seat)
         await seat.call("POST", "/interrupt", json={"prompt_id": "other"})
         status, queue = await seat.call("GET", "/queue")
@@ -271,12 +277,12 @@ class TestInterrupt:
         await seat.call("POST", "/interrupt", json={"prompt_id": prompt_id})
         assert "execution_interrupted" in names(await seat.events(prompt_id))
 
-    async def test_a_wish_with_nothing_running_is_forgotten(self, seat):
+    async def test_a_wish_with_nothing_running_is_forgotten(self, seat: Seat) -> None:
         await seat.call("POST", "/interrupt", data=b"not json")
         _, record = await seat.run(SUM)
         assert record["status"]["completed"]
 
-    async def test_an_asynchronous_node_is_cancelled(self, seat):
+    async def test_an_asynchronous_node_is_cancelled(self, seat: Seat) -> None:
         graph = {"1": node("Forever", value=1), "2": node("Show", value=["1", 0])}
         prompt_id = await self.start(seat, graph, wait=Forever)
         await seat.call("POST", "/interrupt", json={"prompt_id": prompt_id})
@@ -284,7 +290,7 @@ class TestInterrupt:
 
 
 class TestAsync:
-    async def test_asynchronous_nodes_overlap(self, seat):
+    async def test_asynchronous_nodes_overlap(self, seat: Seat) -> None:
         Later.meeting = None
         graph = {
             "1": node("Later", value=1),
@@ -296,7 +302,7 @@ class TestAsync:
 
 
 class TestPreviews:
-    async def test_plain_previews_follow_the_progress(self, seat):
+    async def test_plain_previews_follow_the_progress(self, seat: Seat) -> None:
         events, _ = await seat.run(STEPS)
         steps = names(events)[names(events).index("executing") + 1 :][:3]
         assert steps == ["progress_state", "progress", "binary"]
@@ -306,7 +312,7 @@ class TestPreviews:
         progress = [data for name, data in events if name == "progress"]
         assert [(data["value"], data["max"], data["node"]) for data in progress] == [(1, 2, "1"), (2, 2, "1")]
 
-    async def test_previews_with_metadata_come_before_the_progress(self, seat):
+    async def test_previews_with_metadata_come_before_the_progress(self, seat: Seat) -> None:
         await seat.socket.send_json({"type": "feature_flags", "data": {"supports_preview_metadata": True}})
         answer = await seat.socket.receive_json(timeout=5)
         assert answer["type"] == "feature_flags"
@@ -326,7 +332,7 @@ class TestPreviews:
             "image_type": "image/jpeg",
         }
 
-    async def test_a_preview_is_shrunk(self, seat):
+    async def test_a_preview_is_shrunk(self, seat: Seat) -> None:
         import io
 
         from PIL import Image
@@ -335,7 +341,7 @@ class TestPreviews:
         assert Image.open(io.BytesIO(dict(events)["binary"][8:])).size == (512, 128)
 
 
-async def test_a_late_client_hears_of_the_running_node(seat):
+async def test_a_late_client_hears_of_the_running_node(seat: Seat) -> None:
     Waits.started.clear()
     await seat.queue(WAITS, client_id="late")
     await happens(Waits.started)
@@ -346,7 +352,7 @@ async def test_a_late_client_hears_of_the_running_node(seat):
     await seat.call("POST", "/interrupt")
 
 
-async def test_a_reconnected_client_keeps_its_place(seat):
+async def test_a_reconnected_client_keeps_its_place(seat: Seat) -> None:
     async with seat.session.ws_connect(f"{seat.url}/ws?clientId=me") as newer:
         await newer.receive_json(timeout=5)
         await seat.socket.close()

@@ -1,25 +1,29 @@
 """Which node comes next (spec 9, scheduling)."""
 
+from collections.abc import Iterable, Mapping
+
 import pytest
 
 from comfyserve.embedded.order import ReadyOrder
 
 
 class Facts:
-    def __init__(self, links, outputs=(), urgent=()):
+    def __init__(
+        self, links: Mapping[str, Iterable[str]], outputs: Iterable[str] = (), urgent: Iterable[str] = ()
+    ) -> None:
         self.links, self.outputs, self.urgent = links, set(outputs), set(urgent)
 
-    def sources(self, node_id):
+    def sources(self, node_id: str) -> Iterable[str]:
         return self.links.get(node_id, ())
 
-    def is_output(self, node_id):
+    def is_output(self, node_id: str) -> bool:
         return node_id in self.outputs
 
-    def is_urgent(self, node_id):
+    def is_urgent(self, node_id: str) -> bool:
         return node_id in self.outputs | self.urgent
 
 
-def order_of(facts, *targets, done=()):
+def order_of(facts: Facts, *targets: str, done: Iterable[str] = ()) -> str:
     order = ReadyOrder(facts, set(done).__contains__)
     for target in targets:
         order.add(target)
@@ -30,28 +34,28 @@ def order_of(facts, *targets, done=()):
     return "".join(picked)
 
 
-def test_sources_come_first():
+def test_sources_come_first() -> None:
     assert order_of(Facts({"c": "ab", "b": "a"}, "c"), "c") == "abc"
 
 
-def test_an_output_comes_before_all_else():
+def test_an_output_comes_before_all_else() -> None:
     assert order_of(Facts({"o": "ba"}, "op"), "o", "p").startswith("p")
 
 
-def test_then_what_feeds_an_output_then_what_feeds_that():
+def test_then_what_feeds_an_output_then_what_feeds_that() -> None:
     links = {"o": "f", "f": "xg", "g": "y", "p": "z"}
     assert order_of(Facts(links, "op"), "o", "p") == "zpxygfo"
 
 
-def test_asynchronous_nodes_start_early():
+def test_asynchronous_nodes_start_early() -> None:
     assert order_of(Facts({"o": "xyz"}, "o", urgent="z"), "o").startswith("z")
 
 
-def test_finished_sources_are_not_added():
+def test_finished_sources_are_not_added() -> None:
     assert order_of(Facts({"c": "b", "b": "a"}, "c"), "c", done="b") == "c"
 
 
-def test_a_late_requirement_blocks_the_node_until_it_is_met():
+def test_a_late_requirement_blocks_the_node_until_it_is_met() -> None:
     order = ReadyOrder(Facts({"o": ""}, "o"), lambda _: False)
     order.add("o")
     assert order.pick() == "o"
@@ -63,7 +67,7 @@ def test_a_late_requirement_blocks_the_node_until_it_is_met():
     assert order.pick() == "o"
 
 
-def test_a_cycle_leaves_nothing_ready_and_is_named():
+def test_a_cycle_leaves_nothing_ready_and_is_named() -> None:
     order = ReadyOrder(Facts({"a": "b", "b": "a"}), lambda _: False)
     order.add("a")
     assert order.pick() is None

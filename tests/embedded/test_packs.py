@@ -1,10 +1,12 @@
 """Node packages from custom_nodes (spec section 5, python_module)."""
 
 import logging
+from pathlib import Path
 
 import pytest
 
 from comfyserve.embedded.catalogue import Catalogue
+from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.packs import load_catalogue, load_pack
 
 NODE = """
@@ -26,7 +28,7 @@ NODE_DISPLAY_NAME_MAPPINGS = {"Thing": "The thing"}
 """
 
 
-def pack(folders, name, source):
+def pack(folders: Folders, name: str, source: str) -> Path:
     path = folders.custom_nodes / name
     path.mkdir()
     (path / "__init__.py").write_text("from .part import *\n")
@@ -34,14 +36,14 @@ def pack(folders, name, source):
     return path
 
 
-def test_a_package_with_submodules_is_loaded(folders):
+def test_a_package_with_submodules_is_loaded(folders: Folders) -> None:
     pack(folders, "my-pack", NODE)
     info = load_catalogue(folders).info("Thing")
     assert (info["python_module"], info["display_name"]) == ("custom_nodes.my-pack", "The thing")
     assert (info["output_name"], info["output_tooltips"], info["category"]) == (["count"], ["how many"], "sd")
 
 
-def test_the_core_keeps_its_names(folders, caplog):
+def test_the_core_keeps_its_names(folders: Folders, caplog: pytest.LogCaptureFixture) -> None:
     pack(folders, "greedy", NODE)
     catalogue = load_catalogue(folders)
     assert catalogue.info("SaveImage")["python_module"] == "nodes"
@@ -51,16 +53,20 @@ def test_the_core_keeps_its_names(folders, caplog):
 @pytest.mark.parametrize(
     "source", ["import no_such_module", "raise SystemExit(1)", "syntax error", "NODE_CLASS_MAPPINGS = {'a': int}"]
 )
-def test_a_package_that_fails_is_named_and_left_out(folders, caplog, source):
+def test_a_package_that_fails_is_named_and_left_out(
+    folders: Folders, caplog: pytest.LogCaptureFixture, source: str
+) -> None:
     pack(folders, "broken", source)
     pack(folders, "fine", NODE)
     with caplog.at_level(logging.ERROR):
         catalogue = load_catalogue(folders)
     assert "Thing" in catalogue
-    assert [record.package for record in caplog.records if record.levelno == logging.ERROR] == ["broken"]
+    assert [getattr(record, "package", None) for record in caplog.records if record.levelno == logging.ERROR] == [
+        "broken"
+    ]
 
 
-def test_a_single_file_and_what_is_passed_over(folders):
+def test_a_single_file_and_what_is_passed_over(folders: Folders) -> None:
     (folders.custom_nodes / "single.py").write_text(NODE)
     (folders.custom_nodes / "off.disabled").mkdir()
     (folders.custom_nodes / "notes.txt").touch()
@@ -68,5 +74,5 @@ def test_a_single_file_and_what_is_passed_over(folders):
     assert load_catalogue(folders).info("Thing")["python_module"] == "custom_nodes.single"
 
 
-def test_an_absent_package_is_a_failure(tmp_path):
+def test_an_absent_package_is_a_failure(tmp_path: Path) -> None:
     assert load_pack(Catalogue(), tmp_path / "absent", "absent") is False

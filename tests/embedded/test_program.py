@@ -5,6 +5,8 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
+from typing import Any
 
 import aiohttp
 import psutil
@@ -21,23 +23,24 @@ sys.stdin.read()
 """
 
 
-async def line_of(stream, event):
+async def line_of(stream: asyncio.StreamReader | None, event: str) -> dict[str, Any]:
     """The next log line with this event; every line must be JSON."""
+    assert stream is not None
     async with asyncio.timeout(WAIT_SECONDS):
         while True:
-            line = json.loads(await stream.readline())
+            line: dict[str, Any] = json.loads(await stream.readline())
             if line["event"] == event:
                 return line
 
 
-async def start(*arguments):
+async def start(*arguments: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         *MODULE, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_it_serves_and_ends_cleanly_on_a_signal(tmp_path, number):
+async def test_it_serves_and_ends_cleanly_on_a_signal(tmp_path: Path, number: signal.Signals) -> None:
     process = await start("--base-directory", str(tmp_path))
     try:
         port = (await line_of(process.stderr, "listening"))["port"]
@@ -53,7 +56,7 @@ async def test_it_serves_and_ends_cleanly_on_a_signal(tmp_path, number):
     assert not (tmp_path / "temp").exists()
 
 
-async def test_a_running_prompt_does_not_keep_it_from_ending(tmp_path):
+async def test_a_running_prompt_does_not_keep_it_from_ending(tmp_path: Path) -> None:
     (tmp_path / "custom_nodes").mkdir()
     (tmp_path / "custom_nodes" / "stuck.py").write_text(
         "import time\n"
@@ -84,7 +87,7 @@ async def test_a_running_prompt_does_not_keep_it_from_ending(tmp_path):
     assert process.returncode == 0
 
 
-async def test_an_address_in_use_is_told(tmp_path):
+async def test_an_address_in_use_is_told(tmp_path: Path) -> None:
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server:
@@ -94,13 +97,14 @@ async def test_an_address_in_use_is_told(tmp_path):
     assert (process.returncode, line["port"]) == (1, port)
 
 
-async def test_it_ends_with_its_parent(tmp_path):
+async def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     starter = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", STARTER, *MODULE, "--base-directory", str(tmp_path), "--exit-with-parent"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+    assert starter.stdout is not None
     engine = psutil.Process(int(await starter.stdout.readline()))
     try:
         await line_of(starter.stderr, "listening")
@@ -114,7 +118,7 @@ async def test_it_ends_with_its_parent(tmp_path):
             os.kill(engine.pid, signal.SIGKILL)
 
 
-async def test_a_parent_that_is_gone_already_ends_it(tmp_path):
+async def test_a_parent_that_is_gone_already_ends_it(tmp_path: Path) -> None:
     process = await start("--base-directory", str(tmp_path), "--exit-with-parent", "1")
     async with asyncio.timeout(WAIT_SECONDS):
         await process.communicate()

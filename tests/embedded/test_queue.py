@@ -2,11 +2,12 @@
 
 import pytest
 
+from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.history import History
 from comfyserve.embedded.queue import PromptQueue, QueuedPrompt, QueueFull
 from comfyserve.embedded.settings import ServerSettings
 
-from .conftest import happens, serve
+from .conftest import Seat, happens, serve
 from .sample_nodes import Waits
 
 WAITS = {
@@ -16,11 +17,11 @@ WAITS = {
 SHOW = {"1": {"class_type": "Show", "inputs": {"value": "x"}}}
 
 
-def prompt(number, prompt_id, size=1):
+def prompt(number: float, prompt_id: str, size: int = 1) -> QueuedPrompt:
     return QueuedPrompt(number, prompt_id, {}, {}, [], size)
 
 
-async def occupy(seat):
+async def occupy(seat: Seat) -> str:
     Waits.started.clear()
     prompt_id = await seat.queue(WAITS)
     await happens(Waits.started)
@@ -28,13 +29,14 @@ async def occupy(seat):
 
 
 class TestQueue:
-    def test_smallest_number_first_then_the_id(self):
+    def test_smallest_number_first_then_the_id(self) -> None:
         queue = PromptQueue(10, 100)
         for number, prompt_id in [(2, "c"), (1, "b"), (1, "a"), (-5, "front"), (1, "a")]:
             queue.put(prompt(number, prompt_id))
-        assert [queue.take().prompt_id for _ in range(5)] == ["front", "a", "a", "b", "c"]
+        taken = [queue.take() for _ in range(5)]
+        assert [one.prompt_id for one in taken if one is not None] == ["front", "a", "a", "b", "c"]
 
-    def test_it_is_bounded_in_number_and_bytes(self):
+    def test_it_is_bounded_in_number_and_bytes(self) -> None:
         queue = PromptQueue(2, 10)
         queue.put(prompt(1, "a", 8))
         with pytest.raises(QueueFull, match="10 bytes"):
@@ -45,7 +47,7 @@ class TestQueue:
         queue.delete(["a"])
         queue.put(prompt(3, "c", 8))
 
-    def test_each_delete_removes_one(self):
+    def test_each_delete_removes_one(self) -> None:
         queue = PromptQueue(10, 100)
         for number in range(3):
             queue.put(prompt(number, "same"))
@@ -54,7 +56,7 @@ class TestQueue:
         queue.clear()
         assert queue.remaining() == 0
 
-    def test_stop_wakes_the_one_that_waits(self):
+    def test_stop_wakes_the_one_that_waits(self) -> None:
         queue = PromptQueue(1, 1)
         queue.stop()
         assert queue.take() is None
@@ -62,7 +64,7 @@ class TestQueue:
 
 class TestHistory:
     @pytest.fixture
-    def history(self):
+    def history(self) -> History:
         made = History(5, 100)
         for i in range(5):
             made.add(f"p{i}", {"n": i}, 10)
@@ -72,23 +74,23 @@ class TestHistory:
         ("max_items", "offset", "expected"),
         [(2, -1, "34"), (2, 1, "12"), (None, 3, "34"), (None, -1, "01234"), (9, -1, "01234"), (0, -1, "")],
     )
-    def test_pages(self, history, max_items, offset, expected):
+    def test_pages(self, history: History, max_items: int | None, offset: int, expected: str) -> None:
         assert "".join(str(record["n"]) for record in history.page(max_items, offset).values()) == expected
 
-    def test_the_oldest_make_room(self, history):
+    def test_the_oldest_make_room(self, history: History) -> None:
         history.add("p5", {"n": 5}, 10)
         assert history.get("p0") == {}
         history.add("big", {"n": 6}, 90)
         assert list(history.page()) == ["p5", "big"]
 
-    def test_the_same_id_overwrites(self, history):
+    def test_the_same_id_overwrites(self, history: History) -> None:
         history.add("p1", {"n": 99}, 10)
         assert history.get("p1") == {"p1": {"n": 99}}
         assert len(history.page()) == 5
 
 
 class TestRoutes:
-    async def test_the_queue_is_shown_and_emptied(self, seat):
+    async def test_the_queue_is_shown_and_emptied(self, seat: Seat) -> None:
         running = await occupy(seat)
         await seat.queue(SHOW, prompt_id="w1")
         await seat.queue(SHOW, prompt_id="w2", front=True)
@@ -103,7 +105,7 @@ class TestRoutes:
         await seat.call("POST", "/interrupt")
         await seat.events(running)
 
-    async def test_front_goes_before_number_and_the_counter_counts_refusals(self, seat):
+    async def test_front_goes_before_number_and_the_counter_counts_refusals(self, seat: Seat) -> None:
         running = await occupy(seat)
         await seat.call("POST", "/prompt", json={"prompt": {}})
         _, later = await seat.submit(SHOW, prompt_id="later")
@@ -116,7 +118,7 @@ class TestRoutes:
         started = [data["prompt_id"] for name, data in events if name == "execution_start"]
         assert started == ["front", "later", "given"]
 
-    async def test_a_full_queue_is_told(self, folders):
+    async def test_a_full_queue_is_told(self, folders: Folders) -> None:
         async with serve(folders, ServerSettings(queue_length=1)) as seat:
             running = await occupy(seat)
             await seat.queue(SHOW, prompt_id="waiting")
@@ -125,7 +127,7 @@ class TestRoutes:
             await seat.call("POST", "/interrupt")
             await seat.events(running)
 
-    async def test_history_routes(self, seat):
+    async def test_history_routes(self, seat: Seat) -> None:
         for i in range(3):
             await seat.run(SHOW, prompt_id=f"h{i}")
         assert list((await seat.call("GET", "/history?max_items=2"))[1]) == ["h1", "h2"]

@@ -4,17 +4,19 @@ import asyncio
 import hashlib
 import io
 import json
+from typing import Any
 
 import aiohttp
 import pytest
 from PIL import Image, PngImagePlugin
 
+from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.settings import ServerSettings
 
-from .conftest import serve
+from .conftest import Seat, serve
 
 
-def png(color=(10, 20, 30), mode="RGB", size=(8, 6), **text):
+def png(color: tuple[int, ...] = (10, 20, 30), mode: str = "RGB", size: tuple[int, int] = (8, 6), **text: str) -> bytes:
     info = PngImagePlugin.PngInfo()
     for key, value in text.items():
         info.add_text(key, value)
@@ -23,7 +25,7 @@ def png(color=(10, 20, 30), mode="RGB", size=(8, 6), **text):
     return buffer.getvalue()
 
 
-def form(content, name="x.png", **fields):
+def form(content: bytes, name: str = "x.png", **fields: str) -> aiohttp.FormData:
     data = aiohttp.FormData(quote_fields=False)
     for key, value in fields.items():
         data.add_field(key, value)
@@ -32,12 +34,12 @@ def form(content, name="x.png", **fields):
 
 
 class TestManners:
-    async def test_malformed_json_is_told(self, seat):
+    async def test_malformed_json_is_told(self, seat: Seat) -> None:
         for body in (b"{", b"[1]", b"\xff", b"[" * 100_000):
             status, answer = await seat.call("POST", "/prompt", data=body)
             assert (status, answer["error"]["type"], answer["node_errors"]) == (400, "invalid_json", {})
 
-    async def test_no_prompt(self, seat):
+    async def test_no_prompt(self, seat: Seat) -> None:
         status, answer = await seat.call("POST", "/api/prompt", json={})
         assert status == 400
         message = "No prompt provided"
@@ -53,22 +55,22 @@ class TestManners:
             {"partial_execution_targets": 5},
         ],
     )
-    async def test_wrong_fields_are_told(self, seat, fields):
+    async def test_wrong_fields_are_told(self, seat: Seat, fields: dict[str, Any]) -> None:
         assert (await seat.call("POST", "/prompt", json={"prompt": {}, **fields}))[0] == 400
 
-    async def test_a_graph_over_the_limit(self, folders):
+    async def test_a_graph_over_the_limit(self, folders: Folders) -> None:
         graph = {str(i): {"class_type": "Show", "inputs": {"value": i}} for i in range(4)}
         async with serve(folders, ServerSettings(graph_nodes=3)) as seat:
             status, answer = await seat.submit(graph)
         assert (status, answer["error"]["message"]) == (400, "The graph has 4 nodes; at most 3 are taken")
 
-    async def test_a_body_over_the_limit(self, folders):
+    async def test_a_body_over_the_limit(self, folders: Folders) -> None:
         async with serve(folders, ServerSettings(body_bytes=1000)) as seat:
             assert (await seat.call("POST", "/prompt", data=b"x" * 2000))[0] == 413
             assert (await seat.call("POST", "/upload/image", data=form(b"x" * 2000)))[0] == 413
         assert list(folders.temp.iterdir()) == []
 
-    async def test_a_page_of_another_origin_is_refused(self, seat):
+    async def test_a_page_of_another_origin_is_refused(self, seat: Seat) -> None:
         assert (await seat.call("GET", "/prompt", headers={"Origin": "http://evil.example"}))[0] == 403
         assert (await seat.call("GET", "/prompt", headers={"Origin": seat.url}))[0] == 200
         assert (await seat.call("OPTIONS", "/anything")) == (200, b"")
@@ -76,7 +78,7 @@ class TestManners:
 
 class TestView:
     @pytest.fixture
-    def files(self, folders):
+    def files(self, folders: Folders) -> Folders:
         (folders.output / "sub").mkdir()
         (folders.output / "a.png").write_bytes(png((10, 20, 30, 128), "RGBA"))
         (folders.output / "sub" / "b.png").write_bytes(png())
@@ -106,10 +108,10 @@ class TestView:
             ("filename=page.html&preview=webp", 415),
         ],
     )
-    async def test_what_is_found(self, seat, files, query, status):
+    async def test_what_is_found(self, seat: Seat, files: Folders, query: str, status: int) -> None:
         assert (await seat.call("GET", f"/view?{query}"))[0] == status
 
-    async def test_a_file_with_its_headers(self, seat, files):
+    async def test_a_file_with_its_headers(self, seat: Seat, files: Folders) -> None:
         async with seat.session.get(f"{seat.url}/api/view?filename=a.png") as response:
             assert await response.read() == (files.output / "a.png").read_bytes()
             assert response.headers["Content-Disposition"] == 'filename="a.png"'
@@ -117,16 +119,16 @@ class TestView:
             assert "ETag" in response.headers
             assert "Cache-Control" not in response.headers
 
-    async def test_only_the_headers(self, seat, files):
+    async def test_only_the_headers(self, seat: Seat, files: Folders) -> None:
         async with seat.session.head(f"{seat.url}/view?filename=in.txt&type=input") as response:
             assert (response.status, response.headers["Content-Length"]) == (200, "11")
 
-    async def test_a_range(self, seat, files):
+    async def test_a_range(self, seat: Seat, files: Folders) -> None:
         url = f"{seat.url}/view?filename=in.txt&type=input"
         async with seat.session.get(url, headers={"Range": "bytes=6-"}) as response:
             assert (response.status, await response.read()) == (206, b"world")
 
-    async def test_a_page_is_never_rendered(self, seat, files):
+    async def test_a_page_is_never_rendered(self, seat: Seat, files: Folders) -> None:
         async with seat.session.get(f"{seat.url}/view?filename=page.html") as response:
             assert response.content_type == "application/octet-stream"
 
@@ -142,13 +144,15 @@ class TestView:
             ("channel=a", "image/png", "RGBA"),
         ],
     )
-    async def test_previews_and_channels(self, seat, files, wish, content_type, mode):
+    async def test_previews_and_channels(
+        self, seat: Seat, files: Folders, wish: str, content_type: str, mode: str
+    ) -> None:
         async with seat.session.get(f"{seat.url}/view?filename=a.png&{wish}") as response:
             assert response.content_type == content_type
             picture = Image.open(io.BytesIO(await response.read()))
         assert (picture.mode, picture.size) == (mode, (8, 6))
 
-    async def test_channel_values(self, seat, files):
+    async def test_channel_values(self, seat: Seat, files: Folders) -> None:
         _, body = await seat.call("GET", "/view?filename=a.png&channel=rgb")
         assert Image.open(io.BytesIO(body)).getpixel((0, 0)) == (10, 20, 30)
         _, body = await seat.call("GET", "/view?filename=a.png&channel=a")
@@ -158,7 +162,7 @@ class TestView:
 
 
 class TestUpload:
-    async def test_equal_content_is_stored_once(self, seat, folders):
+    async def test_equal_content_is_stored_once(self, seat: Seat, folders: Folders) -> None:
         first, second = png((1, 1, 1)), png((2, 2, 2))
         names = [
             (await seat.call("POST", "/upload/image", data=form(body)))[1] for body in (first, first, second, second)
@@ -169,7 +173,7 @@ class TestUpload:
         assert sorted(path.name for path in folders.input.iterdir()) == ["x (1).png", "x.png"]
         assert list(folders.temp.iterdir()) == []
 
-    async def test_overwrite_type_and_subfolder(self, seat, folders):
+    async def test_overwrite_type_and_subfolder(self, seat: Seat, folders: Folders) -> None:
         for body in (b"one", b"two"):
             data = form(body, "a.bin", overwrite="1", type="temp", subfolder="deep/er")
             assert (await seat.call("POST", "/api/upload/image", data=data)) == (
@@ -182,11 +186,11 @@ class TestUpload:
         ("name", "fields"),
         [("../x.png", {}), ("x.png", {"subfolder": "../.."}), ("a/x.png", {}), ("x.png", {"type": "other"})],
     )
-    async def test_escapes_are_refused(self, seat, folders, name, fields):
+    async def test_escapes_are_refused(self, seat: Seat, folders: Folders, name: str, fields: dict[str, str]) -> None:
         assert (await seat.call("POST", "/upload/image", data=form(b"x", name, **fields)))[0] == 400
         assert not (folders.base / "x.png").exists()
 
-    async def test_a_form_without_a_file(self, seat):
+    async def test_a_form_without_a_file(self, seat: Seat) -> None:
         assert (await seat.call("POST", "/upload/image", data={"type": "input"}))[0] == 400
         data = aiohttp.FormData({"type": "input"})
         data.add_field("image", "text only")
@@ -194,21 +198,22 @@ class TestUpload:
         headers = {"Content-Type": "multipart/form-data"}
         assert (await seat.call("POST", "/upload/image", data=b"junk", headers=headers))[0] == 400
 
-    async def test_a_large_file_arrives_whole(self, seat, folders):
+    async def test_a_large_file_arrives_whole(self, seat: Seat, folders: Folders) -> None:
         content = bytes(range(256)) * 20_000
         await seat.call("POST", "/upload/image", data=form(content, "big.bin"))
         stored = (folders.input / "big.bin").read_bytes()
         assert hashlib.sha256(stored).digest() == hashlib.sha256(content).digest()
 
-    async def test_a_mask_replaces_the_alpha(self, seat, folders):
+    async def test_a_mask_replaces_the_alpha(self, seat: Seat, folders: Folders) -> None:
         (folders.input / "o.png").write_bytes(png((9, 8, 7), workflow="{}"))
         ref = json.dumps({"filename": "o.png", "type": "input"})
         data = form(png((0, 0, 0, 77), "RGBA"), "m.png", original_ref=ref)
         assert (await seat.call("POST", "/upload/mask", data=data))[1]["name"] == "m.png"
         masked = Image.open(folders.input / "m.png")
+        assert isinstance(masked, PngImagePlugin.PngImageFile)
         assert (masked.getpixel((0, 0)), masked.text) == ((9, 8, 7, 77), {"workflow": "{}"})
 
-    async def test_a_mask_must_fit_and_name_its_original(self, seat, folders):
+    async def test_a_mask_must_fit_and_name_its_original(self, seat: Seat, folders: Folders) -> None:
         (folders.input / "o.png").write_bytes(png(size=(3, 3)))
         ref = json.dumps({"filename": "o.png", "type": "input"})
         data = form(png((0, 0, 0, 77), "RGBA"), "m.png", original_ref=ref)
@@ -218,7 +223,7 @@ class TestUpload:
 
 
 class TestInformation:
-    async def test_a_v1_node(self, seat):
+    async def test_a_v1_node(self, seat: Seat) -> None:
         _, info = await seat.call("GET", "/object_info/Words")
         assert info["Words"] == {
             "input": {
@@ -237,7 +242,7 @@ class TestInformation:
             "output_node": False,
         }
 
-    async def test_a_v3_node(self, seat):
+    async def test_a_v3_node(self, seat: Seat) -> None:
         _, info = await seat.call("GET", "/object_info/V3Choice")
         assert info["V3Choice"]["input"] == {
             "required": {"mode": ["COMBO", {"multiselect": False, "options": ["a", "b"], "default": "a"}]},
@@ -247,19 +252,19 @@ class TestInformation:
         extras = ("output_tooltips", "deprecated", "experimental", "api_node")
         assert [info["V3Choice"][key] for key in extras] == [[None], False, False, False]
 
-    async def test_all_nodes_and_an_unknown_one(self, seat):
+    async def test_all_nodes_and_an_unknown_one(self, seat: Seat) -> None:
         status, info = await seat.call("GET", "/api/object_info")
         assert (status, set(info)) == (200, set(seat.engine.catalogue))
         assert info["Number"]["display_name"] == "A number"
         assert (await seat.call("GET", "/object_info/Nope")) == (200, {})
 
-    async def test_system_stats(self, seat):
+    async def test_system_stats(self, seat: Seat) -> None:
         _, stats = await seat.call("GET", "/system_stats")
         assert stats["system"]["comfyui_version"] == "0.3.64"
         assert stats["system"]["ram_total"] > stats["system"]["ram_free"] > 0
         assert [device["type"] for device in stats["devices"]] == ["cpu"]
 
-    async def test_models(self, seat, folders):
+    async def test_models(self, seat: Seat, folders: Folders) -> None:
         (folders.models / "text_encoders" / "sub").mkdir(parents=True)
         for name in ("b.safetensors", "a.sft", "sub/c.gguf", "sub/d.pt", "notes.txt"):
             (folders.models / "text_encoders" / name).touch()
@@ -273,7 +278,7 @@ class TestInformation:
         assert (await seat.call("GET", "/models/nope")) == (404, b"")
         assert (await seat.call("GET", "/embeddings"))[1] == ["easy.v2"]
 
-    async def test_settings_are_kept(self, seat):
+    async def test_settings_are_kept(self, seat: Seat) -> None:
         assert (await seat.call("GET", "/settings")) == (200, {})
         headers = {"Content-Type": "text/plain"}
         assert (await seat.call("POST", "/api/settings", data=b'{"a": 1}', headers=headers)) == (200, b"")
@@ -283,20 +288,20 @@ class TestInformation:
         assert (await seat.call("GET", "/settings/none"))[1] is None
         assert (await seat.call("POST", "/settings/b", data=b"{"))[0] == 400
 
-    async def test_small_answers(self, seat):
+    async def test_small_answers(self, seat: Seat) -> None:
         assert (await seat.call("GET", "/extensions"))[1] == []
         assert (await seat.call("GET", "/users"))[1] == {"storage": "server", "migrated": True}
         assert (await seat.call("GET", "/features"))[1]["supports_preview_metadata"] is True
 
 
 class TestSockets:
-    async def test_too_many_are_refused(self, folders):
+    async def test_too_many_are_refused(self, folders: Folders) -> None:
         async with serve(folders, ServerSettings(sockets=1)) as seat:
             with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
                 await seat.session.ws_connect(f"{seat.url}/ws")
             assert refused.value.status == 503
 
-    async def test_a_client_that_does_not_read_is_closed_and_the_others_go_on(self, folders):
+    async def test_a_client_that_does_not_read_is_closed_and_the_others_go_on(self, folders: Folders) -> None:
         settings = ServerSettings(socket_backlog=50)
         async with serve(folders, settings) as seat:
             stuck = await seat.session.ws_connect(f"{seat.url}/ws?clientId=stuck")
@@ -312,7 +317,7 @@ class TestSockets:
             assert record["status"]["completed"]
             await stuck.close()
 
-    async def test_only_the_first_text_frame_counts(self, seat):
+    async def test_only_the_first_text_frame_counts(self, seat: Seat) -> None:
         await seat.socket.send_str("nonsense")
         await seat.socket.send_json({"type": "feature_flags", "data": {"supports_preview_metadata": True}})
         events, _ = await seat.run({"1": {"class_type": "Show", "inputs": {"value": "x"}}})

@@ -15,10 +15,10 @@ from comfyserve.protocol.files import output_file_name, split_annotation
         ("[input]", ("", "input")),
     ],
 )
-def test_split_annotation(name, expected):
+def test_split_annotation(name: str, expected: tuple[str, str]) -> None:
     assert split_annotation(name) == expected
 
 
-def test_output_file_name():
+def test_output_file_name() -> None:
     assert output_file_name("ComfyUI", 7, "png") == output_file_name("ComfyUI", 7, ".png") == "ComfyUI_00007_.png"
     assert output_file_name("x", 123456, "webp") == "x_123456_.webp"

@@ -12,16 +12,16 @@ GRAPH = {
 }
 
 
-def test_a_graph_with_a_simulated_node_is_marked():
+def test_a_graph_with_a_simulated_node_is_marked() -> None:
     assert marks(GRAPH, NODE_CLASS_MAPPINGS)
 
 
-def test_only_what_comes_from_a_simulated_node_is_marked():
+def test_only_what_comes_from_a_simulated_node_is_marked() -> None:
     assert marks(GRAPH, NODE_CLASS_MAPPINGS, "5")
     assert not marks(GRAPH, NODE_CLASS_MAPPINGS, "2")
 
 
-def test_a_cycle_and_a_broken_node_are_survived():
+def test_a_cycle_and_a_broken_node_are_survived() -> None:
     graph = {
         "1": {"class_type": "ImageInvert", "inputs": {"image": ["2", 0]}},
         "2": {"class_type": "X", "inputs": None},

@@ -3,27 +3,31 @@
 import base64
 import io
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.graph_view import Graph
 from comfyserve.embedded.packs import load_catalogue
-from tests.embedded.conftest import serve
+from tests.embedded.conftest import Seat, serve
 
 POD = Path(__file__).parents[3] / "examples" / "pod"
 CHECKPOINT = "simulated-sd15.safetensors"
 
 
 @pytest.fixture
-async def engine(folders):
+async def engine(folders: Folders) -> AsyncIterator[Seat]:
     catalogue = load_catalogue(folders)
     async with serve(folders, nodes={name: catalogue[name].node_class for name in catalogue}) as seat:
         yield seat
 
 
-def text_to_image(**sampler):
+def text_to_image(**sampler: Any) -> Graph:
     sampler = {
         "seed": 5,
         "steps": 3,
@@ -45,8 +49,8 @@ def text_to_image(**sampler):
     }
 
 
-def pod(size=None, logo=None):
-    graph = json.loads((POD / "workflow_api.json").read_text())
+def pod(size: int | None = None, logo: Image.Image | None = None) -> Graph:
+    graph: Graph = json.loads((POD / "workflow_api.json").read_text())
     graph["24"]["inputs"]["steps"] = 1
     if size is not None:
         graph["3"]["inputs"]["input_id"] = str(size)
@@ -57,7 +61,7 @@ def pod(size=None, logo=None):
     return graph
 
 
-async def picture(engine, graph, node):
+async def picture(engine: Seat, graph: Graph, node: str) -> Image.Image:
     _, record = await engine.run(graph)
     assert record["status"]["status_str"] == "success", record["status"]
     status, body = await engine.call("GET", "/view", params=record["outputs"][node]["images"][0])
@@ -65,7 +69,7 @@ async def picture(engine, graph, node):
     return Image.open(io.BytesIO(body))
 
 
-async def test_a_text_to_image_graph_runs_and_is_marked_as_simulated(engine):
+async def test_a_text_to_image_graph_runs_and_is_marked_as_simulated(engine: Seat) -> None:
     events, record = await engine.run(text_to_image())
     assert record["outputs"]["7"]["simulated"] == [True]
     assert len(record["outputs"]["7"]["images"]) == 2
@@ -77,7 +81,7 @@ async def test_a_text_to_image_graph_runs_and_is_marked_as_simulated(engine):
     assert (status, saved.size, saved.info["simulated"]) == (200, (128, 64), "true")
 
 
-async def test_a_model_free_graph_is_not_marked(engine):
+async def test_a_model_free_graph_is_not_marked(engine: Seat) -> None:
     graph = {
         "1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 255}},
         "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "t"}},
@@ -87,10 +91,13 @@ async def test_a_model_free_graph_is_not_marked(engine):
     assert "simulated" not in (await picture(engine, graph, "2")).info
 
 
-async def test_an_empty_folder_offers_the_bundled_checkpoint_and_a_file_takes_its_place(engine, folders):
-    async def offered():
+async def test_an_empty_folder_offers_the_bundled_checkpoint_and_a_file_takes_its_place(
+    engine: Seat, folders: Folders
+) -> None:
+    async def offered() -> list[str]:
         _, info = await engine.call("GET", "/object_info/CheckpointLoaderSimple")
-        return info["CheckpointLoaderSimple"]["input"]["required"]["ckpt_name"][0]
+        names: list[str] = info["CheckpointLoaderSimple"]["input"]["required"]["ckpt_name"][0]
+        return names
 
     assert await offered() == [CHECKPOINT]
     (folders.models / "checkpoints").mkdir()
@@ -98,7 +105,7 @@ async def test_an_empty_folder_offers_the_bundled_checkpoint_and_a_file_takes_it
     assert await offered() == ["mine.safetensors"]
 
 
-async def test_a_missing_checkpoint_is_refused_at_validation(engine):
+async def test_a_missing_checkpoint_is_refused_at_validation(engine: Seat) -> None:
     graph = text_to_image()
     graph["1"]["inputs"]["ckpt_name"] = "absent.safetensors"
     status, answer = await engine.submit(graph)
@@ -106,7 +113,7 @@ async def test_a_missing_checkpoint_is_refused_at_validation(engine):
     assert answer["node_errors"]["1"]["errors"][0]["type"] == "value_not_in_list"
 
 
-async def test_a_batch_beyond_memory_fails_with_a_hint(engine):
+async def test_a_batch_beyond_memory_fails_with_a_hint(engine: Seat) -> None:
     graph = text_to_image()
     graph["4"]["inputs"] |= {"width": 16384, "height": 16384, "batch_size": 4096}
     _, record = await engine.run(graph)
@@ -115,7 +122,9 @@ async def test_a_batch_beyond_memory_fails_with_a_hint(engine):
 
 
 @pytest.mark.parametrize("size", [512, 768, 1024])
-async def test_the_logo_is_on_the_product_at_every_size_and_its_transparency_is_respected(engine, size):
+async def test_the_logo_is_on_the_product_at_every_size_and_its_transparency_is_respected(
+    engine: Seat, size: int
+) -> None:
     logo = Image.new("RGBA", (100, 100), (0, 255, 0, 0))
     logo.paste((255, 0, 255, 255), (50, 0, 100, 100))
     plain = np.asarray(await picture(engine, pod(size), "60"), dtype=np.int16)
@@ -130,22 +139,22 @@ async def test_the_logo_is_on_the_product_at_every_size_and_its_transparency_is_
     assert min(red, blue) > 150 > 60 > green
 
 
-async def test_the_pod_example_takes_a_logo_without_alpha(engine):
+async def test_the_pod_example_takes_a_logo_without_alpha(engine: Seat) -> None:
     plain = np.asarray(await picture(engine, pod(512), "60"), dtype=np.int16)
     printed = np.asarray(await picture(engine, pod(512, Image.new("RGB", (40, 20), (255, 0, 0))), "60"), dtype=np.int16)
     assert np.abs(printed - plain).max() > 100
 
 
-def test_the_real_graph_differs_only_in_its_model():
+def test_the_real_graph_differs_only_in_its_model() -> None:
     graphs = [json.loads((POD / name).read_text()) for name in ("workflow_api.json", "workflow_api.real.json")]
     for graph in graphs:
         del graph["20"]["inputs"]["ckpt_name"], graph["24"]["inputs"]["steps"], graph["24"]["inputs"]["cfg"]
     assert graphs[0] == graphs[1]
 
 
-def test_the_example_names_files_that_exist():
+def test_the_example_names_files_that_exist() -> None:
     deployment = json.loads((POD / "deployment.json").read_text())
     assert (POD / deployment["workflow"]).is_file()
     with Image.open(POD / deployment["inputs"]["input_image"]["default_file"]) as logo:
         assert logo.mode == "RGBA"
-        assert logo.getextrema()[3] == (0, 255)
+        assert logo.getchannel("A").getextrema() == (0, 255)

@@ -5,12 +5,13 @@ import subprocess
 import sys
 from dataclasses import replace
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 import pytest
 
 from comfyserve.embedded.simulate import SimulatedSampler, Task
-from comfyserve.embedded.simulate.latent import MAX_PIXELS, check_size
+from comfyserve.embedded.simulate.latent import MAX_PIXELS, Floats, Latent, check_size
 from comfyserve.embedded.simulate.prompt import COLOURS, SUBJECTS, read
 
 CAP = "Alone in the frame minimalist product shot of a Black baseball cap"
@@ -18,24 +19,24 @@ TASK = Task(CAP, "", seed=7, steps=6, cfg=7.0, denoise=1.0, model="simulated-sd1
 MODEL = SimulatedSampler()
 
 
-def empty(batch=1, height=128, width=128):
+def empty(batch: int = 1, height: int = 128, width: int = 128) -> Latent:
     return {"samples": np.zeros((batch, 4, height // 8, width // 8), np.float32)}
 
 
-def picture(task=TASK, latent=None):
+def picture(task: Task = TASK, latent: Latent | None = None) -> Floats:
     return MODEL.decode(MODEL.sample(task, latent or empty(), lambda step, preview: None))
 
 
-def gradient(height=128, width=128):
+def gradient(height: int = 128, width: int = 128) -> Floats:
     down, across = np.mgrid[0:height, 0:width].astype(np.float32) / max(height, width)
     return np.stack([down, across, (down * 4 + across) % 1], axis=-1)[None]
 
 
-def likeness(a, b):
+def likeness(a: Floats, b: Floats) -> float:
     return float(np.corrcoef(a.ravel(), b.ravel())[0, 1])
 
 
-def test_a_picture_has_the_size_of_its_latent_and_the_documented_shape():
+def test_a_picture_has_the_size_of_its_latent_and_the_documented_shape() -> None:
     latent = MODEL.sample(TASK, empty(2, 64, 96), lambda step, preview: None)
     assert latent["samples"].shape == (2, 4, 8, 12)
     assert latent["samples"].dtype == np.float32
@@ -46,7 +47,7 @@ def test_a_picture_has_the_size_of_its_latent_and_the_documented_shape():
     assert decoded.max() <= 1
 
 
-def test_the_same_task_gives_the_same_bytes_in_another_process():
+def test_the_same_task_gives_the_same_bytes_in_another_process() -> None:
     code = (
         "import numpy as np; from hashlib import sha256; from comfyserve.embedded.simulate import *;"
         f"t = {TASK!r}; m = SimulatedSampler();"
@@ -62,16 +63,16 @@ def test_the_same_task_gives_the_same_bytes_in_another_process():
     [{"seed": 8}, {"positive": "a red mug"}, {"negative": "blur"}, {"steps": 7}, {"cfg": 3.0}, {"model": "other"}],
     ids=lambda change: next(iter(change)),
 )
-def test_each_part_of_the_task_changes_the_picture(change):
+def test_each_part_of_the_task_changes_the_picture(change: dict[str, Any]) -> None:
     assert not np.array_equal(picture(), picture(replace(TASK, **change)))
 
 
-def test_the_pictures_of_a_batch_differ():
+def test_the_pictures_of_a_batch_differ() -> None:
     one, two = picture(latent=empty(2))
     assert not np.array_equal(one, two)
 
 
-def test_previews_come_closer_at_every_step_and_end_at_the_picture():
+def test_previews_come_closer_at_every_step_and_end_at_the_picture() -> None:
     shown = []
     latent = MODEL.sample(TASK, empty(), lambda step, preview: shown.append(np.asarray(preview(64), np.float32)))
     final = MODEL.decode(latent)[0].reshape(64, 2, 64, 2, 3).mean(axis=(1, 3)) * 255
@@ -82,7 +83,7 @@ def test_previews_come_closer_at_every_step_and_end_at_the_picture():
     assert distances[-1] < 1
 
 
-def test_the_less_denoise_the_more_the_result_resembles_its_input():
+def test_the_less_denoise_the_more_the_result_resembles_its_input() -> None:
     start = gradient()
     latent = MODEL.encode(start)
     alike = [likeness(picture(replace(TASK, denoise=share), latent), start) for share in (0.0, 0.2, 0.5, 0.8, 1.0)]
@@ -91,31 +92,31 @@ def test_the_less_denoise_the_more_the_result_resembles_its_input():
     assert alike[4] < 0.5
 
 
-def test_encoding_and_decoding_gives_the_picture_back():
+def test_encoding_and_decoding_gives_the_picture_back() -> None:
     start = gradient()
     assert np.abs(MODEL.decode(MODEL.encode(start)) - start).max() <= 0.5 / 255 + 1e-6
 
 
-def test_sizes_are_cut_to_cells_and_alpha_is_dropped():
+def test_sizes_are_cut_to_cells_and_alpha_is_dropped() -> None:
     assert MODEL.decode(MODEL.encode(np.zeros((1, 70, 37, 4), np.float32))).shape == (1, 64, 32, 3)
 
 
-def test_cells_that_a_node_changed_decide_the_picture():
+def test_cells_that_a_node_changed_decide_the_picture() -> None:
     latent = MODEL.encode(gradient())
     flipped = {**latent, "samples": np.ascontiguousarray(latent["samples"][:, :, ::-1])}
     assert likeness(MODEL.decode(flipped), gradient()[:, ::-1]) > 0.85
 
 
-def test_a_latent_without_our_pictures_is_decoded_from_its_cells():
+def test_a_latent_without_our_pictures_is_decoded_from_its_cells() -> None:
     samples = MODEL.encode(gradient())["samples"]
     assert likeness(MODEL.decode({"samples": samples}), gradient()) > 0.85
 
 
-def test_a_latent_of_sixteen_channels_is_decoded():
+def test_a_latent_of_sixteen_channels_is_decoded() -> None:
     assert MODEL.decode({"samples": np.zeros((1, 16, 4, 4), np.float32)}).shape == (1, 32, 32, 3)
 
 
-def test_inpainting_changes_only_what_the_mask_allows():
+def test_inpainting_changes_only_what_the_mask_allows() -> None:
     start = gradient()
     mask = np.zeros((1, 128, 128), np.float32)
     mask[:, :, 64:] = 1
@@ -124,7 +125,7 @@ def test_inpainting_changes_only_what_the_mask_allows():
     assert np.abs(result[:, :, 68:] - start[:, :, 68:]).mean() > 0.1
 
 
-def test_too_many_pixels_are_refused_with_a_hint():
+def test_too_many_pixels_are_refused_with_a_hint() -> None:
     with pytest.raises(ValueError, match="smaller size or batch"):
         check_size(1, MAX_PIXELS, 2)
 
@@ -141,22 +142,22 @@ def test_too_many_pixels_are_refused_with_a_hint():
         ("", "abstract", None),
     ],
 )
-def test_a_prompt_is_read(prompt, subject, colour):
+def test_a_prompt_is_read(prompt: str, subject: str, colour: str | None) -> None:
     reading = read(prompt)
-    assert (reading.subject, reading.colour) == (subject, COLOURS.get(colour))
+    assert (reading.subject, reading.colour) == (subject, COLOURS[colour] if colour else None)
 
 
-def test_a_named_background_is_not_the_products_colour():
+def test_a_named_background_is_not_the_products_colour() -> None:
     assert read("white mug on a red background").backdrop == COLOURS["red"]
 
 
-def test_a_picture_larger_than_what_is_drawn_has_its_full_size():
+def test_a_picture_larger_than_what_is_drawn_has_its_full_size() -> None:
     assert picture(replace(TASK, steps=1), empty(1, 1600, 1600)).shape == (1, 1600, 1600, 3)
 
 
 @pytest.mark.parametrize("words", [row[0].split("|")[0].replace("?", "").replace("\\s", "") for row in SUBJECTS])
 @pytest.mark.parametrize("size", [(64, 64), (40, 104), (104, 40), (16, 16)], ids=str)
-def test_every_subject_is_drawn_at_every_shape(words, size):
+def test_every_subject_is_drawn_at_every_shape(words: str, size: tuple[int, int]) -> None:
     drawn = picture(replace(TASK, positive=f"a green {words}", steps=1), empty(1, *size))
     assert drawn.shape == (1, *size, 3)
     assert np.isfinite(drawn).all()
