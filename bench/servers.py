@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -34,8 +35,9 @@ class Server:
         return sum(process.memory_info().rss for process in self._processes()) / 1024**2
 
     def disk_mib(self) -> float:
-        """Bytes of its data folder now."""
-        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file()) / 1024**2
+        """MiB on disk of its data folder now; files may vanish while we look."""
+        found = subprocess.run(["du", "-sk", str(self.folder)], capture_output=True, text=True, check=False)
+        return int(found.stdout.split()[0]) / 1024
 
     def _processes(self) -> list[psutil.Process]:
         parent = psutil.Process(self.pid)

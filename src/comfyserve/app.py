@@ -59,6 +59,7 @@ from comfyserve.work.worker import MachineState, Worker
 log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = 5.0
+SWEEP_AGAIN_SECONDS = 0.5
 GRAPH_BYTES = 16 * 1024 * 1024
 DETAIL_DAYS = 30
 DAY = 86400
@@ -335,10 +336,13 @@ async def running(platform: Platform) -> AsyncIterator[None]:
 
 
 async def _sweep(sweep: Sweep) -> None:
+    pause = SWEEP_SECONDS
     while True:
-        await asyncio.sleep(SWEEP_SECONDS)
+        await asyncio.sleep(pause)
+        pause = SWEEP_SECONDS
         try:
-            await sweep.run_once()
+            if (await sweep.run_once()).more:
+                pause = SWEEP_AGAIN_SECONDS
         except Exception:
             log.exception("sweep_failed")
 

@@ -42,6 +42,11 @@ class Swept:
     removed_runs: int = 0
     removed_events: int = 0
 
+    @property
+    def more(self) -> bool:
+        """Whether a batch was full, so that the next round should come soon."""
+        return self.removed_runs >= BATCH or self.removed_events >= DETAIL_BATCH
+
 
 class Sweep:
     """One round is short and bounded; it is called again and again."""
