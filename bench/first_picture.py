@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import aiohttp
 from rich.console import Console
 
-from bench.servers import free_port, is_up
+from bench.servers import free_port, until_up
 
 ROOT = Path(__file__).parents[1]
 MOST_SECONDS = 600
@@ -43,7 +43,7 @@ async def _start_and_call(console: Console, folder: str, name: str, began: float
 
 async def _call_example(console: Console, url: str, name: str, began: float) -> None:
     async with aiohttp.ClientSession(url, headers={"Authorization": "Bearer bench"}) as session:
-        await _until_up(session)
+        await until_up(session, "/ready")
         console.print(f"{name}: server answers     {time.perf_counter() - began:6.1f} s")
         async with session.post("/v1/runs", json={"deployment": "pod", "inputs": {}}) as answer:
             run = await answer.json()
@@ -52,8 +52,3 @@ async def _call_example(console: Console, url: str, name: str, began: float) -> 
         async with session.get(f"/v1/runs/{run['id']}") as answer:
             run = await answer.json()
         console.print(f"{name}: first picture      {time.perf_counter() - began:6.1f} s  ({run['status']})")
-
-
-async def _until_up(session: aiohttp.ClientSession) -> None:
-    while not await is_up(session, "/ready"):
-        await asyncio.sleep(0.05)

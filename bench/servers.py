@@ -91,12 +91,18 @@ async def _running(command: Sequence[str], environment: Mapping[str, str]) -> As
 
 async def _answers(url: str) -> None:
     async with asyncio.timeout(START_SECONDS), aiohttp.ClientSession() as session:
-        while not await is_up(session, url):
-            await asyncio.sleep(0.02)
+        await until_up(session, url)
 
 
-async def is_up(session: aiohttp.ClientSession, url: str) -> bool:
-    """Whether something answers there, and well."""
+async def until_up(session: aiohttp.ClientSession, url: str) -> None:
+    """Return when something answers there, and well."""
+    up = False
+    while not up:
+        up = await _is_up(session, url)
+        await asyncio.sleep(0.02)
+
+
+async def _is_up(session: aiohttp.ClientSession, url: str) -> bool:
     try:
         async with session.get(url) as answer:
             return answer.status == 200
