@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 import uvicorn
 
+from comfyserve.apis.build import close_streams
 from comfyserve.app import Platform, build, running, seed
 from comfyserve.core.errors import Conflict, DomainError
 from comfyserve.logs import configure_logs
@@ -52,8 +53,7 @@ async def serve(settings: Settings, *, as_json: bool = False, ledger: type[Recor
         with _only_one(settings.data_dir):
             platform = await build(settings, settings.public_url.rstrip("/") or _url(listening), ledger=ledger)
             async with running(platform):
-                await _tell(platform, await seed(platform), as_json=as_json)
-                await _serve(platform, listening)
+                await _serve(platform, listening, as_json=as_json)
     except DomainError as error:
         return _refuse(error.message)
     except OSError as error:
@@ -99,11 +99,12 @@ async def temporary_server(folder: Path) -> AsyncIterator[tuple[str, str]]:
             await serving
 
 
-async def _serve(platform: Platform, listening: socket.socket) -> None:
-    """Serve until a signal; then what executes may end, and be watched ending, before the server stops."""
+async def _serve(platform: Platform, listening: socket.socket, *, as_json: bool) -> None:
+    """Say where, serve until a signal; then what executes may end, and be watched ending, before the server stops."""
     server, stopping = _web_server(platform), asyncio.Event()
     for kind in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(kind, _stop, stopping, kind)
+    await _tell(platform, await seed(platform), as_json=as_json)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     waiting = asyncio.create_task(stopping.wait())
     await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -111,6 +112,7 @@ async def _serve(platform: Platform, listening: socket.socket) -> None:
     if stopping.is_set():
         log.info("stopping", drain_seconds=platform.base.settings.drain_seconds)
         await platform.pool.close()
+        close_streams(platform.api)
         server.should_exit = True
     await serving
 

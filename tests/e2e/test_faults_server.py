@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from comfyserve.client import Client
-from tests.e2e.faults import Lives, at_the_gate, family, gone, graph, happened, open_gate, submit
+from tests.e2e.faults import LOG, Lives, at_the_gate, family, gone, graph, happened, open_gate, submit
 from tests.e2e.program import Program, colour_graph, finished, ready, story
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -62,11 +62,14 @@ async def test_sigterm_lets_running_work_finish_and_keeps_the_rest(lives: Lives)
     staged, queued = [await submit(client, colour_graph(301 + index)) for index in range(2)]
     await happened(client, staged, "claimed")
     ending = asyncio.create_task(finished(client, executing))
+    watching = asyncio.create_task(_watch_until_the_end(running, queued))
     running.process.send_signal(signal.SIGTERM)
     await happened(client, staged, "lost")
     open_gate(lives.data_dir, "drain")
     assert (await ending)["status"] == "success"
+    assert await watching == ["submitted"]
     assert await asyncio.wait_for(running.process.wait(), 30) == 0
+    assert "graceful" not in (lives.data_dir.parent / LOG).read_text(), "a stream was cut off"
     assert family(lives.data_dir) == []
     _, client = await lives.running()
     ends = [await finished(client, run_id) for run_id in (executing, staged, queued)]
@@ -129,6 +132,17 @@ async def test_killed_between_the_engine_and_the_record(lives: Lives) -> None:
     assert (await story(client, run_id)).count("lost") == 2
     async with httpx2.AsyncClient(trust_env=False) as web:
         assert len((await web.get(ended["outputs"][0]["url"])).content) == ended["outputs"][0]["size"]
+
+
+async def _watch_until_the_end(running: Program, run_id: str) -> list[str]:
+    """The events of a stream that nobody resumes."""
+    headers = {"Authorization": f"Bearer {running.key}", "Accept": "text/event-stream"}
+    async with (
+        httpx2.AsyncClient(base_url=running.url, trust_env=False, headers=headers) as web,
+        web.stream("GET", f"/v1/runs/{run_id}/events", timeout=60) as answer,
+    ):
+        lines = [line async for line in answer.aiter_lines()]
+    return [line.removeprefix("event: ") for line in lines if line.startswith("event: ")]
 
 
 async def _each_has_one_result(client: Client, ends: Any) -> None:

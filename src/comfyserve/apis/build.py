@@ -74,6 +74,11 @@ def build_api(services: Services, options: ApiOptions, pages: PageApp | None = N
     return app
 
 
+def close_streams(app: FastAPI) -> None:
+    """End the event streams: the server stops, and their readers can resume them later."""
+    app.state.context.slots.closed.set()
+
+
 def _middleware(options: ApiOptions, faces: Faces) -> list[Middleware]:
     def limit_of(scope: Scope) -> int:
         upload = scope["path"] in UPLOADS

@@ -17,13 +17,16 @@ T = TypeVar("T")
 KEEPALIVE = b": keepalive\n\n"
 STREAM_HEADERS = {"cache-control": "no-cache", "connection": "keep-alive", "x-accel-buffering": "no"}
 MAX_SEQ = 2**31 - 1
+LAST_WORD_SECONDS = 0.2
+"""How long a stream that is closed waits for a message that may be on its way."""
 
 
 class Slots:
-    """How many calls may stay open at once."""
+    """How many calls may stay open at once, and until when: streams end when it is closed, to be resumed later."""
 
     def __init__(self, most: int) -> None:
         self.free = most
+        self.closed = asyncio.Event()
 
     @contextmanager
     def one(self) -> Iterator[None]:
@@ -89,18 +92,26 @@ def stream(
 
 async def _alive(messages: AsyncIterator[bytes], slots: Slots, keepalive: float) -> AsyncIterator[bytes]:
     with slots.one():
-        async with aclosing(_with_comments(messages, keepalive)) as parts:
+        async with aclosing(_with_comments(messages, slots.closed, keepalive)) as parts:
             async for part in parts:
                 yield part
 
 
-async def _with_comments(messages: AsyncIterator[bytes], keepalive: float) -> AsyncGenerator[bytes, None]:
+async def _with_comments(
+    messages: AsyncIterator[bytes], closed: asyncio.Event, keepalive: float
+) -> AsyncGenerator[bytes, None]:
     waiting: asyncio.Future[bytes | None] | None = None
+    closing = asyncio.ensure_future(closed.wait())
     try:
         while True:
             waiting = waiting or asyncio.ensure_future(anext(messages, None))
-            done, _ = await asyncio.wait({waiting}, timeout=keepalive)
-            if not done:
+            either: set[asyncio.Future[Any]] = {waiting, closing}
+            await asyncio.wait(either, timeout=keepalive, return_when=asyncio.FIRST_COMPLETED)
+            if closing.done():
+                await asyncio.wait({waiting}, timeout=LAST_WORD_SECONDS)
+            if not waiting.done():
+                if closing.done():
+                    return
                 yield KEEPALIVE
                 continue
             part, waiting = waiting.result(), None
@@ -108,6 +119,7 @@ async def _with_comments(messages: AsyncIterator[bytes], keepalive: float) -> As
                 return
             yield part
     finally:
+        closing.cancel()
         await _close(messages, waiting)
 
 
