@@ -105,13 +105,9 @@ async def _with_comments(
     try:
         while True:
             waiting = waiting or asyncio.ensure_future(anext(messages, None))
-            either: set[asyncio.Future[Any]] = {waiting, closing}
-            await asyncio.wait(either, timeout=keepalive, return_when=asyncio.FIRST_COMPLETED)
-            if closing.done():
-                await asyncio.wait({waiting}, timeout=LAST_WORD_SECONDS)
+            if not await _goes_on(waiting, closing, keepalive):
+                return
             if not waiting.done():
-                if closing.done():
-                    return
                 yield KEEPALIVE
                 continue
             part, waiting = waiting.result(), None
@@ -121,6 +117,14 @@ async def _with_comments(
     finally:
         closing.cancel()
         await _close(messages, waiting)
+
+
+async def _goes_on(waiting: asyncio.Future[Any], closing: asyncio.Future[Any], keepalive: float) -> bool:
+    """Wait for a message, or for so long; False when there is none and there will be none."""
+    await asyncio.wait({waiting, closing}, timeout=keepalive, return_when=asyncio.FIRST_COMPLETED)
+    if closing.done():
+        await asyncio.wait({waiting}, timeout=LAST_WORD_SECONDS)
+    return waiting.done() or not closing.done()
 
 
 async def _close(messages: AsyncIterator[bytes], waiting: asyncio.Future[bytes | None] | None) -> None:
