@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from tests.ports.pool_suite import PoolSuite, World
 from tests.services.bundle import open_bundle
 
 SCRIPT = (Started(), NodeStarted("2"), Outcome("success"))
-CATALOGUE = {name: {"input": {}} for name in ("ComfyUIDeployExternalText", "ShowText")}
+CATALOGUE: dict[str, dict[str, Any]] = {name: {"input": {}} for name in ("ComfyUIDeployExternalText", "ShowText")}
 
 
 async def _unheard(state: MachineState, error: EngineLost | None) -> None:
