@@ -69,7 +69,12 @@ def _wrong_settings(error: ValueError) -> list[str]:
         return [f"{FILE} cannot be read: {error}."]
     if not isinstance(error, ValidationError) or error.title != Settings.__name__:
         raise error
-    return [
-        f"{PREFIX}{'.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg'].removeprefix('Value error, ')}."
-        for problem in error.errors()
-    ]
+    return [f"{PREFIX}{_setting(problem['loc'])}: {_reason(problem['msg'])}." for problem in error.errors()]
+
+
+def _setting(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location).upper()
+
+
+def _reason(message: str) -> str:
+    return message.removeprefix("Value error, ")

@@ -29,10 +29,7 @@ def up(
 
     Ctrl-C lets running work finish and stops; a second one stops at once.
     """
-    import uvloop
-
     from comfyserve.cli.strays import stray_settings
-    from comfyserve.server import serve
     from comfyserve.settings import read_settings
 
     settings = read_settings(
@@ -40,4 +37,8 @@ def up(
     )
     for sentence in stray_settings(os.environ, Path()):
         note(f"Warning: {sentence}")
+    import uvloop
+
+    from comfyserve.server import serve
+
     raise typer.Exit(uvloop.run(serve(settings, as_json=json)))

@@ -13,7 +13,7 @@ from typing import Any, Self
 import httpx2
 
 from comfyserve.client.errors import ApiError, ServerUnreachable
-from comfyserve.client.events import Event, read_events
+from comfyserve.client.events import LAST, Event, read_events
 
 Json = dict[str, Any]
 
@@ -108,7 +108,7 @@ class Client:
             failures += 1
             async with aclosing(self._events_once(run_id, cursor, reasons)) as events:
                 async for event in events:
-                    cursor, failures, done = event.id or cursor, 0, event.kind == "run"
+                    cursor, failures, done = event.id or cursor, 0, event.kind == LAST
                     yield event
         if not done:
             raise ServerUnreachable(self.url, reasons[-1])

@@ -5,6 +5,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+LAST = "run"
+"""The kind of the event that ends a run's stream; its data is the finished run."""
+
 
 @dataclass(frozen=True)
 class Event:
@@ -16,13 +19,15 @@ class Event:
 
 
 async def read_events(lines: AsyncIterator[str]) -> AsyncGenerator[Event]:
-    """Events as their closing blank lines arrive; comments and unfinished ones are dropped."""
+    """Events as their closing blank lines arrive, up to `run`; comments and unfinished ones are dropped."""
     kind, event_id = "message", None
     data: list[str] = []
     async for line in lines:
         if not line:
             if data:
                 yield Event(kind, json.loads("\n".join(data)), event_id)
+            if kind == LAST:
+                return
             kind, data, event_id = "message", [], None
             continue
         field, _, value = line.partition(":")

@@ -1,0 +1,156 @@
+"""Commands where no server runs."""
+
+import json
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from comfyserve.cli.console import Exit
+from comfyserve.cli.run import read_value
+from comfyserve.cli.strays import stray_settings
+from tests.cli.shell import Ended, Shell, ended, free_port
+from tests.e2e.program import colour_graph, until
+
+HEAVY = ("comfyserve.server", "comfyserve.settings", "httpx2", "rich")
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path, {"COMFYSERVE_PORT": free_port()})
+
+
+def _left_behind(shell: Shell) -> list[str]:
+    """Temporary files, and processes that name the folder."""
+    files = [str(path) for path in shell.temporary.iterdir()]
+    lines = (" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"]))
+    return files + [line for line in lines if str(shell.folder) in line]
+
+
+async def test_run_of_a_file_starts_what_it_needs_and_leaves_nothing(shell: Shell) -> None:
+    done = await shell("run", shell.file("colour.json", colour_graph()), "--out", "out")
+    assert (done.code, done.out) == (Exit.OK, "out/colour_00001_.png\n"), done.err
+    assert done.err == "No server is running; starting one for this run.\n"
+    assert _left_behind(shell) == []
+    assert sorted(path.name for path in shell.folder.iterdir()) == ["colour.json", "out", "tmp"]
+
+
+async def test_a_stopped_run_of_a_file_leaves_nothing(shell: Shell) -> None:
+    process = await shell.start("run", shell.file("colour.json", colour_graph()))
+
+    async def databases() -> list[Path]:
+        return list(shell.temporary.glob("comfyserve-*/*.db"))
+
+    await until(databases, bool)
+    process.send_signal(signal.SIGTERM)
+    assert (await ended(process)).code == Exit.STOPPED
+    assert _left_behind(shell) == []
+
+
+async def test_a_server_that_was_named_is_not_replaced(shell: Shell) -> None:
+    file = shell.file("colour.json", colour_graph())
+    address = f"http://127.0.0.1:{free_port()}"
+    by_flag = await shell("run", file, "--url", address)
+    by_variable = await shell("run", file, "--json", COMFYSERVE_URL=address)
+    assert by_flag.code == by_variable.code == Exit.UNREACHABLE
+    assert f"No comfyserve answers at {address}" in by_flag.err
+    assert by_variable.document["error"]["code"] == "unreachable"
+
+
+async def test_an_address_that_is_none(shell: Shell) -> None:
+    done = await shell("key", "list", "--url", "http://a:b:c")
+    assert done.code == Exit.UNREACHABLE
+    assert "http://a:b:c" in done.err and "Traceback" not in done.err
+
+
+async def test_files_that_are_none(shell: Shell) -> None:
+    missing = await shell("run", "missing.json")
+    assert (missing.code, missing.err) == (
+        Exit.USAGE,
+        "Error: missing.json cannot be read: No such file or directory.\n",
+    )
+    bad = await shell("deploy", shell.file("bad.json", "{bad"), "--name", "bad")
+    assert bad.code == Exit.USAGE
+    assert bad.err.startswith("Error: bad.json is not JSON: ")
+
+
+async def test_up_refuses_what_cannot_work(shell: Shell) -> None:
+    def refused(done: Ended, code: Exit, said: str) -> None:
+        assert (done.code, done.out) == (code, "")
+        assert said in done.err and "Traceback" not in done.err
+
+    refused(await shell("up", COMFYSERVE_PORT="many"), Exit.USAGE, "COMFYSERVE_PORT: ")
+    refused(await shell("up", COMFYSERVE_BLOBS="s3://bucket"), Exit.USAGE, "COMFYSERVE_BLOBS: ")
+    refused(await shell("up", COMFYSERVE_DATABASE="postgresql://host/name"), Exit.UNHEALTHY, "SQLite")
+    refused(await shell("up", "--data-dir", f"{shell.file('taken', '')}/data"), Exit.UNHEALTHY, "taken/data")
+    shell.file("comfyserve.toml", "port = ")
+    refused(await shell("up"), Exit.USAGE, "comfyserve.toml cannot be read")
+
+
+async def test_up_tells_programs_where_it_is_and_warns_of_strays(shell: Shell) -> None:
+    process = await shell.start("up", "--port", "0", "--example", "none", "--json", COMFYSERVE_PROT="1")
+    assert process.stdout is not None
+    told = json.loads(await process.stdout.readline())
+    process.send_signal(signal.SIGTERM)
+    done = await ended(process)
+    assert done.code == Exit.OK
+    assert told["sign_in_url"].startswith(told["url"])
+    assert Path(told["key_file"]) == shell.folder / "data" / "admin.key"
+    assert done.err.count("COMFYSERVE_PROT is no setting and is ignored. Did you mean COMFYSERVE_PORT?") == 1
+
+
+async def test_settings_show_values_but_no_secrets(shell: Shell) -> None:
+    shell.file("comfyserve.toml", 'admin_key = "hidden-word"\nmax_queued = 7\n')
+    rows = {row["name"]: row for row in (await shell("settings", "--json")).document}
+    assert (rows["COMFYSERVE_MAX_QUEUED"]["value"], rows["COMFYSERVE_MAX_QUEUED"]["default"]) == ("7", "20000")
+    assert rows["COMFYSERVE_ADMIN_KEY"]["value"] == "(set)"
+    table = (await shell("settings")).out
+    assert "hidden-word" not in table
+    assert "7 * " in table
+
+
+async def test_doctor_finds_what_is_wrong(shell: Shell) -> None:
+    well = await shell("doctor", "--json")
+    assert well.code == Exit.OK
+    assert all(finding["well"] for finding in well.document)
+    ill = await shell("doctor", COMFYSERVE_COMFY_HOME="/absent")
+    assert ill.code == Exit.UNHEALTHY
+    assert "bad  engine" in ill.out and "COMFYSERVE_COMFY_HOME" in ill.out
+
+
+async def test_version_and_help_load_nothing_heavy(shell: Shell) -> None:
+    assert (await shell("--version")).out == "comfyserve 0.1.0\n"
+    helped = await shell("run", "--help", PYTHONPROFILEIMPORTTIME="1")
+    assert helped.code == Exit.OK and "--input" in helped.out
+    loaded = {line.rpartition("|")[2].strip() for line in helped.err.splitlines()}
+    assert "comfyserve.cli.main" in loaded
+    assert loaded.isdisjoint(HEAVY)
+
+
+def test_stray_names_are_found_in_the_environment_and_the_file(tmp_path: Path) -> None:
+    (tmp_path / "comfyserve.toml").write_text("port = 1\nsomething = 2\n")
+    environment = {"COMFYSERVE_PORT": "", "COMFYSERVE_KEY": "", "COMFYSERVE_DATADIR": "", "PATH": ""}
+    assert stray_settings(environment, tmp_path) == [
+        "COMFYSERVE_DATADIR is no setting and is ignored. Did you mean COMFYSERVE_DATA_DIR?",
+        "something in comfyserve.toml is no setting and is ignored. `comfyserve settings` lists them all.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("5", 5),
+        ("1.5", 1.5),
+        ("true", True),
+        ('["a"]', ["a"]),
+        ("007", "007"),
+        ("null", "null"),
+        ("NaN", "NaN"),
+        ("a cap", "a cap"),
+        ('{"a": 1}', '{"a": 1}'),
+        ("", ""),
+    ],
+)
+def test_values_are_read(text: str, value: object) -> None:
+    assert read_value(text) == value
