@@ -98,8 +98,8 @@ class Engine(Protocol):
         or forgot the prompt. Leaving the context early does not stop the prompt; `interrupt` does.
         """
 
-    async def interrupt(self, prompt_id: str) -> None:
-        """Stop exactly this prompt, waiting or running; quietly nothing when it is neither."""
+    async def interrupt(self, prompt_id: str) -> bool:
+        """Stop exactly this prompt, waiting or running; whether the engine still had it (a node may end first)."""
 
     def open(self, file: EngineFile) -> AbstractAsyncContextManager[ByteStream]:
         """Stream a file the engine holds. Raises EngineError when it is gone."""

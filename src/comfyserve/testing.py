@@ -127,11 +127,13 @@ class ScriptedEngine:
         finally:
             del self._in_flight[prompt_id]
 
-    async def interrupt(self, prompt_id: str) -> None:
-        """End this prompt at its present or next Hold."""
-        if (flag := self._in_flight.get(prompt_id)) is not None:
-            self.interrupted.add(prompt_id)
-            flag.set()
+    async def interrupt(self, prompt_id: str) -> bool:
+        """End this prompt at its present or next Hold; whether it is in flight."""
+        if (flag := self._in_flight.get(prompt_id)) is None:
+            return False
+        self.interrupted.add(prompt_id)
+        flag.set()
+        return True
 
     @asynccontextmanager
     async def open(self, file: EngineFile) -> AsyncIterator[ByteStream]:

@@ -122,20 +122,21 @@ class ComfyClient:
         finally:
             self._listener.unregister(inbox)
 
-    async def interrupt(self, prompt_id: str) -> None:
-        """Stop exactly this prompt, waiting or running; quietly nothing when it is neither."""
-        for _ in range(3):
+    async def interrupt(self, prompt_id: str) -> bool:
+        """Stop exactly this prompt, waiting or running; whether the engine still had it."""
+        for look in range(3):
             place = await self._place(prompt_id)
             if place == "running":
                 await self._post(routes.INTERRUPT, {"prompt_id": prompt_id})
-                return
+                return True
             if place is None:
-                return
+                return look > 0
             if (inbox := self._listener.find(prompt_id)) is not None:
                 inbox.dropped = True
             await self._post(routes.QUEUE, {"delete": [prompt_id]})
             if inbox is not None:
                 inbox.hint()
+        return True
 
     @asynccontextmanager
     async def open(self, file: EngineFile) -> AsyncIterator[ByteStream]:

@@ -114,9 +114,9 @@ class ProcessEngine:
         """Submit a graph; the death of the process is EngineLost at once."""
         return self._now().execute(prompt_id, graph, extra_data)
 
-    async def interrupt(self, prompt_id: str) -> None:
-        """Stop exactly this prompt."""
-        await self._now().interrupt(prompt_id)
+    async def interrupt(self, prompt_id: str) -> bool:
+        """Stop exactly this prompt; whether the engine still had it."""
+        return await self._now().interrupt(prompt_id)
 
     def open(self, file: EngineFile) -> AbstractAsyncContextManager[ByteStream]:
         """Stream a file the engine holds."""

@@ -202,18 +202,28 @@ class Attempt:
             await self._stop_overdue(error)
             raise
         if (reason := _needs_restart(outcome)) is not None:
-            await engine.restart(reason)
+            with suppress(EngineLost):
+                await engine.restart(reason)
+        self._line.remove(self)
         self.executed.set()
         return outcome
 
     async def _stop_overdue(self, error: ClockRanOut) -> None:
-        """A prompt over its time is interrupted; an engine without signs of life is restarted."""
+        """Interrupt a prompt over its time; an engine that gives no sign of life, or does not obey, is restarted."""
         engine = self._tools.engine
         with suppress(EngineLost):
-            if error.clock == "heartbeat":
+            if error.clock == "heartbeat" or not await self._obeys():
                 await engine.restart(error.message)
-            else:
-                await engine.interrupt(self.claim.attempt_id)
+
+    async def _obeys(self) -> bool:
+        """Interrupt until the engine has let go of the prompt; False when the grace for that is over."""
+        now = asyncio.get_running_loop().time
+        until = now() + self._tools.limits.interrupt_grace
+        while await self._tools.engine.interrupt(self.claim.attempt_id):
+            if now() >= until:
+                return False
+            await asyncio.sleep(REPEAT_SECONDS)
+        return True
 
     async def _follow(self, events: AsyncIterator[EngineEvent]) -> Outcome:
         """Read events until the outcome, under the clocks for running and for signs of life."""
@@ -267,6 +277,8 @@ class Attempt:
             return
         if outcome.ending == "interrupted":
             raise EngineLost("The engine was interrupted by somebody else.")
+        if not self._journal.started:
+            self._journal.note(Fact(FactKind.STARTED))
         self._journal.note(Fact(FactKind.EXECUTED, {"simulated": outcome.simulated} if outcome.simulated else {}))
         outputs = await self._tools.collect.collect(self.claim, outcome.outputs)
         await self._journal.finish(self._endings(outcome), outputs)
