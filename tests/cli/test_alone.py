@@ -1,5 +1,6 @@
 """Commands where no server runs."""
 
+import asyncio
 import json
 import signal
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from comfyserve.cli.console import Exit
 from comfyserve.cli.run import read_value
 from comfyserve.cli.strays import stray_settings
-from tests.cli.shell import Ended, Shell, ended, free_port
+from tests.cli.shell import Shell, ended, free_port
 from tests.e2e.program import colour_graph, until
 
 HEAVY = ("comfyserve.server", "comfyserve.settings", "httpx2", "rich")
@@ -76,16 +77,20 @@ async def test_files_that_are_none(shell: Shell) -> None:
 
 
 async def test_up_refuses_what_cannot_work(shell: Shell) -> None:
-    def refused(done: Ended, code: Exit, said: str) -> None:
-        assert (done.code, done.out) == (code, "")
-        assert said in done.err and "Traceback" not in done.err
-
-    refused(await shell("up", COMFYSERVE_PORT="many"), Exit.USAGE, "COMFYSERVE_PORT: ")
-    refused(await shell("up", COMFYSERVE_BLOBS="s3://bucket"), Exit.USAGE, "COMFYSERVE_BLOBS: ")
-    refused(await shell("up", COMFYSERVE_DATABASE="postgresql://host/name"), Exit.UNHEALTHY, "SQLite")
-    refused(await shell("up", "--data-dir", f"{shell.file('taken', '')}/data"), Exit.UNHEALTHY, "taken/data")
+    taken = f"{shell.file('taken', '')}/data"
+    many, bucket, postgres, folder = await asyncio.gather(
+        shell("up", COMFYSERVE_PORT="many"),
+        shell("up", COMFYSERVE_BLOBS="s3://bucket"),
+        shell("up", COMFYSERVE_DATABASE="postgresql://host/name"),
+        shell("up", COMFYSERVE_DATA_DIR=taken, COMFYSERVE_PORT=free_port()),
+    )
     shell.file("comfyserve.toml", "port = ")
-    refused(await shell("up"), Exit.USAGE, "comfyserve.toml cannot be read")
+    file = await shell("up")
+    ends = (many, bucket, postgres, folder, file)
+    assert [(done.code, done.out) for done in ends] == [(code, "") for code in (2, 2, 5, 5, 2)]
+    said = ("COMFYSERVE_PORT: ", "COMFYSERVE_BLOBS: ", "SQLite", "taken", "comfyserve.toml cannot be read")
+    for done, words in zip(ends, said, strict=True):
+        assert words in done.err and "Traceback" not in done.err
 
 
 async def test_up_tells_programs_where_it_is_and_warns_of_strays(shell: Shell) -> None:
