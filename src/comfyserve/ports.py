@@ -104,8 +104,8 @@ class Engine(Protocol):
     def open(self, file: EngineFile) -> AbstractAsyncContextManager[ByteStream]:
         """Stream a file the engine holds. Raises EngineError when it is gone."""
 
-    async def forget(self, prompt_id: str, files: Sequence[EngineFile]) -> None:
-        """Drop the history record and, where the engine's folders are ours, these files."""
+    async def forget(self, prompt_ids: Sequence[str], files: Sequence[EngineFile]) -> None:
+        """Drop the history records and, where the engine's folders are ours, these files."""
 
     async def restart(self, reason: str) -> None:
         """Stop whatever the engine does and start it again, if it is ours; prompts in flight raise EngineLost."""

@@ -142,9 +142,9 @@ class ScriptedEngine:
             raise EngineError(f"The engine does not give the file {file.filename}.")
         yield _chunks(self.content[file])
 
-    async def forget(self, prompt_id: str, files: Sequence[EngineFile]) -> None:
-        """Note the prompt and drop the files."""
-        self.forgotten.append(prompt_id)
+    async def forget(self, prompt_ids: Sequence[str], files: Sequence[EngineFile]) -> None:
+        """Note the prompts and drop the files."""
+        self.forgotten.extend(prompt_ids)
         for file in files:
             self.content.pop(file, None)
 

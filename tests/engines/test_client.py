@@ -239,7 +239,7 @@ async def test_forget_drops_the_record_and_only_files_inside_our_folders(comfy: 
         EngineFile("c.png", "", "secret"),
         EngineFile("absent.png"),
     ]
-    await client.forget("p1", files)
+    await client.forget(["p1"], files)
     await client.close()
     assert comfy.history == {}
     assert not any(path.exists() for path in ours)

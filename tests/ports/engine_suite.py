@@ -142,5 +142,5 @@ class EngineSuite:
 
     async def test_forget_is_quiet(self, engine: Engine, graphs: Graphs) -> None:
         prompt_id, _ = await run(engine, graphs.good)
-        await engine.forget(prompt_id, [])
-        await engine.forget(prompt_id, [EngineFile("gone.png")])
+        await engine.forget([prompt_id], [])
+        await engine.forget([prompt_id], [EngineFile("gone.png")])

@@ -97,7 +97,7 @@ class TestEmbeddedProcess(EngineSuite):
         files = [output.file for output in events[-1].outputs if output.file]
         path = process.launch.base_directory / "output" / files[0].filename
         assert path.exists()
-        await process.forget(prompt_id, files)
+        await process.forget([prompt_id], files)
         assert not path.exists()
 
 

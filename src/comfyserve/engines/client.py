@@ -153,9 +153,9 @@ class ComfyClient:
                 )
             yield _chunks(response)
 
-    async def forget(self, prompt_id: str, files: Sequence[EngineFile]) -> None:
-        """Drop the history record and, where the engine's folders are ours, these files."""
-        await self._post(routes.HISTORY, {"delete": [prompt_id]})
+    async def forget(self, prompt_ids: Sequence[str], files: Sequence[EngineFile]) -> None:
+        """Drop the history records and, where the engine's folders are ours, these files."""
+        await self._post(routes.HISTORY, {"delete": list(prompt_ids)})
         if self._base_directory is not None and files:
             await asyncio.to_thread(_unlink, self._base_directory, tuple(files))
 

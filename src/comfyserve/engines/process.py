@@ -122,9 +122,9 @@ class ProcessEngine:
         """Stream a file the engine holds."""
         return self._now().open(file)
 
-    async def forget(self, prompt_id: str, files: Sequence[EngineFile]) -> None:
-        """Drop the history record and these files."""
-        await self._now().forget(prompt_id, files)
+    async def forget(self, prompt_ids: Sequence[str], files: Sequence[EngineFile]) -> None:
+        """Drop the history records and these files."""
+        await self._now().forget(prompt_ids, files)
 
     async def restart(self, reason: str) -> None:
         """Stop the process and start it again; prompts in flight raise EngineLost."""

@@ -18,7 +18,7 @@ from comfyserve.work.waiting import unless
 log = structlog.get_logger(__name__)
 
 STOP_TOPIC = "stop"
-TIDY_SECONDS = 0.2
+TIDY_SECONDS = 0.5
 SHUT_DOWN = "The worker was shut down."
 LEAVE_SECONDS = 5.0
 """How long the attempts that are left at a shutdown may take to give their runs back."""
@@ -78,7 +78,7 @@ class Worker:
         self._attempts: dict[Attempt, asyncio.Task[None]] = {}
         self._places = asyncio.Semaphore(1 + limits.ahead)
         self._collecting = asyncio.Semaphore(limits.collecting)
-        self._tidying: set[asyncio.Task[None]] = set()
+        self._done: list[Attempt] = []
         self._draining = asyncio.Event()
         self._failures = 0
         self._empty_at: int | None = None  # the ring of the bell at which the queue was known to be empty
@@ -90,7 +90,7 @@ class Worker:
 
     async def run(self) -> None:
         """Work until drained. The engine is closed at the end, whatever the ending."""
-        watchers = [asyncio.create_task(self._renew()), asyncio.create_task(self._watch_stops())]
+        watchers = [asyncio.create_task(work) for work in (self._renew(), self._watch_stops(), self._tidy_up())]
         try:
             await self._tell("starting")
             while not self._draining.is_set():
@@ -98,10 +98,9 @@ class Worker:
                     await self._claim_runs()
                     await self._tell("starting")
             await self._wind_down()
-            if self._tidying:
-                await asyncio.wait(self._tidying, timeout=LEAVE_SECONDS)
+            await self._tidy()
         finally:
-            for task in [*watchers, *self._attempts.values(), *self._tidying]:
+            for task in [*watchers, *self._attempts.values()]:
                 task.cancel()
             await self._engine.close()
 
@@ -196,17 +195,22 @@ class Worker:
             if attempt.engine_lost:
                 lost.set()
                 self._bell.ring(machine_topic(self.machine_id))
-            tidying = asyncio.create_task(self._tidy(attempt))
-            self._tidying.add(tidying)
-            tidying.add_done_callback(self._tidying.discard)
+            if attempt.left_behind is not None:
+                self._done.append(attempt)
 
-    async def _tidy(self, attempt: Attempt) -> None:
-        """Let the engine forget a run, a moment after its caller has the answer."""
-        if attempt.left_behind is None:
+    async def _tidy_up(self) -> None:
+        """Let the engine forget, many at once, what its callers have the answers of."""
+        while True:
+            await asyncio.sleep(TIDY_SECONDS)
+            await self._tidy()
+
+    async def _tidy(self) -> None:
+        done, self._done = self._done, []
+        if not done:
             return
-        await asyncio.sleep(TIDY_SECONDS)
         with suppress(EngineLost):
-            await self._engine.forget(attempt.claim.attempt_id, attempt.left_behind)
+            files = [file for attempt in done for file in attempt.left_behind or ()]
+            await self._engine.forget([attempt.claim.attempt_id for attempt in done], files)
 
     async def _free_place(self, attempt: Attempt) -> None:
         await attempt.executed.wait()
