@@ -49,6 +49,13 @@ async def test_a_stopped_run_of_a_file_leaves_nothing(shell: Shell) -> None:
     assert _left_behind(shell) == []
 
 
+async def test_a_comfyui_that_does_not_start_ends_the_command(shell: Shell) -> None:
+    done = await shell("run", shell.file("colour.json", colour_graph()), "--json", COMFYSERVE_COMFY_HOME="/absent")
+    assert done.code == Exit.REFUSED
+    assert done.document["error"]["code"] == "engine_lost"
+    assert _left_behind(shell) == []
+
+
 async def test_a_server_that_was_named_is_not_replaced(shell: Shell) -> None:
     file = shell.file("colour.json", colour_graph())
     address = f"http://127.0.0.1:{free_port()}"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from comfyserve.client import Client
 
 MAX_NAMED = 20
+READY_SECONDS = 0.05
 
 
 def run(
@@ -129,10 +130,22 @@ async def _server(url: str, key: str, *, own: bool) -> "AsyncIterator[Client]":
             if not own or given_url(url):
                 raise
         else:
+            await _warn_if_not_ready(client)
             yield client
             return
     async with _own_server() as client:
         yield client
+
+
+async def _warn_if_not_ready(client: "Client") -> None:
+    """A run that will wait for an engine that does not start should not look like one that is slow."""
+    from comfyserve.client import ApiError
+
+    try:
+        await client.get("/ready")
+    except ApiError as error:
+        if error.code != "error":
+            note(f"Warning: the engine is not ready, the run waits for it. {error}")
 
 
 @asynccontextmanager
@@ -143,7 +156,23 @@ async def _own_server() -> "AsyncIterator[Client]":
     note("No server is running; starting one for this run.")
     with TemporaryDirectory(prefix="comfyserve-") as folder:
         async with temporary_server(Path(folder)) as (address, admin_key), Client(address, admin_key) as client:
+            await _engine_ready(client)
             yield client
+
+
+async def _engine_ready(client: "Client") -> None:
+    """Return when the engine is ready. Raises ApiError with the reason when it does not start."""
+    from comfyserve.client import ApiError
+
+    while True:
+        try:
+            await client.get("/ready")
+        except ApiError as error:
+            if error.code != "error":
+                raise
+            await asyncio.sleep(READY_SECONDS)
+        else:
+            return
 
 
 async def _kinds(client: "Client", deployment: str) -> dict[str, str]:
