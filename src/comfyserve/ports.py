@@ -105,7 +105,8 @@ class Engine(Protocol):
         """Stream a file the engine holds. Raises EngineError when it is gone."""
 
     async def forget(self, prompt_ids: Sequence[str], files: Sequence[EngineFile]) -> None:
-        """Drop the history records and, where the engine's folders are ours, these files."""
+        """Drop the history records and, where the engine's folders are ours, these files and the folders of outputs
+        that are named after the prompts."""
 
     async def restart(self, reason: str) -> None:
         """Stop whatever the engine does and start it again, if it is ours; prompts in flight raise EngineLost."""

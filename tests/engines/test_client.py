@@ -246,6 +246,17 @@ async def test_forget_drops_the_record_and_only_files_inside_our_folders(comfy: 
     assert (tmp_path / "secret/c.png").exists() and (tmp_path / "output/keep.png").exists()
 
 
+async def test_forget_removes_the_folder_of_a_prompt_and_no_other(comfy: ScriptedComfy, tmp_path: Path) -> None:
+    for name in ("output/p1/deep/er", "output/p2", "output/p1x", "p3", "temp/p1"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "a.png").write_bytes(b"x")
+    client = ComfyClient(comfy.url, base_directory=tmp_path, patience=IMPATIENT)
+    await client.forget(["p1", "..", ".", "", "../p3", "p2/a.png", "absent"], [])
+    await client.close()
+    left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.png"))  # noqa: ASYNC240  (a small folder)
+    assert left == ["output/p1x/a.png", "output/p2/a.png", "p3/a.png", "temp/p1/a.png"]
+
+
 async def _all(events: AsyncIterator[EngineEvent]) -> list[EngineEvent]:
     return [event async for event in events]
 

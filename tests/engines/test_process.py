@@ -154,6 +154,16 @@ async def test_an_engine_that_dies_leaves_no_grandchildren(tmp_path: Path) -> No
         await gone(*family)
 
 
+async def test_the_files_of_a_run_are_removed_although_its_process_is_dead(tmp_path: Path) -> None:
+    made = tmp_path / "output" / "p1" / "half.png"
+    made.parent.mkdir(parents=True)
+    made.write_bytes(b"x")
+    engine = ProcessEngine(launch(base_directory=tmp_path))
+    with pytest.raises(EngineLost):
+        await engine.forget(["p1"], [])
+    assert not made.parent.exists()
+
+
 async def test_the_group_ends_even_when_the_reaper_is_killed(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     async with running(launch("--fork", str(pids)), RestartPolicy(failures=1)) as engine:

@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,13 +11,14 @@ from typing import Any, Literal
 import aiohttp
 import structlog
 
-from comfyserve.core.errors import EngineError, EngineLost, TooLarge
+from comfyserve.core.errors import EngineError, EngineLost, EngineUnreached, TooLarge
 from comfyserve.core.outputs import EngineFile
+from comfyserve.engines.folders import Folders, read_pieces
 from comfyserve.engines.inbox import Inbox
 from comfyserve.engines.listener import Listener
 from comfyserve.engines.reading import bounded, read_json, read_node_errors, read_outcome, read_refusal
 from comfyserve.ports import ByteStream, EngineEvent, Outcome, Warned
-from comfyserve.protocol import files, routes
+from comfyserve.protocol import routes
 
 CHUNK_BYTES = 256 * 1024
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -59,7 +59,7 @@ class ComfyClient:
         patience: Patience | None = None,
     ) -> None:
         self.url = url.rstrip("/")
-        self._base_directory = base_directory
+        self._folders = None if base_directory is None else Folders(base_directory)
         self._patience = patience or Patience()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS),
@@ -108,15 +108,14 @@ class ComfyClient:
         """Submit a graph under our own id and tell what happens (see the port)."""
         await self._listener.connected(self._patience.socket)
         inbox = self._listener.register(prompt_id)
-        if self._lost is not None:
-            inbox.lose(self._lost)
         try:
-            inbox.raise_if_lost()
+            if self._lost is not None:
+                raise EngineUnreached(self._lost.message) from self._lost
             try:
                 await self._submit(inbox, graph, extra_data)
-            except EngineLost:
+            except EngineLost as error:
                 if not await self._took(prompt_id):
-                    raise
+                    raise error
             async with aclosing(self._follow(inbox)) as events:
                 yield events
         finally:
@@ -141,8 +140,9 @@ class ComfyClient:
     @asynccontextmanager
     async def open(self, file: EngineFile) -> AsyncIterator[ByteStream]:
         """Stream a file the engine holds. Raises EngineError when it is gone."""
-        if (path := self._own_path(file)) is not None and path.is_file():
-            yield _pieces(path)
+        path = None if self._folders is None else self._folders.path(file)
+        if path is not None and path.is_file():
+            yield read_pieces(path)
             return
         query = {"filename": file.filename, "subfolder": file.subfolder, "type": file.type}
         async with self._request("GET", routes.VIEW, params=query) as response:
@@ -154,14 +154,10 @@ class ComfyClient:
             yield _chunks(response)
 
     async def forget(self, prompt_ids: Sequence[str], files: Sequence[EngineFile]) -> None:
-        """Drop the history records and, where the engine's folders are ours, these files."""
+        """Drop the history records and, where the engine's folders are ours, these files and the prompts' folders."""
+        if self._folders is not None:
+            await self._folders.remove(prompt_ids, files)
         await self._post(routes.HISTORY, {"delete": list(prompt_ids)})
-        if self._base_directory is not None and files:
-            await asyncio.to_thread(_unlink, self._base_directory, tuple(files))
-
-    def _own_path(self, file: EngineFile) -> Path | None:
-        """Where a file lies when the engine's folders are ours; None for one outside of them."""
-        return None if self._base_directory is None else _inside(self._base_directory, file)
 
     async def restart(self, reason: str) -> None:
         """Ask the engine to drop its models and its cache; more is not in our power."""
@@ -200,8 +196,11 @@ class ComfyClient:
             inbox.add(_warning(node_errors))
 
     async def _took(self, prompt_id: str) -> bool:
-        """Whether a prompt arrived although its answer did not."""
-        return await self._place(prompt_id) is not None or await self._record(prompt_id) is not None
+        """Whether a prompt arrived although its answer did not; False when nobody can tell."""
+        try:
+            return await self._place(prompt_id) is not None or await self._record(prompt_id) is not None
+        except EngineLost:
+            return False
 
     async def _follow(self, inbox: Inbox) -> AsyncGenerator[EngineEvent, None]:
         while True:
@@ -278,6 +277,8 @@ class ComfyClient:
         try:
             async with self._session.request(method, self.url + path, allow_redirects=False, **options) as response:
                 yield response
+        except aiohttp.ClientConnectorError as error:
+            raise EngineUnreached(f"The engine at {self.url} cannot be reached: {error}") from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             reason = str(error) or type(error).__name__
             raise EngineLost(f"The engine at {self.url} cannot be reached: {reason}") from error
@@ -317,31 +318,3 @@ def _warning(node_errors: Any) -> Warned:
     return Warned(
         f"The engine left out a part of the graph that is not valid. {reason}", {"node_errors": bounded(node_errors)}
     )
-
-
-def _inside(base: Path, file: EngineFile) -> Path | None:
-    """The path of a file in the engine's own folders; None for a name that leads out of them."""
-    if file.type not in files.FILE_TYPES or Path(file.filename).name != file.filename:
-        return None
-    root = (base / file.type).resolve()
-    path = (root / file.subfolder / file.filename).resolve()
-    return path if path.is_relative_to(root) else None
-
-
-async def _pieces(path: Path) -> ByteStream:
-    """A file of this machine in pieces; a small one is read at once, which is quicker than a hop to a thread."""
-    with path.open("rb", buffering=0) as file:
-        if os.fstat(file.fileno()).st_size <= CHUNK_BYTES:
-            yield file.read()
-            return
-        while piece := await asyncio.to_thread(file.read, CHUNK_BYTES):
-            yield piece
-
-
-def _unlink(base: Path, wanted: Sequence[EngineFile]) -> None:
-    """Remove files of the engine's folders, and the folders that are empty then."""
-    for path in filter(None, (_inside(base, file) for file in wanted)):
-        path.unlink(missing_ok=True)
-        if path.parent.parent != base:
-            with suppress(OSError):
-                path.parent.rmdir()

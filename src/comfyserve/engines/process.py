@@ -10,10 +10,11 @@ from typing import Any
 import aiohttp
 import structlog
 
-from comfyserve.core.errors import EngineLost
+from comfyserve.core.errors import EngineLost, EngineUnreached
 from comfyserve.core.outputs import EngineFile
 from comfyserve.engines.child import Child
 from comfyserve.engines.client import ComfyClient, Patience
+from comfyserve.engines.folders import Folders
 from comfyserve.engines.launch import Launch
 from comfyserve.ports import ByteStream, EngineEvent
 from comfyserve.protocol import routes
@@ -123,7 +124,9 @@ class ProcessEngine:
         return self._now().open(file)
 
     async def forget(self, prompt_ids: Sequence[str], files: Sequence[EngineFile]) -> None:
-        """Drop the history records and these files."""
+        """Drop the history records, these files and the prompts' folders; the files also when the process is dead."""
+        if self._client is None and self.launch.base_directory is not None:
+            await Folders(self.launch.base_directory).remove(prompt_ids, files)
         await self._now().forget(prompt_ids, files)
 
     async def restart(self, reason: str) -> None:
@@ -138,7 +141,7 @@ class ProcessEngine:
 
     def _now(self) -> ComfyClient:
         if self._client is None:
-            raise self._failure
+            raise EngineUnreached(self._failure.message)
         return self._client
 
     async def _keep(self) -> None:

@@ -1,0 +1,58 @@
+"""The folders of an engine of ours: its files are read where they lie, and removed when a run is forgotten."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from comfyserve.core.outputs import EngineFile
+from comfyserve.ports import ByteStream
+from comfyserve.protocol import files
+
+PIECE_BYTES = 256 * 1024
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Folders:
+    """`input`, `output` and `temp` under `base`. Nothing outside of them is ever read or removed."""
+
+    base: Path
+
+    def path(self, file: EngineFile) -> Path | None:
+        """Where a file lies; None for a name that leads out of the folders."""
+        if file.type not in files.FILE_TYPES or Path(file.filename).name != file.filename:
+            return None
+        root = (self.base / file.type).resolve()
+        path = (root / file.subfolder / file.filename).resolve()
+        return path if path.is_relative_to(root) else None
+
+    async def remove(self, prompt_ids: Sequence[str], wanted: Sequence[EngineFile]) -> None:
+        """Remove these files and the folders of outputs that are named after these prompts."""
+        await asyncio.to_thread(self._remove, tuple(prompt_ids), tuple(wanted))
+
+    def _remove(self, prompt_ids: Sequence[str], wanted: Sequence[EngineFile]) -> None:
+        for path in filter(None, map(self.path, wanted)):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                log.warning("engine.file_left", path=str(path), error=str(error))
+        for prompt_id in prompt_ids:
+            folder = self.path(EngineFile(prompt_id))
+            if folder is not None and folder.parent == (self.base / "output").resolve():
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+async def read_pieces(path: Path) -> ByteStream:
+    """A file of this machine in pieces; a small one is read at once, which is quicker than a hop to a thread."""
+    with path.open("rb", buffering=0) as file:
+        if os.fstat(file.fileno()).st_size <= PIECE_BYTES:
+            yield file.read()
+            return
+        while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
+            yield piece
