@@ -138,6 +138,10 @@ class EngineLost(DomainError):
     code = "engine_lost"
 
 
+class EngineUnreached(EngineLost):
+    """The engine was gone before anything reached it: what was to be executed has not begun."""
+
+
 class ClockRanOut(DomainError):
     """One of a run's clocks (queue, start, run, heartbeat) ran out; the code is `<clock>_timeout`."""
 

@@ -149,8 +149,8 @@ def advance(run: Run, fact: Fact, now: datetime) -> Run:
     """The run after `fact`. A final run is returned unchanged; a transition that is not ALLOWED raises Stale,
     and so does CLAIMED for a queued run: only `claim` gives it the lease that it needs.
 
-    LOST sends the run back to the queue with a delay while attempts are left, and ends it as failed otherwise;
-    a run whose cancel was asked for ends as cancelled instead.
+    LOST sends the run back to the queue while attempts are left, with a delay (unless its data say `at_once`), and
+    ends it as failed otherwise; a run whose cancel was asked for ends as cancelled instead.
     """
     if run.final:
         return run
@@ -182,7 +182,7 @@ def _after_loss(run: Run, fact: Fact, now: datetime) -> Run:
         return _ended(run, Status.CANCELLED, Fact(FactKind.CANCELLED), now)
     if run.attempts >= run.max_attempts or run.claims >= run.max_attempts * CLAIMS_PER_ATTEMPT:
         return _ended(run, Status.FAILED, fact, now)
-    wait = RETRY_DELAYS[min(run.claims - 1, len(RETRY_DELAYS) - 1)]
+    wait = 0.0 if fact.data.get("at_once") else RETRY_DELAYS[min(run.claims - 1, len(RETRY_DELAYS) - 1)]
     return replace(
         run, status=Status.QUEUED, lease=None, attempt_id=None, not_before=now + timedelta(seconds=wait), error=None
     )

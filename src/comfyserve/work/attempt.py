@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 import structlog
 
-from comfyserve.core.errors import ClockRanOut, DomainError, EngineLost, FetchFailed, Stale, StorageFailed
+from comfyserve.core.errors import (
+    ClockRanOut,
+    DomainError,
+    EngineLost,
+    EngineUnreached,
+    FetchFailed,
+    Stale,
+    StorageFailed,
+)
 from comfyserve.core.outputs import EngineFile
 from comfyserve.core.runs import Fact, FactKind
 from comfyserve.ports import (
@@ -113,9 +121,9 @@ class Attempt:
             self.executed.set()
             self._tools.live.drop(self.claim.run.id)
 
-    async def _give_back(self, reason: str) -> None:
-        """Send the run back to the queue: this worker will not finish it."""
-        await self._journal.finish([Fact(FactKind.LOST, {"reason": reason})])
+    async def _give_back(self, reason: str, *, at_once: bool = False) -> None:
+        """Send the run back to the queue: this worker will not finish it. `at_once`: it has nothing to do with that."""
+        await self._journal.finish([Fact(FactKind.LOST, {"reason": reason, "at_once": at_once})])
 
     async def _stop(self, work: asyncio.Task[None]) -> None:
         """Somebody wants this attempt to stop, or it is not ours any more."""
@@ -161,10 +169,10 @@ class Attempt:
             raise
         except EngineLost as error:
             self.engine_lost = True
-            if self._line[:1] == [self] and not self._journal.started:
+            if self._line[:1] == [self] and not self._journal.started and not isinstance(error, EngineUnreached):
                 # It was the engine's turn to execute it: it may have died too soon to say so.
                 self._journal.note(Fact(FactKind.STARTED))
-            await self._give_back(error.message)
+            await self._give_back(error.message, at_once=not self._journal.started)
         except StorageFailed as error:
             await self._give_back(error.message)
         except ClockRanOut as error:
@@ -194,9 +202,9 @@ class Attempt:
     async def _execute(self, staged: Staged) -> Outcome:
         engine, claim = self._tools.engine, self.claim
         self._submitted = True
+        self._line.append(self)
         try:
             async with engine.execute(claim.attempt_id, staged.graph, claim.extra_data) as events:
-                self._line.append(self)
                 outcome = await self._follow(events)
         except ClockRanOut as error:
             await self._stop_overdue(error)
