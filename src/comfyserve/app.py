@@ -26,7 +26,7 @@ from comfyserve.core.errors import EngineLost
 from comfyserve.db.database import Database
 from comfyserve.engines.launch import Launch, comfyui, embedded
 from comfyserve.engines.process import ProcessEngine
-from comfyserve.engines.remote import RemoteEngine
+from comfyserve.engines.remote import READY_SECONDS, RemoteEngine
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.http import FetchLimits, HttpFetch
 from comfyserve.fetch.sender import HttpSender
@@ -63,6 +63,9 @@ SWEEP_AGAIN_SECONDS = 0.5
 GRAPH_BYTES = 16 * 1024 * 1024
 DETAIL_DAYS = 30
 DAY = 86400
+FETCHING = "fetching"
+LEFTOVERS = (FETCHING, "engine/output", "engine/temp", "engine/input/comfyserve")
+"""Folders of files on their way, in which a server that was killed leaves what nobody asks for any more."""
 
 
 def now() -> datetime:
@@ -162,6 +165,8 @@ async def build(settings: Settings, url: str, *, ledger: type[Record] = Record) 
 
 async def _lay_base(settings: Settings, url: str) -> Base:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
+    for folder in LEFTOVERS:
+        await asyncio.to_thread(shutil.rmtree, settings.data_dir / folder, ignore_errors=True)
     return Base(
         settings=settings,
         url=url,
@@ -260,8 +265,7 @@ def _build_pool(base: Base, record: Record, machines: Machines, fetch: HttpFetch
 
 
 def _build_outside(settings: Settings) -> Outside:
-    folder = settings.data_dir / "fetching"
-    shutil.rmtree(folder, ignore_errors=True)
+    folder = settings.data_dir / FETCHING
     limits = FetchLimits(max_bytes=settings.max_upload_bytes, total_seconds=settings.fetch_seconds)
     guard = Guard(settings.allow_private_network, proxies=getproxies())
     return Outside(HttpFetch(folder, guard, limits), HttpSender(guard))
@@ -277,7 +281,7 @@ def engine_kind(settings: Settings) -> str:
 def build_engine(settings: Settings) -> Engine:
     """The engine of a worker: a ComfyUI that is configured, or the embedded one."""
     if settings.comfy_url:
-        return RemoteEngine(settings.comfy_url, ready_seconds=settings.engine_start_seconds)
+        return RemoteEngine(settings.comfy_url, ready_seconds=min(READY_SECONDS, settings.engine_start_seconds))
     return ProcessEngine(_launch(settings))
 
 

@@ -128,6 +128,11 @@ def test_a_lost_run_goes_back_to_the_queue_later_and_later() -> None:
     assert waits == [*RETRY_DELAYS, RETRY_DELAYS[-1], RETRY_DELAYS[-1]]
 
 
+def test_a_run_that_only_waited_behind_a_lost_engine_does_not_wait_again() -> None:
+    run = advance(_run(Status.STARTING, claims=3), Fact(FactKind.LOST, {"at_once": True}), NOW)
+    assert (run.status, run.not_before, run.attempts) == (Status.QUEUED, NOW, 0)
+
+
 def test_a_new_claim_forgets_the_wait_and_the_old_attempt() -> None:
     lost = advance(_run(Status.RUNNING, attempts=1), Fact(FactKind.LOST), NOW)
     run = claim(lost, "a2", _lease("t2"), NOW)

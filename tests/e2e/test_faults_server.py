@@ -130,6 +130,10 @@ async def test_killed_between_the_engine_and_the_record(lives: Lives) -> None:
     ended = await finished(client, run_id)
     await _each_has_one_result(client, [ended])
     assert (await story(client, run_id)).count("lost") == 2
+    events = (await client.get(f"/v1/runs/{run_id}/events", limit=200))["items"]
+    dead = [told["attempt_id"] for told in events if told["kind"] == "claimed"][:2]
+    left = [path.name for path in (lives.data_dir / "engine" / "output").iterdir()]
+    assert not set(dead) & set(left), "what the dead attempts made lies about"
     async with httpx2.AsyncClient(trust_env=False) as web:
         assert len((await web.get(ended["outputs"][0]["url"])).content) == ended["outputs"][0]["size"]
 
