@@ -1,6 +1,8 @@
 """The whole way: the example runs on real input, its logo lies on the product, and every run is whole."""
 
+import asyncio
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from PIL import Image
 
 from comfyserve.client import Client
-from tests.e2e.program import Program, colour_graph, finished
+from tests.e2e.program import Program, colour_graph, finished, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -48,6 +50,18 @@ async def test_the_same_run_twice_gives_two_full_results(client: Client) -> None
         assert len(await _bytes(client, result)) > 1000
 
 
+async def test_a_preview_that_was_tidied_away_is_made_again(shared: Program, client: Client) -> None:
+    graph = colour_graph(0x204060)
+    graph["2"] = {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}
+    command = shared.engines()[0].cmdline()
+    temp = Path(command[command.index("--base-directory") + 1]) / "temp"
+    for _ in range(2):
+        ended = await finished(client, (await client.create_run(None, {}, graph=graph))["id"])
+        assert ended["status"] == "success", ended["error"]
+        assert (await _picture(client, ended)).getpixel((3, 3)) == (0x20, 0x40, 0x60)
+        await until(lambda: _names(temp), lambda names: names == [])
+
+
 async def test_a_graph_runs_without_being_deployed(client: Client) -> None:
     ended = await finished(client, (await client.create_run(None, {}, graph=colour_graph(0xFF0000)))["id"])
     assert ended["status"] == "success"
@@ -81,6 +95,10 @@ async def test_pages_health_and_docs_answer(shared: Program) -> None:
         assert page.status_code == 200 and "<div id=" in page.text
         docs = await web.get("/docs")
         assert docs.status_code == 200 and "https://" not in docs.text
+
+
+async def _names(folder: Path) -> list[str]:
+    return await asyncio.to_thread(os.listdir, folder)
 
 
 async def _picture(client: Client, run: Any) -> Image.Image:

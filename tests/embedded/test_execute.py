@@ -189,6 +189,14 @@ class TestCache:
         assert ("execution_cached", ["1"]) in node_events(events)
         assert [data["node"] for name, data in events if name == "executing"] == ["2", "3", None]
 
+    async def test_a_literal_that_the_node_does_not_know_counts_although_the_node_never_sees_it(
+        self, seat: Seat
+    ) -> None:
+        for mark, cached in (("a", []), ("b", ["1", "2"]), ("b", ["1", "2", "3"])):
+            events, record = await seat.run({**SUM, "3": node("Show", value=["2", 0], mark=mark)})
+            assert ("execution_cached", cached) in node_events(events)
+            assert record["outputs"] == {"3": {"text": ["5"]}}
+
     async def test_ids_do_not_matter(self, seat: Seat) -> None:
         await seat.run(SUM)
         renamed = {"a": SUM["1"], "b": node("Add", a=["a", 0], b=3), "c": node("Show", value=["b", 0])}

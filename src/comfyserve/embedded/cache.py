@@ -51,6 +51,7 @@ class ResultCache:
 
 def signatures(view: GraphView, changed: Mapping[str, Any]) -> dict[str, Signature]:
     """A signature for every node: its class, its change fingerprint, its literals and the signatures of its sources.
+    Literals count even under a name that the node does not know, as they do in ComfyUI.
 
     `changed` has what IS_CHANGED answered. Node ids do not count, except for nodes that ask for their id.
     A node on a cycle or behind a missing one, or whose values have no stable form (NaN), never matches.
@@ -91,6 +92,7 @@ def _signature(view: GraphView, changed: Mapping[str, Any], node_id: str, known:
             parts.append([spec.name, known[value[0]].hex(), value[1]])
         else:
             return _unique()
+    parts.append(sorted(view.unknown_literals(node_id)))
     try:
         text = json.dumps(parts, sort_keys=True, allow_nan=False, default=_stable)
     except (ValueError, TypeError):

@@ -44,6 +44,14 @@ class GraphView:
             if spec is not None:
                 yield spec, value
 
+    def unknown_literals(self, node_id: str) -> Iterator[tuple[str, Any]]:
+        """The literals under names that the node does not declare: it never sees them, but they stand in the graph."""
+        inputs = self.graph[node_id].get("inputs")
+        schema = self.schema(node_id)
+        for name, value in inputs.items() if isinstance(inputs, dict) else ():
+            if schema.find(name) is None and not is_link(value):
+                yield name, value
+
     def sources(self, node_id: str) -> list[str]:
         """The nodes that feed this one through links that are not lazy."""
         return [value[0] for spec, value in self.inputs(node_id) if is_link(value) and not spec.lazy]

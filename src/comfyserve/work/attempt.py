@@ -290,7 +290,7 @@ class Attempt:
         self._journal.note(Fact(FactKind.EXECUTED, {"simulated": outcome.simulated} if outcome.simulated else {}))
         outputs = await self._tools.collect.collect(self.claim, outcome.outputs)
         await self._journal.finish(self._endings(outcome), outputs)
-        self.left_behind = [*(output.file for output in outcome.outputs if output.file is not None), *staged.files]
+        self.left_behind = staged.left_behind(outcome.outputs)
 
     def _endings(self, outcome: Outcome) -> Sequence[Fact]:
         if outcome.ending == "success":

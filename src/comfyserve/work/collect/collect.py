@@ -13,7 +13,7 @@ from comfyserve.core.outputs import EngineFile, NodeOutput
 from comfyserve.ports import Blobs, Claim, Engine, StoredBlob, StoredOutput
 from comfyserve.work.gathering import gather
 from comfyserve.work.limits import WorkLimits
-from comfyserve.work.stage.prefixes import without_prefix
+from comfyserve.work.stage.own import without_prefix
 
 log = structlog.get_logger(__name__)
 
@@ -30,16 +30,20 @@ class Collect:
         self._limits = limits
 
     async def collect(self, claim: Claim, outputs: Sequence[NodeOutput]) -> list[StoredOutput]:
-        """Everything in the order the engine told it. Raises EngineLost, EngineError (a file is gone), StorageFull."""
+        """Everything in the order of the graph's nodes, for an engine's own order changes from one start to the next.
+
+        Raises EngineLost, EngineError (a file is gone), StorageFull."""
         if len(outputs) > self._limits.outputs:
             raise InvalidGraph(
                 f"The run gave {len(outputs)} outputs; at most {self._limits.outputs} are kept. Use smaller batches."
             )
         gate = asyncio.Semaphore(FILES_AT_ONCE)
-        return await gather(self._store(claim, output, index, gate) for index, output in enumerate(outputs))
+        position = {node_id: number for number, node_id in enumerate(claim.graph.nodes)}
+        ordered = sorted(outputs, key=lambda output: position.get(_node_id(output), len(position)))
+        return await gather(self._store(claim, output, index, gate) for index, output in enumerate(ordered))
 
     async def _store(self, claim: Claim, output: NodeOutput, index: int, gate: asyncio.Semaphore) -> StoredOutput:
-        node = claim.graph.nodes.get(output.node_id.split(".")[0])
+        node = claim.graph.nodes.get(_node_id(output))
         class_type = node.class_type if node else ""
         if output.file is None:
             return StoredOutput(output.node_id, class_type, output.key, output.index, value=self._bounded(output.value))
@@ -79,6 +83,11 @@ class Collect:
 
     def _bounded(self, value: Any) -> Any:
         return value[: self._limits.value_chars] if isinstance(value, str) else value
+
+
+def _node_id(output: NodeOutput) -> str:
+    """The node of the graph that gave it; one that expands into others names them after itself: 7.0.0.2."""
+    return output.node_id.split(".")[0]
 
 
 def _reason(error: OSError | StorageFailed) -> str:

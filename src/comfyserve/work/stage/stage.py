@@ -1,7 +1,7 @@
 """Fetch the media that a claimed graph names, hand them to the engine, and rewrite the graph."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from io import BufferedReader
@@ -10,11 +10,11 @@ from typing import Any
 
 from comfyserve.core.errors import InvalidInput, Place, TooLarge
 from comfyserve.core.media import ASSET_PREFIX, MediaPlace, extension_of, fits, media_places, sniff_mime
-from comfyserve.core.outputs import EngineFile
+from comfyserve.core.outputs import EngineFile, NodeOutput
 from comfyserve.ports import Blobs, ByteStream, Claim, Engine, Fetch
 from comfyserve.work.gathering import gather
 from comfyserve.work.limits import WorkLimits
-from comfyserve.work.stage.prefixes import add_prefixes
+from comfyserve.work.stage.own import make_own
 
 SUBFOLDER = "comfyserve"
 READ_BYTES = 256 * 1024
@@ -22,12 +22,20 @@ READ_BYTES = 256 * 1024
 
 @dataclass(frozen=True)
 class Staged:
-    """A graph that its engine can run as it stands, and the files that were put there for it."""
+    """A graph that its engine can run as it stands, the files that were put there for it, and the nodes that the
+    engine executes anew for it, whatever its cache holds."""
 
     graph: Mapping[str, Any]
     files: Sequence[EngineFile]
+    own_nodes: Set[str]
     bytes: int
     seconds: float
+
+    def left_behind(self, outputs: Sequence[NodeOutput]) -> list[EngineFile]:
+        """The files that no other run needs, outside of the attempt's folder: those put there for it and the previews
+        of its own nodes. What another node names may come from the engine's cache again, or be no work of this run."""
+        made = (output.file for output in outputs if output.node_id in self.own_nodes and output.file is not None)
+        return [*(file for file in made if file.type == "temp"), *self.files]
 
 
 @dataclass(frozen=True)
@@ -61,9 +69,11 @@ class Stage:
             for place in source.places:
                 changes.setdefault(place.node_id, {})[place.field] = name
         graph = claim.graph.with_inputs(changes) if changes else claim.graph
+        own_graph, own_nodes = make_own(graph, claim.attempt_id)
         return Staged(
-            add_prefixes(graph.as_json(), claim.attempt_id),
+            own_graph,
             [EngineFile(PurePosixPath(name).name, SUBFOLDER, "input") for name, _ in uploads],
+            own_nodes,
             sum(size for _, size in uploads),
             asyncio.get_running_loop().time() - began,
         )
