@@ -17,7 +17,7 @@ MAX_SIDE: Final = 16384
 
 IMAGE: Final[Spec] = ("IMAGE",)
 MASK: Final[Spec] = ("MASK",)
-STRING: Final[Spec] = ("STRING", {})
+LINE: Final[Spec] = ("STRING", {"multiline": False})
 LINES: Final[Spec] = ("STRING", {"multiline": True})
 SAVE_METADATA: Final = {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
 
@@ -37,9 +37,9 @@ def boolean(default: bool) -> Spec:
     return ("BOOLEAN", {"default": default})
 
 
-def text(default: str) -> Spec:
+def text(default: str, **options: object) -> Spec:
     """A one-line STRING input."""
-    return ("STRING", {"default": default})
+    return ("STRING", {"default": default, **options})
 
 
 def choice(*names: str, **options: object) -> Spec:
@@ -52,9 +52,9 @@ def listing(files: Callable[[Folders], list[str]], **options: object) -> Callabl
 
     def spec() -> Spec:
         try:
-            return (files(current().folders), options)
+            return choice(*files(current().folders), **options)
         except LookupError:
-            return ([], options)
+            return choice(**options)
 
     return spec
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from comfyserve.embedded.context import current
 from comfyserve.embedded.folders import Folders
-from comfyserve.embedded.nodes.declare import IMAGE, LINES, MASK, MAX_SIDE, Family, choice, integer, listing, number
+from comfyserve.embedded.nodes.declare import IMAGE, MASK, MAX_SIDE, Family, choice, integer, listing, number
 from comfyserve.embedded.simulate import OnStep, Preview, Sampler, SimulatedSampler, Task
 from comfyserve.embedded.simulate.latent import CELL, CHANNELS, Floats, Latent, check_size, to_bytes, to_floats
 
@@ -76,6 +76,7 @@ SCHEDULERS: Final = [
 ]
 
 MODEL, CLIP, VAE, CONDITIONING, LATENT = (("MODEL",), ("CLIP",), ("VAE",), ("CONDITIONING",), ("LATENT",))
+PROMPT = ("STRING", {"multiline": True, "dynamicPrompts": True})
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def set_last_layer(clip: Model, stop_at_clip_layer: int) -> Model:
     "CLIPTextEncode",
     "nodes",
     "conditioning",
-    {"text": LINES, "clip": CLIP},
+    {"text": PROMPT, "clip": CLIP},
     ("CONDITIONING",),
     title="CLIP Text Encode (Prompt)",
 )

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import Any
 
-from comfyserve.embedded.nodes.declare import LINES, STRING, Family, Spec
+from comfyserve.embedded.nodes.declare import LINE, LINES, Family, Spec
 
 family = Family()
 
@@ -15,7 +15,7 @@ CATEGORY = "utils/primitive"
 WIDE = {"min": -sys.maxsize, "max": sys.maxsize}
 
 PRIMITIVES: tuple[tuple[str, str, Spec], ...] = (
-    ("PrimitiveString", "String", STRING),
+    ("PrimitiveString", "String", LINE),
     ("PrimitiveStringMultiline", "String (Multiline)", LINES),
     ("PrimitiveInt", "Int", ("INT", {**WIDE, "control_after_generate": True})),
     ("PrimitiveFloat", "Float", ("FLOAT", WIDE)),

@@ -42,7 +42,7 @@ FLAGS = {"case_insensitive": boolean(True), "multiline": boolean(False), "dotall
     "StringConcatenate",
     MODULE,
     CATEGORY,
-    {"string_a": LINES, "string_b": LINES, "delimiter": text("")},
+    {"string_a": LINES, "string_b": LINES, "delimiter": text("", multiline=False)},
     ("STRING",),
     title="Concatenate",
     v3=True,
