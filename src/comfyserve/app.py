@@ -287,14 +287,12 @@ def build_engine(settings: Settings) -> Engine:
 
 def _launch(settings: Settings) -> Launch:
     seconds = float(settings.engine_start_seconds)
-    if settings.comfy_command:
+    if settings.comfy_command or settings.comfy_home:
         home = Path(settings.comfy_home) if settings.comfy_home else None
-        command = tuple(shlex.split(settings.comfy_command))
-        return Launch(command, name="ComfyUI", cwd=home, base_directory=home, start_seconds=seconds)
-    if settings.comfy_home:
-        return replace(comfyui(Path(settings.comfy_home)), start_seconds=seconds)
-    arguments = ("--step-ms", str(settings.simulated_step_ms), "--work-ms", str(settings.engine_work_ms))
-    return embedded(settings.data_dir / "engine", *arguments)
+        command, arguments = shlex.split(settings.comfy_command), shlex.split(settings.comfy_args)
+        return replace(comfyui(home, *arguments, command=command), start_seconds=seconds)
+    steps = ("--step-ms", str(settings.simulated_step_ms), "--work-ms", str(settings.engine_work_ms))
+    return embedded(settings.data_dir / "engine", *steps)
 
 
 def _api_options(base: Base, services: Services, machine_id: str) -> ApiOptions:

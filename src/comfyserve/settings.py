@@ -5,6 +5,7 @@ environment wins, a flag wins over both.
 """
 
 import secrets
+import shlex
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -34,6 +35,20 @@ def _not_yet(place: str) -> str:
     if place:
         raise ValueError("files can be stored in the data directory only; leave this empty")
     return place
+
+
+def _words(line: str) -> str:
+    try:
+        shlex.split(line)
+    except ValueError as error:
+        raise ValueError(f"this is no line of a shell: {error}") from error
+    return line
+
+
+def _with_port(command: str) -> str:
+    if command and "{port}" not in command:
+        raise ValueError("the command does not say where the port belongs; put {port} there, as in --port {port}")
+    return _words(command)
 
 
 class Settings(BaseSettings):
@@ -68,8 +83,13 @@ class Settings(BaseSettings):
 
     # ---- engine
     comfy_home: str = Field("", description="The folder of a real ComfyUI to start; empty: the embedded engine.")
-    comfy_command: str = Field(
-        "", description="The command that starts the real ComfyUI; empty: `python main.py` in its folder."
+    comfy_args: Annotated[str, AfterValidator(_words)] = Field(
+        "", description="Arguments added to the command that starts the real ComfyUI, such as `--cpu` or `--lowvram`."
+    )
+    comfy_command: Annotated[str, AfterValidator(_with_port)] = Field(
+        "",
+        description="The command that starts the real ComfyUI, with `{port}` in it; "
+        "empty: `python main.py` in its folder.",
     )
     comfy_url: str = Field("", description="The URL of a ComfyUI that runs already; wins over comfy_home.")
     engine_start_seconds: Positive = Field(300, description="How long an engine may take to answer after its start.")

@@ -23,7 +23,7 @@ SILENT = "import time; print('loading the loader', flush=True); time.sleep(600)"
     ("code", "reason"), [(ENDS, "ended with exit code 1"), (SILENT, "was not ready within 1 s")], ids=["ends", "silent"]
 )
 async def test_a_comfyui_that_does_not_start_is_an_error(tmp_path: Path, code: str, reason: str) -> None:
-    command = shlex.join([sys.executable, "-c", code])
+    command = shlex.join([sys.executable, "-c", code, "{port}"])
     settings = {"comfy_command": command, "engine_start_seconds": "1", "queue_seconds": "1", "example": "none"}
     async with program(tmp_path / "data", **settings) as running, running.client() as client:
         cancelled, waiting = [await submit(client, colour_graph(index)) for index in range(2)]

@@ -82,7 +82,7 @@ def _comfy(settings: "Settings") -> Finding:
         return Finding("engine", True, f"ComfyUI at {settings.comfy_url}")
     if not settings.comfy_home:
         return Finding("engine", True, "embedded (simulated models)")
-    there = settings.comfy_command != "" or (Path(settings.comfy_home) / "main.py").is_file()
+    there = settings.comfy_command != "" or (Path(settings.comfy_home).expanduser() / "main.py").is_file()
     return Finding(
         "engine", there, f"ComfyUI in {settings.comfy_home}", "There is no main.py; check COMFYSERVE_COMFY_HOME."
     )

@@ -2,7 +2,7 @@
 
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,6 +51,11 @@ INHERITED_PREFIXES = (
 """All that an engine sees of our environment: nothing of ours, no database address, no key, no proxy password."""
 
 
+BASE = "--base-directory"
+MOVING = ("--input-directory", "--output-directory", "--temp-directory")
+"""The arguments of a ComfyUI that move its folders: all of them, or one alone."""
+
+
 @dataclass(frozen=True)
 class Launch:
     """A command that speaks ComfyUI's protocol on `host` and the port that replaces `{port}` in it.
@@ -81,12 +86,30 @@ def embedded(base_directory: Path, *arguments: str, env: Mapping[str, str] | Non
     )
 
 
-def comfyui(home: Path, *arguments: str, python: Path | None = None, env: Mapping[str, str] | None = None) -> Launch:
-    """A ComfyUI checkout at `home`, run by `python` or by the virtual environment that lies in it."""
+def comfyui(home: Path | None, *arguments: str, command: Sequence[str] = ()) -> Launch:
+    """A ComfyUI checkout at `home`, run by `command`, or by the virtual environment that lies in it; `arguments` are
+    added. Its folders are ours unless the arguments put them elsewhere."""
+    home = home and home.expanduser().absolute()
+    words = (*(command or _own_command(home or Path.cwd())), *arguments)
+    return Launch(words, name="ComfyUI", cwd=home, base_directory=_folders(words, home))
+
+
+def _own_command(home: Path) -> Sequence[str]:
     found = (home / folder / "bin" / "python" for folder in (".venv", "venv"))
-    chosen = python or next((path for path in found if path.exists()), Path(sys.executable))
-    command = (str(chosen), "main.py", "--listen", "127.0.0.1", "--port", PORT, "--disable-auto-launch")
-    return Launch((*command, *arguments), name="ComfyUI", cwd=home, env=env or {}, base_directory=home)
+    python = next((path for path in found if path.exists()), Path(sys.executable))
+    return (str(python), "main.py", "--listen", "127.0.0.1", "--port", PORT, "--disable-auto-launch")
+
+
+def _folders(command: Sequence[str], home: Path | None) -> Path | None:
+    """Where a ComfyUI with these arguments keeps input, output and temp; None when they are not in one place."""
+    options = [word.partition("=")[0] for word in command]
+    if home is None or any(option in options for option in MOVING):
+        return None
+    if BASE not in options:
+        return home
+    at = options.index(BASE)
+    following = command[at + 1] if at + 1 < len(command) else ""
+    return home / (command[at].partition("=")[2] or following)
 
 
 def environment(ours: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
