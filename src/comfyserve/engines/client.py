@@ -23,6 +23,7 @@ from comfyserve.protocol import routes
 CHUNK_BYTES = 256 * 1024
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_CONNECTIONS = 32
+LAST_WORD_SECONDS = 0.25
 KEEP_ALIVE_SECONDS = 30.0
 """Shorter than any engine's own, so that a request does not meet a connection that is just being closed."""
 
@@ -115,6 +116,8 @@ class ComfyClient:
                 await self._submit(inbox, graph, extra_data)
             except EngineLost as error:
                 if not await self._took(prompt_id):
+                    await inbox.wait(LAST_WORD_SECONDS, LAST_WORD_SECONDS)
+                    inbox.raise_if_lost()  # whoever watches the process knows better why
                     raise error
             async with aclosing(self._follow(inbox)) as events:
                 yield events
