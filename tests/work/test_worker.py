@@ -11,7 +11,7 @@ from comfyserve.ports import NodeFinished, Started
 from comfyserve.services.record import Record
 from comfyserve.testing import Hold, ScriptedEngine, Step
 from comfyserve.work.limits import WorkLimits
-from tests.services.bundle import LEASE, Bundle
+from tests.services.bundle import Bundle
 from tests.work.shop import NODES, QUICK, SECONDS, Shop, prompts, shop, text_graph
 
 QUIET: list[Step] = [Started(), NodeFinished("1", ())]
@@ -128,8 +128,7 @@ async def test_a_lost_lease_stops_the_engine_and_records_nothing(tmp_path: Path)
     async with shop(tmp_path, scripted, limits=WorkLimits(poll=QUICK.poll, lease=0.3)) as place:
         run = await place.bundle.run(text_graph("a"))
         await place.is_now(run.id, Status.RUNNING)
-        place.bundle.clock.step(LEASE + 1)
-        await place.bundle.sweep.run_once()
+        await place.bundle.record.release_worker(place.bundle.machine_id, reason="It gave no sign of life.")
         ended = await place.ended(run.id)
         assert (ended.status, ended.attempts) == ("success", 2)
         await asyncio.wait_for(scripted.heard.wait(), SECONDS)
