@@ -4,12 +4,16 @@ import asyncio
 import json
 from collections import Counter
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from aiohttp import WSMsgType, web
 
 from comfyserve.protocol import routes
 from comfyserve.protocol.messages import PreviewFormat, preview_frame, preview_metadata_frame
+
+RECORDED = json.loads(Path(__file__).with_name("recorded.json").read_text())
+"""What ComfyUI 0.3.64 sent for a prompt with the id PROMPT, and its record of it; texts of its own are shortened."""
 
 PICTURE = b"\x89PNG\r\n\x1a\n" + b"pixels" * 1000
 JUNK = (
@@ -190,6 +194,9 @@ class ScriptedComfy:
 
     async def _run(self, prompt_id: str, nodes: dict[str, Any], body: dict[str, Any]) -> None:
         self.interrupted.clear()
+        if nodes["1"]["class_type"] == "Recorded":
+            await self._replay(prompt_id, nodes["1"]["inputs"]["name"], body)
+            return
         outputs: dict[str, Any] = {}
         messages: list[Any] = []
         await self.say(body, "execution_start")
@@ -211,6 +218,15 @@ class ScriptedComfy:
         self.history[prompt_id] = {"outputs": outputs, "status": status, "prompt": {"changed": float("nan")}}
         self.running = None
         await self.say(body, "executing", node=None)
+
+    async def _replay(self, prompt_id: str, name: str, body: dict[str, Any]) -> None:
+        """Send the frames of a recording; its record is there before the last one, as in ComfyUI."""
+        *frames, last = RECORDED[name]["frames"]
+        for frame in frames:
+            await self._send(body, bytes.fromhex(frame["binary"]) if "binary" in frame else json.dumps(frame))
+        self.history[prompt_id] = RECORDED[name]["record"]
+        self.running = None
+        await self._send(body, json.dumps(last))
 
     async def _node(self, node_id: str, kind: str, body: dict[str, Any], outputs: dict[str, Any]) -> list[Any] | None:
         if kind in ("Say", "Picture", "Simulate"):
