@@ -54,10 +54,9 @@ class Pages:
 def _is_page_view(scope: Scope) -> bool:
     accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
     last = scope["path"].rsplit("/", 1)[-1]
-    return (
-        scope["path"] == "/"
-        or (("text/html" in accept and not scope["path"].startswith(f"/{HASHED}/"))
-        and ("." not in last or not mimetypes.guess_type(last)[0]))
+    return scope["path"] == "/" or (
+        ("text/html" in accept and not scope["path"].startswith(f"/{HASHED}/"))
+        and ("." not in last or not mimetypes.guess_type(last)[0])
     )
 
 
