@@ -157,11 +157,8 @@ class PagesBuildHook(BuildHookInterface[Any]):
 
 
 def main() -> int:
-    """Builds once from the command line, fetching Node from PyPI where the machine has none."""
+    """Builds once from the command line, with the Node of the machine or of this environment."""
     try:
-        if os.environ.get("COMFYSERVE_SKIP_PAGES") != "1" and find_node() is None:
-            subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", NODE_PACKAGE], check=False)
-            importlib.invalidate_caches()
         built = build_pages()
     except PagesNotBuilt as error:
         sys.stderr.write(f"{error}\n")

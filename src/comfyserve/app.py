@@ -6,7 +6,7 @@ import shlex
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from urllib.request import getproxies
 import structlog
 import uuid_utils
 from fastapi import FastAPI
+from sqlalchemy.exc import SQLAlchemyError
 
 from comfyserve import __version__
 from comfyserve.apis.build import build_api
@@ -22,7 +23,7 @@ from comfyserve.apis.comfydeploy.webhook import webhook_body as comfydeploy_webh
 from comfyserve.apis.http.bundle import ApiOptions, Readiness, Services
 from comfyserve.apis.native.webhook import webhook_body as native_webhook
 from comfyserve.blobs.local import LocalBlobs
-from comfyserve.core.errors import EngineLost
+from comfyserve.core.errors import EngineLost, StorageFailed
 from comfyserve.db.database import Database
 from comfyserve.engines.launch import Launch, comfyui, embedded
 from comfyserve.engines.process import ProcessEngine
@@ -170,13 +171,22 @@ async def _lay_base(settings: Settings, url: str) -> Base:
     return Base(
         settings=settings,
         url=url,
-        db=await Database.open(settings.database_url),
+        db=await _open_database(settings),
         bell=LocalBell(),
         live=LocalLive(),
         blobs=LocalBlobs(settings.data_dir / "blobs"),
         door=Door(new_id),
         clocks=Clocks(settings.queue_seconds, settings.start_seconds, settings.run_seconds, settings.heartbeat_seconds),
     )
+
+
+async def _open_database(settings: Settings) -> Database:
+    """Raises StorageFailed for a file that is no database."""
+    try:
+        return await Database.open(settings.database_url)
+    except SQLAlchemyError as error:
+        reason = str(error).splitlines()[0]
+        raise StorageFailed(f"The database {settings.database_url} cannot be used: {reason}") from error
 
 
 def build_services(base: Base) -> Services:
@@ -324,17 +334,20 @@ async def _ensure_admin(keys: Keys, settings: Settings) -> None:
 @asynccontextmanager
 async def running(platform: Platform) -> AsyncIterator[None]:
     """The platform at work: what a dead predecessor held is taken back, a worker pulls runs, the sweep goes round."""
-    await platform.record.release_worker(platform.machine_id, reason="The server that ran it ended.")
-    await platform.pool.scale(platform.machine_id, 1)
-    loops = [asyncio.create_task(_sweep(platform.sweep)), asyncio.create_task(platform.deliver.run())]
-    try:
+    async with AsyncExitStack() as ending:
+        ending.push_async_callback(platform.base.db.close)
+        ending.push_async_callback(platform.outside.close)
+        await platform.record.release_worker(platform.machine_id, reason="The server that ran it ended.")
+        for work in (_sweep(platform.sweep), platform.deliver.run()):
+            ending.push_async_callback(_end, asyncio.create_task(work))
+        ending.push_async_callback(platform.pool.close)
+        await platform.pool.scale(platform.machine_id, 1)
         yield
-    finally:
-        for loop in loops:
-            loop.cancel()
-        await platform.pool.close()
-        await platform.outside.close()
-        await platform.base.db.close()
+
+
+async def _end(loop: asyncio.Task[None]) -> None:
+    loop.cancel()
+    await asyncio.wait([loop])
 
 
 async def _sweep(sweep: Sweep) -> None:

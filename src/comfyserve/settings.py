@@ -4,8 +4,10 @@ Each is an environment variable COMFYSERVE_<NAME> and a line in comfyserve.toml 
 environment wins, a flag wins over both.
 """
 
+import os
 import secrets
 import shlex
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,9 +20,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from comfyserve.core.errors import Conflict
+
 PREFIX = "COMFYSERVE_"
 FILE = "comfyserve.toml"
 SECRET_FILE = "secret.key"
+DATABASE_FILE = "comfyserve.db"
+SHORTEST_SECRET = 32
 ADMIN_KEY_FILE = "admin.key"
 
 Positive = Annotated[int, Field(gt=0)]
@@ -75,7 +81,7 @@ class Settings(BaseSettings):
         SecretStr(""), description="The API key that the first start gives the admin; empty: a random one."
     )
     secret_key: SecretStr = Field(
-        SecretStr(""), description="Signs URLs and encrypts secrets; empty: a random one, kept in the data directory."
+        SecretStr(""), description="Signs the URLs of files; empty: a random one, kept in the data directory."
     )
     sign_in_seconds: Positive = Field(900, description="How long a one-time sign-in link works.")
     session_days: Positive = Field(30, description="How long a browser stays signed in.")
@@ -149,8 +155,8 @@ class Settings(BaseSettings):
 
     @property
     def database_url(self) -> str:
-        """The database as SQLAlchemy wants it."""
-        return self.database or f"sqlite+aiosqlite:///{self.data_dir / 'comfyserve.db'}"
+        """The database: the configured URL, or the path of a file in the data directory."""
+        return self.database or str(self.data_dir / DATABASE_FILE)
 
     @property
     def secret_file(self) -> Path:
@@ -169,17 +175,29 @@ def read_settings(**flags: Any) -> Settings:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whatever stood there before."""
+    """Write a file that only its owner can read; a crash or a full disk leaves the old one, or none, never half."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(text)
+    handle, name = tempfile.mkstemp(dir=path.parent)  # mkstemp gives the file to its owner alone
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def secret_of(settings: Settings) -> str:
-    """The secret key: the configured one, or one that is generated once and kept in the data directory."""
+    """The secret key: the configured one, or one that is generated once and kept in the data directory.
+
+    Raises Conflict when the kept one is empty: signing with it would let anybody forge URLs.
+    """
     if given := settings.secret_key.get_secret_value():
         return given
     if not settings.secret_file.exists():
         write_private(settings.secret_file, secrets.token_urlsafe(48))
-    return settings.secret_file.read_text().strip()
+    kept = settings.secret_file.read_text().strip()
+    if len(kept) < SHORTEST_SECRET:
+        raise Conflict(f"{settings.secret_file} is empty or cut off. Remove it to have a new one made.")
+    return kept

@@ -1,4 +1,4 @@
-"""The bounds of a worker, each a setting."""
+"""The bounds of a worker; what an operator may want to change is a setting, and `app` passes it in."""
 
 from dataclasses import dataclass
 
