@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import mimetypes
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
@@ -131,14 +130,12 @@ class Client:
             reasons.append(str(error))
 
     async def upload(self, path: Path) -> Json:
-        """Store a file as an asset; the answer holds its `url`."""
-        mime = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        """Store a file as an asset; the answer holds its `url` and the type that the server saw in its name."""
         return _object(
             await self._call(
                 "POST",
                 "/v1/assets",
                 params={"filename": path.name},
-                headers={"Content-Type": mime},
                 content=_read(path),
             )
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 import os
 import re
 import shutil
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from comfyserve.core.media import type_of
 from comfyserve.protocol.files import (
     MODEL_EXTENSIONS,
     MODEL_FOLDER_ALIASES,
@@ -149,8 +149,7 @@ def inside(root: Path, name: str) -> Path:
 
 
 def _media_kind(name: str) -> str:
-    guessed = mimetypes.guess_type(name, strict=False)[0]
-    kind = (guessed or "").split("/")[0]
+    kind = (type_of(name) or "").split("/")[0]
     return "3d" if kind == "model" else kind
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import mimetypes
 from pathlib import Path
 
 from aiohttp import web
 
+from comfyserve.core.media import type_of
 from comfyserve.embedded import pictures
 from comfyserve.embedded.engine import ENGINE
 from comfyserve.embedded.folders import inside
@@ -110,7 +110,7 @@ def _content(path: Path, body: bytes, content_type: str) -> web.Response:
 
 
 def _content_type(path: Path) -> str:
-    guessed = mimetypes.guess_type(path.name)[0] or UNKNOWN_TYPE
+    guessed = type_of(path.name) or UNKNOWN_TYPE
     return UNKNOWN_TYPE if guessed in UNSAFE_TYPES else guessed
 
 

@@ -3,15 +3,11 @@
 import re
 from pathlib import PurePosixPath
 
-from comfyserve.core.media import EXTENSIONS, extension_of, sniff_mime
+from comfyserve.core.media import ENDINGS, UNKNOWN_TYPE, extension_of, sniff_mime, type_of
 
 MAX_NAME = 120
 UNKNOWN_NAME = "file"
 VAGUE = frozenset({"", "application/octet-stream", "binary/octet-stream", "application/binary", "text/plain"})
-BY_EXTENSION = {extension: mime for mime, extension in EXTENSIONS.items()} | {
-    ".jpeg": "image/jpeg",
-    ".tif": "image/tiff",
-}
 
 _MIME = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+")
 _UNSAFE = re.compile(r"[^\w.() -]+")
@@ -25,7 +21,7 @@ def mime_of(head: bytes, declared: str, filename: str) -> str:
         return found
     if said not in VAGUE:
         return said
-    return BY_EXTENSION.get(PurePosixPath(filename).suffix.lower(), said or "application/octet-stream")
+    return type_of(filename) or said or UNKNOWN_TYPE
 
 
 def safe_name(*candidates: str | None) -> str:
@@ -41,6 +37,6 @@ def safe_name(*candidates: str | None) -> str:
 
 def with_extension(name: str, mime: str) -> str:
     """The name, with the ending of its type when it has none."""
-    if PurePosixPath(name).suffix or mime not in EXTENSIONS:
+    if PurePosixPath(name).suffix or mime not in ENDINGS:
         return name
     return name + extension_of(mime)

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-import mimetypes
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -12,7 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from comfyserve.core.errors import NotFound
-from comfyserve.core.media import ASSET_PREFIX
+from comfyserve.core.media import ASSET_PREFIX, UNKNOWN_TYPE, type_of
 from comfyserve.db import assets
 from comfyserve.db.database import Database
 from comfyserve.db.rows import Row
@@ -22,7 +21,6 @@ from comfyserve.services.paging import check_limit, page_of, read_number
 from comfyserve.services.records import AssetView, Caller, Page
 from comfyserve.services.views import asset_view
 
-UNKNOWN_TYPE = "application/octet-stream"
 MAX_FILENAME = 200
 ROUNDING = 3600
 """Seconds to which an expiry is rounded up, so that a file keeps its URL for a while and caches can work."""
@@ -180,4 +178,4 @@ def clean_mime(mime: str | None, filename: str) -> str:
     given = (mime or "").partition(";")[0].strip().lower()
     if given != UNKNOWN_TYPE and _MIME.fullmatch(given):
         return given
-    return mimetypes.guess_type(filename)[0] or UNKNOWN_TYPE
+    return type_of(filename) or UNKNOWN_TYPE

@@ -6,11 +6,9 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
+from comfyserve.core.media import MODEL_ENDINGS
 from comfyserve.ports import StoredOutput
 from comfyserve.services.asset_ids import new_asset_id
-
-MODEL_ENDINGS = frozenset({".glb", ".gltf", ".obj", ".stl", ".ply", ".fbx", ".usdz", ".spz", ".splat"})
-"""File endings of 3D models; few of them have a media type that everybody uses."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """POST /file/upload (section 3.11)."""
 
-import mimetypes
-
 from fastapi import APIRouter, Request
 
 from comfyserve.apis.http.answers import Json
@@ -10,6 +8,7 @@ from comfyserve.apis.http.bundle import context_of
 from comfyserve.apis.http.routing import ApiRoute
 from comfyserve.apis.http.uploads import uploaded
 from comfyserve.core.errors import InvalidInput, Place
+from comfyserve.core.media import type_of
 
 router = APIRouter(tags=["comfydeploy: files"], route_class=ApiRoute)
 
@@ -32,7 +31,7 @@ UPLOAD_BODY = {
 
 def allowed_mime(filename: str) -> str:
     """The media type that the file's name says. Raises InvalidInput for a kind that is not taken."""
-    mime = mimetypes.guess_type(filename)[0] or ""
+    mime = type_of(filename) or ""
     if not mime.startswith(ALLOWED):
         raise InvalidInput("Unsupported file type", place=Place(field="file"))
     return mime

@@ -1,7 +1,6 @@
 """Stream every output of an attempt from its engine to blobs."""
 
 import asyncio
-import mimetypes
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import structlog
 
 from comfyserve.core.errors import InvalidGraph, StorageFailed
+from comfyserve.core.media import UNKNOWN_TYPE, type_of
 from comfyserve.core.outputs import EngineFile, NodeOutput
 from comfyserve.ports import Blobs, Claim, Engine, StoredBlob, StoredOutput
 from comfyserve.work.gathering import gather
@@ -60,7 +60,7 @@ class Collect:
             subfolder=shown.subfolder,
             type=shown.type,
             blob_key=key,
-            mime=mimetypes.guess_type(shown.filename)[0] or "application/octet-stream",
+            mime=type_of(shown.filename) or UNKNOWN_TYPE,
             size=stored.size,
             sha256=stored.sha256,
         )
