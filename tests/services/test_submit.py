@@ -4,6 +4,7 @@ import base64
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -95,13 +96,14 @@ async def test_unknown_classes_are_refused_once_the_machine_has_told_its_nodes(b
     assert refused.value.place.node_id == "2"
 
 
-async def test_a_data_uri_becomes_an_asset(bundle: Bundle) -> None:
-    run = await bundle.run(IMAGE_GRAPH, inputs={"input_image": DATA_URI})
+@pytest.mark.parametrize("uri", [DATA_URI, f"data:image/png,{quote(PNG)}", DATA_URI.replace("/", "%2F")])
+async def test_a_data_uri_becomes_an_asset(bundle: Bundle, uri: str) -> None:
+    run = await bundle.run(IMAGE_GRAPH, inputs={"input_image": uri})
     claim = await bundle.claim()
     (asset,) = claim.assets.values()
     assert run.inputs == {"input_image": f"asset:{asset.id}"}
     assert claim.graph.nodes["1"].inputs["input_id"] == f"asset:{asset.id}"
-    assert DATA_URI not in str(claim.graph.as_json())
+    assert uri not in str(claim.graph.as_json())
     async with bundle.blobs.open(asset.blob_key) as content:
         assert b"".join([piece async for piece in content]) == PNG
     assert asset.mime == "image/png"

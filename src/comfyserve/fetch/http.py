@@ -14,8 +14,8 @@ import aiohttp
 import structlog
 from yarl import URL
 
+from comfyserve.core.data_uri import decode_data_uri
 from comfyserve.core.errors import FetchFailed, FetchRefused, StorageFailed, TooLarge
-from comfyserve.fetch.data_uri import decode_data_uri
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.names import mime_of, safe_name, with_extension
 from comfyserve.ports import Fetched

@@ -1,14 +1,12 @@
 """The files that a bound graph names: data URIs become assets, our own URLs become references to them."""
 
 import asyncio
-import base64
-import binascii
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
-from comfyserve.core.errors import DomainError, InvalidInput, Place, TooLarge
+from comfyserve.core.data_uri import decode_data_uri
+from comfyserve.core.errors import DomainError, InvalidInput, Place
 from comfyserve.core.graph import Graph
 from comfyserve.core.media import ASSET_PREFIX, MediaPlace, extension_of, fits, sniff_mime
 from comfyserve.services.files import Files
@@ -85,7 +83,7 @@ class MediaStore:
             raise
 
     async def _store(self, caller: Caller, place: MediaPlace, where: Place) -> str:
-        content = await asyncio.to_thread(read_data_uri, place.value, self._limit, where)
+        content = await asyncio.to_thread(_content, place.value, self._limit)
         mime = sniff_mime(content)
         if not content or not fits(place.kind, mime):
             raise InvalidInput(f"{place.label} needs {place.kind} data; this is not a file of that kind.", place=where)
@@ -93,27 +91,9 @@ class MediaStore:
         return asset.id
 
 
-def read_data_uri(uri: str, limit: int, place: Place) -> bytes:
-    """The bytes of a data URI (RFC 2397). Raises InvalidInput, TooLarge beyond `limit` bytes."""
-    head, comma, body = uri.partition(",")
-    if not comma:
-        raise InvalidInput("This data URI has no comma; write data:image/png;base64,<data>.", place=place)
-    is_base64 = head.lower().rstrip().endswith(";base64")
-    if len(body) > (limit * 4 // 3 + 4 if is_base64 else limit * 3):
-        raise TooLarge(f"The data URI holds more than {limit} bytes. Upload the file as an asset instead.", place=place)
-    content = _decoded(body, place) if is_base64 else unquote_to_bytes(body)
-    if len(content) > limit:
-        raise TooLarge(f"The data URI holds more than {limit} bytes. Upload the file as an asset instead.", place=place)
-    return content
-
-
-def _decoded(body: str, place: Place) -> bytes:
-    """Base64 in either alphabet, with or without padding."""
-    text = "".join(body.split()).replace("-", "+").replace("_", "/").rstrip("=")
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidInput("The base64 of this data URI cannot be read.", place=place) from error
+def _content(uri: str, limit: int) -> bytes:
+    _, pieces = decode_data_uri(uri, limit)
+    return b"".join(pieces)
 
 
 async def _pieces(content: bytes) -> AsyncIterator[bytes]:

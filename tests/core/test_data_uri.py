@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 import pytest
 
+from comfyserve.core.data_uri import PIECE, decode_data_uri
 from comfyserve.core.errors import InvalidInput, TooLarge
-from comfyserve.fetch.data_uri import PIECE, decode_data_uri
 
 BIG = os.urandom(PIECE * 2 + 12_345)
 

@@ -90,7 +90,7 @@ def _bounded(pieces: Iterator[bytes], limit: int) -> Iterator[bytes]:
 
 
 def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The data URI holds more than the {limit} bytes that are allowed.")
+    return TooLarge(f"The data URI holds more than the {limit} bytes that are allowed; upload the file instead.")
 
 
 def _not_base64() -> InvalidInput:
