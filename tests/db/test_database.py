@@ -97,6 +97,27 @@ async def test_a_write_that_fails_in_a_batch_takes_no_other_with_it(db: Database
     assert await db.read(names) == ["a", "b"]
 
 
+async def test_a_write_that_fills_the_disk_takes_no_other_with_it(db: Database) -> None:
+    """SQLite undoes the whole transaction then, not the one statement."""
+
+    def bound(connection: Connection) -> None:
+        pages = connection.execute(text("PRAGMA page_count")).scalar_one()
+        connection.execute(text(f"PRAGMA max_page_count={pages + 8}"))
+
+    await db.write(bound)
+    gate = await hold(db)
+    batch = [db.write(insert(name)) for name in ("a", "b", "too much" * 100_000, "c")]
+    results = asyncio.gather(*batch, return_exceptions=True)
+    await asyncio.sleep(0)
+    await gate.release()
+    first, second, third, fourth = await results
+    assert (first, second, fourth) == ("a", "b", "c")
+    assert isinstance(third, OperationalError)
+    assert "full" in str(third.orig)
+    assert await db.read(names) == ["a", "b", "c"]
+    assert await db.write(insert("later")) == "later"
+
+
 async def test_writes_that_arrive_together_share_a_commit(db: Database) -> None:
     transactions: list[object] = []
 

@@ -81,7 +81,7 @@ class Database:
         """Run `work` in a transaction and return when it is durably committed.
 
         Writes that arrive while a commit is under way share the next one. What `work` raises undoes this write only
-        and is raised here. A caller that is cancelled leaves the others alone; its own write may still be committed.
+        and is raised here. `work` may be called twice, when another write of its commit fills the disk. A caller that is cancelled leaves the others alone; its own write may still be committed.
         """
         if self._closed:
             raise RuntimeError("The database is closed.")
@@ -112,7 +112,7 @@ class Database:
     def _serve(self) -> None:
         with self._writing.connect() as connection:
             while (writes := self._gather()) is not None:
-                self._commit(connection, [write for write in writes if not write.future.cancelled()])
+                _commit(connection, [write for write in writes if not write.future.cancelled()])
                 _resolve(writes)
 
     def _gather(self) -> list[_Write] | None:
@@ -131,36 +131,62 @@ class Database:
             writes.append(write)
         return writes
 
-    def _commit(self, connection: Connection, writes: Sequence[_Write]) -> None:
-        if not writes:
-            return
-        try:
-            with connection.begin():
-                for write in writes:
-                    _execute(connection, write, alone=len(writes) == 1)
-        except _Alone:
-            return
-        except Exception as error:
+
+class _Undone(Exception):
+    """The whole transaction is undone, with everything that was written in it."""
+
+
+def _commit(connection: Connection, writes: Sequence[_Write]) -> None:
+    """Commit writes together. When one that fails takes the transaction with it, the others are done again, alone."""
+    if not writes:
+        return
+    try:
+        with connection.begin():
             for write in writes:
-                write.error = write.error or error
-
-
-class _Alone(Exception):
-    """The only write of a batch failed: the whole transaction is undone, and its caller has the error."""
+                _execute(connection, write, alone=len(writes) == 1)
+    except _Undone:
+        for write in writes:
+            if write.error is None:
+                _commit(connection, [write])
+    except Exception as error:
+        for write in writes:
+            write.error = write.error or error
 
 
 def _execute(connection: Connection, write: _Write, *, alone: bool) -> None:
-    """Run one write in a savepoint of its own; a write that is alone needs none."""
+    """Run one write in a savepoint of its own; a write that is alone needs none.
+
+    SQLite undoes the whole transaction, not the statement, when the disk is full or fails
+    (https://www.sqlite.org/lang_transaction.html, section 3); what came after would then be committed by itself.
+    """
     try:
         if alone:
-            write.result = write.work(connection)
+            _work(connection, write)
         else:
             with connection.begin_nested():
-                write.result = write.work(connection)
+                _work(connection, write)
+    except Exception as error:
+        write.error = write.error or error
+        if alone:
+            raise _Undone from error
+    if not _is_open(connection):
+        write.error = write.error or RuntimeError("SQLite undid the transaction of a write that reported no error.")
+        raise _Undone from write.error
+
+
+def _work(connection: Connection, write: _Write) -> None:
+    """Keep the error of the work itself: that of the savepoint, which is gone by then, says nothing."""
+    try:
+        write.result = write.work(connection)
     except Exception as error:
         write.error = error
-        if alone:
-            raise _Alone from error
+        raise
+
+
+def _is_open(connection: Connection) -> bool:
+    """Whether SQLite still has the transaction that we began."""
+    driver: Any = connection.connection.dbapi_connection
+    return bool(driver.in_transaction)
 
 
 def _resolve(writes: Sequence[_Write]) -> None:
