@@ -134,6 +134,22 @@ async def test_restart_gives_a_new_process_and_counts_as_no_failure() -> None:
         assert engine.state is EngineState.READY and engine.pid != first
 
 
+async def test_who_asks_for_the_engine_while_it_is_restarted_waits_for_the_new_one(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    async with running(launch("--fork", str(pids)), RestartPolicy(failures=1)) as engine:
+        await engine.ready()
+        async with engine.execute("p1", {"1": {"class_type": "Wait", "inputs": {}}}, {}) as events:
+            restarting = asyncio.create_task(engine.restart("out of memory"))
+            with pytest.raises(EngineLost, match="out of memory"):
+                await asyncio.wait_for(read_all(events), 5)
+            await engine.ready()
+        await restarting
+        assert engine.state is EngineState.READY and engine.pid is not None and alive(engine.pid)
+        await asyncio.gather(engine.restart("again"), engine.restart("and again"))
+        lives = await pids_in(pids, 6)
+    await gone(*lives)
+
+
 async def test_stop_takes_the_grandchildren_along_even_detached_and_stubborn_ones(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     async with running(launch("--fork", str(pids), "--stubborn")) as engine:

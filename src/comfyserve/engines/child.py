@@ -67,15 +67,19 @@ class Child:
     def kill(self) -> None:
         """End it and everything it started, at once."""
         self._told.cancel()
-        self._line.close()
+        if self._line.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._line)  # before another socket gets this number
+            self._line.close()
 
     async def stop(self, seconds: float) -> None:
         """Ask it to end, and end it after so many seconds."""
-        if not self.ended.done():
-            with suppress(ProcessLookupError):
-                self._process.send_signal(signal.SIGTERM)
-            await asyncio.wait({self.ended}, timeout=seconds)
-        self.kill()
+        try:
+            if not self.ended.done():
+                with suppress(ProcessLookupError):
+                    self._process.send_signal(signal.SIGTERM)
+                await asyncio.wait({self.ended}, timeout=seconds)
+        finally:
+            self.kill()
         await asyncio.wait({self.ended}, timeout=KILL_SECONDS)
 
     async def _hear(self) -> None:

@@ -37,6 +37,10 @@ class EngineState(StrEnum):
     FATAL = "fatal"
 
 
+SETTLED = frozenset({EngineState.STOPPED, EngineState.READY, EngineState.FATAL})
+"""The states that do not pass by themselves; a restart goes from STOPPING to STARTING."""
+
+
 @dataclass(frozen=True)
 class RestartPolicy:
     """How often to start again: `failures` in a row end it, with these `delays` between; a process that was ready for
@@ -63,6 +67,8 @@ class ProcessEngine:
         self._failures = 0
         self._failure = EngineLost(f"The {launch.name} is not started.")
         self._changed = asyncio.Condition()
+        self._turn = asyncio.Lock()
+        """Held by whoever starts or stops the keeper, so that there is one keeper and one process at a time."""
 
     @property
     def pid(self) -> int | None:
@@ -85,14 +91,23 @@ class ProcessEngine:
                     raise
 
     async def _started(self) -> None:
-        if self._keeper is None or self._keeper.done():
-            self._failures = 0
-            self.state = EngineState.STARTING
-            self._keeper = asyncio.create_task(self._keep(), name=f"keeper of the {self.launch.name}")
+        async with self._turn:
+            if self._keeper is None or self._keeper.done():
+                self._begin()
         async with self._changed:
-            await self._changed.wait_for(lambda: self.state not in (EngineState.STARTING, EngineState.BACKOFF))
+            await self._changed.wait_for(lambda: self.state in SETTLED)
         if self.state is not EngineState.READY:
             raise self._failure
+
+    async def _begin_anew(self, reason: str) -> None:
+        async with self._turn:
+            await self._stop(EngineLost(f"The {self.launch.name} was restarted: {reason}"))
+            self._begin()
+
+    def _begin(self) -> None:
+        self._failures = 0
+        self.state = EngineState.STARTING
+        self._keeper = asyncio.create_task(self._keep(), name=f"keeper of the {self.launch.name}")
 
     async def _notices(self) -> bool:
         """Whether the death of a process that does not answer is noticed soon, so that another start is under way."""
@@ -132,12 +147,14 @@ class ProcessEngine:
     async def restart(self, reason: str) -> None:
         """Stop the process and start it again; prompts in flight raise EngineLost."""
         log.info("engine.restart", engine=self.launch.name, reason=reason)
-        await self._stop(EngineLost(f"The {self.launch.name} was restarted: {reason}"))
+        await asyncio.shield(asyncio.ensure_future(self._begin_anew(reason)))  # half of it would leave two processes
         await self.ready()
 
     async def close(self) -> None:
         """Stop the process and everything it started."""
-        await self._stop(EngineLost(f"The {self.launch.name} was stopped."))
+        async with self._turn:
+            await self._stop(EngineLost(f"The {self.launch.name} was stopped."))
+            await self._set(EngineState.STOPPED)
 
     def _now(self) -> ComfyClient:
         if self._client is None:
@@ -209,19 +226,19 @@ class ProcessEngine:
             await self._set(EngineState.STOPPING)
             self._keeper.cancel()
             await asyncio.wait({self._keeper})
-            self._keeper = None
         self._failure = reason
         await self._let_go(reason, self.launch.stop_seconds)
-        await self._set(EngineState.STOPPED)
 
     async def _let_go(self, reason: EngineLost, seconds: float) -> None:
         client, self._client = self._client, None
-        if client is not None:
-            client.lose(reason)
-            await client.close()
-        if self._child is not None:
-            await self._child.stop(seconds)
-            self._child = None
+        child, self._child = self._child, None
+        try:
+            if client is not None:
+                client.lose(reason)
+                await client.close()
+        finally:
+            if child is not None:
+                await child.stop(seconds)
 
     async def _set(self, state: EngineState) -> None:
         async with self._changed:
