@@ -126,6 +126,7 @@ def _fill(connection: Connection, bundle: Bundle, count: int) -> None:
         "claims": 0,
         "created_at": bundle.clock(),
         "updated_at": bundle.clock(),
+        "queued_at": bundle.clock(),
         "simulated": False,
         "last_event": 0,
     }

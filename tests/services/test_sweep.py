@@ -8,7 +8,7 @@ from comfyserve.core.errors import NotFound
 from comfyserve.core.runs import Fact, FactKind, Status
 from comfyserve.db.tables import keys
 from comfyserve.ports import Clocks, StoredOutput
-from comfyserve.services.sweep import RUN_CLOCK_GRACE, Keeping
+from comfyserve.services.sweep import MOST_AHEAD, RUN_CLOCK_GRACE, Keeping
 from tests.services.bundle import CLOCKS, PNG, Bundle, open_bundle, pieces
 
 
@@ -40,6 +40,55 @@ async def test_a_run_that_its_worker_does_not_end_is_ended(bundle: Bundle) -> No
     assert (await bundle.sweep.run_once()).overdue == 1
     shown = await bundle.runs.get(bundle.caller, run.id)
     assert (shown.status, (shown.error or {})["code"]) == (Status.TIMEOUT, "run_timeout")
+
+
+async def test_a_run_that_waits_in_its_engine_keeps_its_whole_time(bundle: Bundle) -> None:
+    run = await bundle.run()
+    claim = await bundle.claim()
+    bundle.clock.step(CLOCKS.start + CLOCKS.run + RUN_CLOCK_GRACE + 1)
+    await bundle.record.renew([claim.lease])
+    assert (await bundle.sweep.run_once()).overdue == 0
+    await bundle.record.apply(run.id, claim.lease.token, [Fact(FactKind.STARTED)])
+    bundle.clock.step(CLOCKS.run)
+    await bundle.record.renew([claim.lease])
+    assert (await bundle.sweep.run_once()).overdue == 0
+    await bundle.record.apply(run.id, claim.lease.token, [Fact(FactKind.EXECUTED), Fact(FactKind.SUCCEEDED)])
+
+
+async def test_a_second_attempt_has_the_whole_time_again(bundle: Bundle) -> None:
+    run = await bundle.run()
+    claim = await bundle.claim()
+    await bundle.record.apply(run.id, claim.lease.token, [Fact(FactKind.STARTED)])
+    bundle.clock.step(CLOCKS.run)
+    await bundle.record.apply(run.id, claim.lease.token, [Fact(FactKind.LOST, {"at_once": True})])
+    claim = await bundle.claim()
+    await bundle.record.apply(run.id, claim.lease.token, [Fact(FactKind.STARTED)])
+    bundle.clock.step(CLOCKS.run)
+    await bundle.record.renew([claim.lease])
+    assert (await bundle.sweep.run_once()).overdue == 0
+
+
+async def test_a_run_that_never_starts_is_ended(bundle: Bundle) -> None:
+    run = await bundle.run()
+    claim = await bundle.claim()
+    bundle.clock.step(CLOCKS.start + (1 + MOST_AHEAD) * CLOCKS.run + RUN_CLOCK_GRACE + 1)
+    await bundle.record.renew([claim.lease])
+    assert (await bundle.sweep.run_once()).overdue == 1
+    shown = await bundle.runs.get(bundle.caller, run.id)
+    assert (shown.status, (shown.error or {})["code"]) == (Status.TIMEOUT, "start_timeout")
+
+
+async def test_the_queue_clock_begins_anew_with_a_loss(bundle: Bundle) -> None:
+    run = await bundle.run()
+    claim = await bundle.claim()
+    bundle.clock.step(CLOCKS.queue)
+    await bundle.record.apply(run.id, claim.lease.token, [Fact(FactKind.LOST, {"reason": "It was killed."})])
+    bundle.clock.step(CLOCKS.queue)
+    assert (await bundle.sweep.run_once()).overdue == 0
+    bundle.clock.step(1)
+    assert (await bundle.sweep.run_once()).overdue == 1
+    shown = await bundle.runs.get(bundle.caller, run.id)
+    assert (shown.status, (shown.error or {})["code"]) == (Status.TIMEOUT, "queue_timeout")
 
 
 async def test_clocks_can_be_off(tmp_path: Path) -> None:

@@ -81,7 +81,8 @@ class Database:
         """Run `work` in a transaction and return when it is durably committed.
 
         Writes that arrive while a commit is under way share the next one. What `work` raises undoes this write only
-        and is raised here. `work` may be called twice, when another write of its commit fills the disk. A caller that is cancelled leaves the others alone; its own write may still be committed.
+        and is raised here. `work` may be called twice, when another write of its commit fills the disk. A caller that
+        is cancelled leaves the others alone; its own write may still be committed.
         """
         if self._closed:
             raise RuntimeError("The database is closed.")

@@ -207,14 +207,21 @@ def held_by(connection: Connection, *, machine_id: str, worker_prefix: str, limi
 
 
 def queued_since(connection: Connection, before: datetime, limit: int) -> Sequence[Row]:
-    """Runs that were submitted before this moment and were never claimed."""
-    statement = select(runs).where(runs.c.status == QUEUED, runs.c.claims == 0, runs.c.created_at < before).limit(limit)
+    """Runs that have waited since before this moment, from their submit or from their last loss."""
+    statement = select(runs).where(runs.c.status == QUEUED, runs.c.queued_at < before).limit(limit)
     return many(connection, statement)
 
 
-def claimed_before(connection: Connection, before: datetime, limit: int) -> Sequence[Row]:
-    """Held runs whose claim is older than this moment."""
-    statement = select(runs).where(_held(), runs.c.claimed_at < before).limit(limit)
+def starting_since(connection: Connection, before: datetime, limit: int) -> Sequence[Row]:
+    """Runs that were claimed before this moment and whose attempt has not begun."""
+    statement = select(runs).where(runs.c.status == Status.STARTING, runs.c.claimed_at < before).limit(limit)
+    return many(connection, statement)
+
+
+def running_since(connection: Connection, before: datetime, limit: int) -> Sequence[Row]:
+    """Held runs whose present attempt began before this moment."""
+    begun = runs.c.status.in_([Status.RUNNING, Status.COLLECTING])
+    statement = select(runs).where(begun, runs.c.attempt_started_at < before).limit(limit)
     return many(connection, statement)
 
 

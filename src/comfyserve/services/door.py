@@ -76,7 +76,8 @@ class Door:
         """
         run, told = runs.as_run(row), _Told(row, now)
         for fact in facts:
-            run = _apply(run, fact, now, told)
+            before, run = run, _apply(run, fact, now, told)
+            columns |= _moments(before, run, now)
         if told.events or columns:
             runs.save(connection, run, now, last_event=told.seq, **columns)
             self._tell(connection, told)
@@ -155,6 +156,15 @@ def _apply(run: Run, fact: Fact, now: datetime, told: _Told) -> Run:
         return after
     told.add(fact.kind, run.status, after.status, run.attempt_id, fact.data)
     return after
+
+
+def _moments(before: Run, after: Run, now: datetime) -> dict[str, datetime]:
+    """From when the clocks of the sweep count: the present attempt's start, or when a lost run may be claimed again."""
+    if after.attempts > before.attempts:
+        return {"attempt_started_at": now}
+    if after.status is Status.QUEUED and before.status is not Status.QUEUED:
+        return {"queued_at": after.not_before or now}
+    return {}
 
 
 def _with_error(fact: Fact) -> Fact:

@@ -218,6 +218,7 @@ class Submit:
             "max_attempts": self._limits.max_attempts,
             "created_at": now,
             "updated_at": now,
+            "queued_at": now,
         }
 
     def _queue(

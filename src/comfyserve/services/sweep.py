@@ -18,6 +18,9 @@ DETAIL_BATCH = 5_000
 SLOW_PAUSE = timedelta(hours=1)
 """What reads a whole table is done now and then only."""
 
+MOST_AHEAD = 8
+"""Runs that an engine may have taken before the one that is still starting; each may use its whole time."""
+
 RUN_CLOCK_GRACE = 60.0
 """Seconds over its whole time after which a run ends even though its worker, whose clock it is, does not end it."""
 
@@ -87,7 +90,7 @@ class Sweep:
         )
 
     async def _end_overdue(self) -> int:
-        """Runs that were never claimed in their time, and runs that a worker should have ended."""
+        """Runs that were not claimed in their time, and runs that a worker should have ended."""
         overdue = 0
         if (queue := self._clocks.queue) > 0:
             overdue += await self._record.lose(
@@ -95,12 +98,20 @@ class Sweep:
                 _timed_out("queue", queue),
             )
         if self._clocks.start > 0 and self._clocks.run > 0:
-            longest = timedelta(seconds=self._clocks.start + self._clocks.run + RUN_CLOCK_GRACE)
-            overdue += await self._record.lose(
-                lambda connection: runs.claimed_before(connection, self._clock() - longest, BATCH),
-                _timed_out("run", self._clocks.run),
-            )
+            overdue += await self._end_held(self._clocks.start, self._clocks.run)
         return overdue
+
+    async def _end_held(self, start: float, run: float) -> int:
+        """Runs that a worker holds for longer than it ever should: it may wait behind others, stage, run and collect."""
+        waiting = timedelta(seconds=(1 + MOST_AHEAD) * run + start + RUN_CLOCK_GRACE)
+        running = timedelta(seconds=start + run + RUN_CLOCK_GRACE)
+        return await self._record.lose(
+            lambda connection: runs.starting_since(connection, self._clock() - waiting, BATCH),
+            _timed_out("start", start),
+        ) + await self._record.lose(
+            lambda connection: runs.running_since(connection, self._clock() - running, BATCH),
+            _timed_out("run", run),
+        )
 
     async def _remove_runs(self) -> int:
         """Finished runs beyond the number kept, with their files: the files first, so that none is left behind."""
