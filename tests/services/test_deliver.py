@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from comfyserve.core.errors import FetchFailed
 from comfyserve.db.tables import deliveries
 from comfyserve.ports import Delivery, StoredOutput
-from comfyserve.services.deliver import AT_ONE_RECEIVER, BACK_OFF, Deliver
+from comfyserve.services.deliver import AT_ONE_RECEIVER, BACK_OFF, WRITE_PAUSES, Deliver
 from comfyserve.services.records import RunView
 from tests.services.bundle import Bundle
 
@@ -138,6 +138,34 @@ async def test_a_slow_receiver_delays_nobody_else(bundle: Bundle, deliver: Deliv
     assert [body["run"] for _, body in receivers.received] == [alive]
     receivers.let_go.set()
     await deliver.settled()
+
+
+async def test_a_call_that_cannot_be_written_down_is_not_made_again(bundle: Bundle, receivers: Receivers) -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        assert await deliver.start_due() == 0
+        if len(pauses) == 6:
+            await bundle.db.write(lambda connection: connection.execute(text("DROP TRIGGER full")))
+
+    deliver = Deliver(
+        bundle.db,
+        receivers,
+        render={"native": render},
+        clock=bundle.clock,
+        bell=bundle.bell,
+        url=bundle.files.url,
+        sleep=sleep,
+    )
+    await finished(bundle, ALIVE)
+    full = "CREATE TRIGGER full BEFORE UPDATE ON deliveries BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+    await bundle.db.write(lambda connection: connection.execute(text(full)))
+    assert await deliver.start_due() == 1
+    await asyncio.wait_for(deliver.settled(), 10)
+    assert pauses == [*WRITE_PAUSES, WRITE_PAUSES[-1], WRITE_PAUSES[-1]]
+    assert len(receivers.received) == 1
+    assert await states(bundle) == [("sent", 1)]
 
 
 async def test_the_loop_sends_what_becomes_due(bundle: Bundle, deliver: Deliver, receivers: Receivers) -> None:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import chain, repeat
 from typing import Any
 
 import structlog
@@ -37,6 +38,10 @@ AT_ONCE = 16
 AT_ONE_RECEIVER = 4
 POLL = 30.0
 
+WRITE_PAUSES = (1.0, 5.0, 15.0, 60.0)
+"""Seconds before each further try to write how a call went, the last one for all later ones. Until then its run waits:
+another call would reach the receiver once more."""
+
 
 class Deliver:
     """Sends what is owed. `run` goes on until it is cancelled; a delivery under way then is sent again later."""
@@ -51,8 +56,9 @@ class Deliver:
         bell: Bell,
         url: AssetUrl,
         at_once: int = AT_ONCE,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`render`: dialect -> how its body is made."""
+        """`render`: dialect -> how its body is made. `sleep` waits between tries to write."""
         self._db = db
         self._sender = sender
         self._render = render
@@ -60,6 +66,7 @@ class Deliver:
         self._bell = bell
         self._url = url
         self._at_once = at_once
+        self._sleep = sleep
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._receivers: Counter[str] = Counter()
 
@@ -112,16 +119,21 @@ class Deliver:
 
     async def _carry(self, row: Row) -> None:
         try:
-            await self._send(row)
-        except Exception:
-            log.exception("delivery_failed", delivery_id=row["id"], run_id=row["run_id"])
-            await self._try_later(row, None, "The delivery could not be made. The server's log says why.")
+            await self._write(row, await self._sent(row))
         finally:
             del self._under_way[row["run_id"]]
             self._receivers -= Counter([row["receiver"]])
-            self._bell.ring(DELIVERIES)
+        self._bell.ring(DELIVERIES)
 
-    async def _send(self, row: Row) -> None:
+    async def _sent(self, row: Row) -> dict[str, Any]:
+        """Make the call; the columns that say how it went."""
+        try:
+            return await self._send(row)
+        except Exception:
+            log.exception("delivery_failed", delivery_id=row["id"], run_id=row["run_id"])
+            return self._later(row, None, "The delivery could not be made. The server's log says why.")
+
+    async def _send(self, row: Row) -> dict[str, Any]:
         view = await self._db.read(lambda connection: self._snapshot(connection, row))
         body = self._render[row["dialect"]](_delivery(row), view)
         content = json.dumps(body, separators=(",", ":")).encode()
@@ -130,26 +142,30 @@ class Deliver:
             answer = await self._sender.post(row["url"], content, headers)
         except DomainError as error:
             log.info("webhook_failed", delivery_id=row["id"], run_id=row["run_id"], problem=error.message)
-            await self._try_later(row, None, error.message)
-            return
-        if 200 <= answer < 300:
-            columns = {"state": deliveries.SENT, "answer": answer, "sent_at": self._clock(), "problem": None}
-            await self._write(row, tries=row["tries"] + 1, **columns)
-        else:
-            await self._try_later(row, answer, f"The receiver answered {answer}.")
+            return self._later(row, None, error.message)
+        if not 200 <= answer < 300:
+            return self._later(row, answer, f"The receiver answered {answer}.")
+        sent = {"state": deliveries.SENT, "answer": answer, "sent_at": self._clock(), "problem": None}
+        return sent | {"tries": row["tries"] + 1}
 
-    async def _try_later(self, row: Row, answer: int | None, problem: str) -> None:
+    def _later(self, row: Row, answer: int | None, problem: str) -> dict[str, Any]:
         """Owe it again after a while, or give it up after the last try."""
         tries = row["tries"]
         again = tries < len(BACK_OFF)
-        columns: dict[str, Any] = {"state": deliveries.OWED if again else deliveries.GIVEN_UP}
-        if again:
-            columns["due_at"] = self._clock() + timedelta(seconds=BACK_OFF[tries])
-        await self._write(row, tries=tries + 1, answer=answer, problem=problem, **columns)
+        columns = {"state": deliveries.OWED if again else deliveries.GIVEN_UP, "answer": answer, "problem": problem}
+        due = {"due_at": self._clock() + timedelta(seconds=BACK_OFF[tries])} if again else {}
+        return columns | due | {"tries": tries + 1}
 
-    async def _write(self, row: Row, **columns: Any) -> None:
-        write: Awaitable[None] = self._db.write(lambda connection: deliveries.update(connection, row["id"], **columns))
-        await write
+    async def _write(self, row: Row, columns: Mapping[str, Any]) -> None:
+        """Write how a call went, as often as it takes."""
+        for pause in chain(WRITE_PAUSES, repeat(WRITE_PAUSES[-1])):
+            try:
+                await self._db.write(lambda connection: deliveries.update(connection, row["id"], **columns))
+            except Exception:
+                log.exception("delivery_not_written", delivery_id=row["id"], run_id=row["run_id"], again_in=pause)
+                await self._sleep(pause)
+            else:
+                return
 
     async def _pause(self) -> float:
         """Seconds until the next delivery is due, at most POLL."""
