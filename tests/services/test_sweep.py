@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from comfyserve.core.errors import NotFound
 from comfyserve.core.runs import Fact, FactKind, Status
-from comfyserve.db.tables import keys
+from comfyserve.db.tables import deliveries, keys
 from comfyserve.ports import Clocks, StoredOutput
 from comfyserve.services.sweep import MOST_AHEAD, RUN_CLOCK_GRACE, Keeping
 from tests.services.bundle import CLOCKS, PNG, Bundle, open_bundle, pieces
@@ -128,6 +128,17 @@ async def test_a_run_that_has_not_ended_is_never_removed(tmp_path: Path) -> None
         await bundle.cancel.cancel(bundle.caller, run.id)
     assert (await bundle.sweep.run_once()).removed_runs == 2
     assert old.id in [run.id for run in (await bundle.runs.list(bundle.caller)).items]
+    await bundle.db.close()
+
+
+async def test_a_run_that_owes_a_webhook_is_kept_until_it_is_settled(tmp_path: Path) -> None:
+    bundle = await open_bundle(tmp_path, keeping=Keeping(runs=1, detail_days=0))
+    await bundle.run(webhook="http://receiver/hook")
+    await bundle.finish(await bundle.claim())
+    await bundle.run()
+    assert (await bundle.sweep.run_once()).removed_runs == 0
+    await bundle.db.write(lambda connection: connection.execute(update(deliveries).values(state="given_up")))
+    assert (await bundle.sweep.run_once()).removed_runs == 1
     await bundle.db.close()
 
 

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, bindparam, func, literal, or_, select
 
 from comfyserve.core.runs import HELD, Lease, Run, Status
+from comfyserve.db.deliveries import OWED
 from comfyserve.db.rows import Row, many, one
-from comfyserve.db.tables import lanes, run_graphs, runs
+from comfyserve.db.tables import deliveries, lanes, run_graphs, runs
 
 QUEUED = Status.QUEUED.value
 NEWEST = 2**62
@@ -226,10 +227,14 @@ def running_since(connection: Connection, before: datetime, limit: int) -> Seque
 
 
 def finished_beyond(connection: Connection, keep: int, limit: int) -> Sequence[str]:
-    """The ids of finished runs that are older than the newest `keep` runs of all."""
+    """The ids of finished runs that are older than the newest `keep` runs of all and owe no webhook any more."""
+    owed = select(literal(1)).where(deliveries.c.run_id == runs.c.id, deliveries.c.state == OWED).exists()
     edge = select(runs.c.seq).order_by(runs.c.seq.desc()).offset(keep).limit(1).scalar_subquery()
     statement = (
-        select(runs.c.id).where(runs.c.seq <= edge, runs.c.ended_at.is_not(None)).order_by(runs.c.seq).limit(limit)
+        select(runs.c.id)
+        .where(runs.c.seq <= edge, runs.c.ended_at.is_not(None), ~owed)
+        .order_by(runs.c.seq)
+        .limit(limit)
     )
     return connection.execute(statement).scalars().all()
 

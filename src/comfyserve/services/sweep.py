@@ -102,7 +102,7 @@ class Sweep:
         return overdue
 
     async def _end_held(self, start: float, run: float) -> int:
-        """Runs that a worker holds for longer than it ever should: it may wait behind others, stage, run and collect."""
+        """Runs that a worker holds for longer than it ever should: it may wait behind others, run and collect."""
         waiting = timedelta(seconds=(1 + MOST_AHEAD) * run + start + RUN_CLOCK_GRACE)
         running = timedelta(seconds=start + run + RUN_CLOCK_GRACE)
         return await self._record.lose(

@@ -4,7 +4,7 @@ The bell is a hint, reading again after a while is the truth. So every stream ca
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -48,7 +48,7 @@ class Watch:
         shown = found[:size]
         return Page(shown, str(shown[-1].seq) if len(found) > size else None)
 
-    async def stream(self, caller: Caller, run_id: str, after: int = 0) -> AsyncIterator[Sequence[Watched]]:
+    async def stream(self, caller: Caller, run_id: str, after: int = 0) -> AsyncGenerator[Sequence[Watched], None]:
         """Every event after `after` and the newest live values between them, as many at once as there are.
 
         Ends after the run's last event. Raises NotFound at the first step. Close it (`aclose`) when it is left early.
