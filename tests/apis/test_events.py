@@ -2,14 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from comfyserve.apis.http.answers import iso
-from comfyserve.apis.http.events import Slots, message, stream
+from comfyserve.apis.http.events import Slots, message, primed, stream
 from comfyserve.ports import Preview, Progress
 from tests.apis.world import World, open_world, over_the_wire
 from tests.services.bundle import open_bundle
@@ -94,26 +94,45 @@ async def _comes(lines: AsyncIterator[str], wanted: str) -> bool:
     return False
 
 
-async def test_a_stream_that_is_left_closes_its_source() -> None:
-    closed = asyncio.Event()
+@pytest.mark.parametrize("first", [True, False], ids=["while it waits", "before it began"])
+async def test_a_stream_that_is_left_closes_its_source(first: bool) -> None:
+    closed, begun = asyncio.Event(), asyncio.Event()
 
-    async def source() -> AsyncIterator[bytes]:
+    async def source() -> AsyncGenerator[bytes, None]:
         try:
             yield b"one"
             await asyncio.Event().wait()
         finally:
             closed.set()
 
+    async def send(message: Any) -> None:
+        if not first:
+            raise OSError("gone")
+        if message.get("body"):
+            begun.set()
+
+    async def receive() -> Any:
+        return await asyncio.Event().wait()
+
     slots = Slots(1)
-    sent = aiter(stream(source(), slots, keepalive=60).body_iterator)
-    assert await anext(sent) == b"one"
+    with slots.for_stream() as slot:
+        answer = stream(await primed(source()), slot, keepalive=60)
     assert slots.free == 0
-    waiting = asyncio.ensure_future(anext(sent))
-    await asyncio.sleep(0)
-    waiting.cancel()
-    await asyncio.gather(waiting, return_exceptions=True)
-    await asyncio.wait_for(closed.wait(), 5)
+    sending = asyncio.ensure_future(answer({"type": "http", "asgi": {"spec_version": "2.4"}}, receive, send))
+    if first:
+        await asyncio.wait_for(begun.wait(), 5)
+        sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
+    assert closed.is_set()
     assert slots.free == 1
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, str(2**63), "-1", "x"])
+async def test_a_last_event_id_that_is_none_is_refused(world: World, number: str) -> None:
+    names = await world.names()
+    headers = SSE | {"last-event-id": number}
+    await world.json("GET", f"/v1/runs/{names['run']}/events", 422, headers=headers)
+    await world.json("GET", f"/v1/runs/{names['run']}/events?after={number}", 422, headers=SSE)
 
 
 def test_a_message_is_one_line_of_data() -> None:

@@ -1,19 +1,22 @@
 """Bodies that are too large, failures nobody expected, calls that stay open."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import httpx2
 import pytest
 import structlog
 
+from comfyserve.apis.build import close_streams
 from comfyserve.apis.http.events import Slots
+from tests.apis.scenario import filled
 from tests.apis.world import World, open_world, over_the_wire
 from tests.services.bundle import open_bundle
 
 MB = 1024 * 1024
+SSE = {"accept": "text/event-stream"}
 
 
 async def blocks(count: int, size: int = MB) -> AsyncIterator[bytes]:
@@ -89,17 +92,18 @@ class WatchedSlots(Slots):
     """Slots that say when one was taken and when one became free."""
 
     def __init__(self, most: int) -> None:
-        super().__init__(most)
         self.taken, self.freed = asyncio.Event(), asyncio.Event()
+        self._free = 0
+        super().__init__(most)
 
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        try:
-            with super().one():
-                self.taken.set()
-                yield
-        finally:
-            self.freed.set()
+    @property
+    def free(self) -> int:
+        return self._free
+
+    @free.setter
+    def free(self, free: int) -> None:
+        (self.freed if free > self._free else self.taken).set()
+        self._free = free
 
 
 def watch_slots(world: World) -> WatchedSlots:
@@ -112,17 +116,74 @@ def watch_slots(world: World) -> WatchedSlots:
 async def test_only_so_many_calls_stay_open(world: World) -> None:
     names, slots = await world.names(), watch_slots(world)
     events = f"/v1/runs/{names['queued']}/events"
-    sse = {"accept": "text/event-stream"}
     async with over_the_wire(world.app) as client:
-        async with client.stream("GET", events, headers=sse) as first:
+        async with client.stream("GET", events, headers=SSE) as first:
             lines = first.aiter_lines()
             await anext(lines)
             slots.freed.clear()
-            second = await client.get(events, headers=sse)
+            second = await client.get(events, headers=SSE)
             assert (second.status_code, second.headers["retry-after"]) == (503, "5")
         await asyncio.wait_for(slots.freed.wait(), 10)
-        async with client.stream("GET", events, headers=sse) as third:
+        async with client.stream("GET", events, headers=SSE) as third:
             assert third.status_code == 200
+
+
+async def test_a_stream_that_finds_no_place_queues_no_run(world: World) -> None:
+    names, slots = await world.names(), watch_slots(world)
+    body = {"deployment_id": names["deployment"]}
+    before = len((await world.json("GET", "/v1/runs"))["items"])
+
+    async def opened(client: httpx2.AsyncClient, over: asyncio.Barrier) -> int:
+        async with client.stream("POST", "/api/run/deployment/stream", json=body) as answer:
+            await over.wait()
+            return answer.status_code
+
+    async with over_the_wire(world.app) as client:
+        over = asyncio.Barrier(2)
+        assert sorted(await asyncio.gather(opened(client, over), opened(client, over))) == [200, 503]
+    assert len((await world.json("GET", "/v1/runs"))["items"]) == before + 1
+    await asyncio.wait_for(slots.freed.wait(), 10)
+
+
+async def test_two_event_streams_at_once_share_one_place(world: World) -> None:
+    names, _ = await world.names(), watch_slots(world)
+
+    async def opened(client: httpx2.AsyncClient, over: asyncio.Barrier) -> int:
+        async with client.stream("GET", f"/v1/runs/{names['queued']}/events", headers=SSE) as answer:
+            await over.wait()
+            return answer.status_code
+
+    async with over_the_wire(world.app) as client:
+        over = asyncio.Barrier(2)
+        assert sorted(await asyncio.gather(opened(client, over), opened(client, over))) == [200, 503]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/api/run/deployment/stream", 404),
+        ("POST", "/api/run/deployment/sync", 404),
+        ("GET", "/v1/runs/<none>/events", 404),
+        ("GET", "/v1/runs/<run>/events", 200),
+    ],
+)
+async def test_every_ending_gives_the_place_back(world: World, method: str, path: str, status: int) -> None:
+    names, slots = await world.names(), watch_slots(world)
+    body = {"deployment_id": names["none"]} if method == "POST" else None
+    answer = await world.client.request(method, filled(path, names), json=body, headers=SSE)
+    assert answer.status_code == status
+    assert slots.taken.is_set() and slots.free == 1
+
+
+async def test_a_sync_call_is_answered_when_the_server_stops(world: World) -> None:
+    names, slots = await world.names(), watch_slots(world)
+    async with over_the_wire(world.app) as client:
+        body = {"deployment_id": names["deployment"]}
+        calling = asyncio.ensure_future(client.post("/api/run/deployment/sync", json=body))
+        await asyncio.wait_for(slots.taken.wait(), 10)
+        close_streams(world.app)
+        answer = await asyncio.wait_for(calling, 10)
+        assert (answer.status_code, answer.json(), answer.headers["x-run-status"]) == (200, [], "queued")
 
 
 async def test_a_sync_call_whose_caller_left_is_given_up(world: World) -> None:

@@ -1,11 +1,11 @@
 """Runs: queue, sync, stream, read, cancel (section 3.1)."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
-from starlette.responses import StreamingResponse
 
 from comfyserve.apis.comfydeploy.outputs import Labels, has_labels, labels_of, run_outputs
 from comfyserve.apis.comfydeploy.run_shapes import (
@@ -23,7 +23,7 @@ from comfyserve.apis.comfydeploy.wording import DEPLOYMENT, FOREIGN_RUN, MACHINE
 from comfyserve.apis.http.answers import Json
 from comfyserve.apis.http.auth import TokenHolder
 from comfyserve.apis.http.bundle import Context, context_of, services_of
-from comfyserve.apis.http.events import message, stream, unless_gone
+from comfyserve.apis.http.events import EventStream, message, stream, unless_closed, unless_gone
 from comfyserve.apis.http.routing import ApiRoute
 from comfyserve.core.errors import Forbidden, NotFound
 from comfyserve.services.records import Caller, RunView
@@ -50,7 +50,7 @@ async def sync_deployment_run(request: Request, caller: TokenHolder, body: Deplo
 
 
 @router.post("/run/deployment/stream")
-async def stream_deployment_run(request: Request, caller: TokenHolder, body: DeploymentRunRequest) -> StreamingResponse:
+async def stream_deployment_run(request: Request, caller: TokenHolder, body: DeploymentRunRequest) -> EventStream:
     """Run a deployment and stream what happens."""
     return await _streamed(context_of(request), caller, body)
 
@@ -68,7 +68,7 @@ async def sync_workflow_run(request: Request, caller: TokenHolder, body: Workflo
 
 
 @router.post("/run/workflow/stream")
-async def stream_workflow_run(request: Request, caller: TokenHolder, body: WorkflowRunRequest) -> StreamingResponse:
+async def stream_workflow_run(request: Request, caller: TokenHolder, body: WorkflowRunRequest) -> EventStream:
     """Run a graph and stream what happens."""
     return await _streamed(context_of(request), caller, body)
 
@@ -87,7 +87,7 @@ async def sync_run(request: Request, caller: TokenHolder, body: AnyRunRequest) -
 
 
 @router.post("/run/stream", include_in_schema=False)
-async def stream_run(request: Request, caller: TokenHolder, body: AnyRunRequest) -> StreamingResponse:
+async def stream_run(request: Request, caller: TokenHolder, body: AnyRunRequest) -> EventStream:
     """Run whatever the body names and stream what happens."""
     return await _streamed(context_of(request), caller, body)
 
@@ -127,33 +127,37 @@ async def _submitted(context: Context, caller: Caller, body: AnyRun) -> RunView:
 
 
 async def _synced(request: Request, caller: Caller, body: AnyRun) -> Response:
-    """The outputs when the run has ended, or what there is after the longest wait; the headers tell which."""
+    """The outputs when the run has ended, or what there is after the longest wait or when the server stops; the
+    headers tell which."""
     context = context_of(request)
     with context.slots.one():
         queued = await _submitted(context, caller, body)
-        waiting = context.services.watch.wait(caller, queued.id, context.options.sync_seconds)
-        run = await unless_gone(request, waiting)
+        run = await unless_gone(request, _ended(context, caller, queued.id))
     if run is None:
         return Response(status_code=CLIENT_GONE)
     outputs = run_outputs(run.id, run.outputs, await _labels(context, caller, run))
     return Json(outputs, headers={"x-run-id": run.id, "x-run-status": STATUS[run.status]})
 
 
-async def _streamed(context: Context, caller: Caller, body: AnyRun) -> StreamingResponse:
-    context.slots.check()
-    run = await _submitted(context, caller, body)
-    labels = await _version_labels(context, caller, run)
-    keepalive = context.options.keepalive_seconds
-    headers = {"x-run-id": run.id}
-    return stream(_messages(context, caller, run, labels), context.slots, keepalive=keepalive, headers=headers)
+async def _ended(context: Context, caller: Caller, run_id: str) -> RunView:
+    waiting = context.services.watch.wait(caller, run_id, context.options.sync_seconds)
+    return await unless_closed(context.slots, waiting) or await context.services.runs.get(caller, run_id)
 
 
-async def _messages(context: Context, caller: Caller, run: RunView, labels: Labels) -> AsyncIterator[bytes]:
+async def _streamed(context: Context, caller: Caller, body: AnyRun) -> EventStream:
+    with context.slots.for_stream() as slot:
+        run = await _submitted(context, caller, body)
+        messages = _messages(context, caller, run, await _version_labels(context, caller, run))
+        return stream(messages, slot, keepalive=context.options.keepalive_seconds, headers={"x-run-id": run.id})
+
+
+async def _messages(context: Context, caller: Caller, run: RunView, labels: Labels) -> AsyncGenerator[bytes, None]:
     yield b"".join(message(name, data) for name, data in opening(run.id))
-    async for events in context.services.watch.stream(caller, run.id, 0):
-        messages = [message(name, data) for event in events for name, data in told(run.id, event, labels)]
-        if messages:
-            yield b"".join(messages)
+    async with aclosing(context.services.watch.stream(caller, run.id, 0)) as batches:
+        async for events in batches:
+            messages = [message(name, data) for event in events for name, data in told(run.id, event, labels)]
+            if messages:
+                yield b"".join(messages)
 
 
 async def _shown(context: Context, caller: Caller, run_id: str, with_position: bool) -> dict[str, Any]:

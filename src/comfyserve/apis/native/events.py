@@ -2,15 +2,15 @@
 
 import base64
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from starlette.responses import StreamingResponse
 
 from comfyserve.apis.http.answers import Json, Timestamp, iso
 from comfyserve.apis.http.auth import SignedIn
 from comfyserve.apis.http.bundle import Context, context_of
-from comfyserve.apis.http.events import MAX_SEQ, last_seen, message, primed, stream
+from comfyserve.apis.http.events import MAX_SEQ, EventStream, last_seen, message, primed, stream
 from comfyserve.apis.http.routing import ApiRoute
 from comfyserve.apis.native.runs import run_shape
 from comfyserve.apis.native.shapes import DEFAULT_LIMIT, Limit, Listed, Shape
@@ -67,13 +67,14 @@ def told(event: EventView | Progress | Preview) -> bytes:
 
 
 async def _messages(context: Context, caller: Caller, run_id: str, after: int) -> AsyncGenerator[bytes, None]:
-    async for events in context.services.watch.stream(caller, run_id, after):
-        part = b"".join(told(event) for event in events)
-        last = events[-1]
-        if isinstance(last, EventView) and last.status in FINAL:
-            yield part + message("run", run_shape(await context.services.runs.get(caller, run_id)))
-            return
-        yield part
+    async with aclosing(context.services.watch.stream(caller, run_id, after)) as batches:
+        async for events in batches:
+            part = b"".join(told(event) for event in events)
+            last = events[-1]
+            if isinstance(last, EventView) and last.status in FINAL:
+                yield part + message("run", run_shape(await context.services.runs.get(caller, run_id)))
+                return
+            yield part
     yield message("run", run_shape(await context.services.runs.get(caller, run_id)))
 
 
@@ -91,10 +92,11 @@ async def run_events(
     return await _event_page(request, caller, run_id, after or 0, limit)
 
 
-async def _event_stream(request: Request, caller: Caller, run_id: str, after: int) -> StreamingResponse:
+async def _event_stream(request: Request, caller: Caller, run_id: str, after: int) -> EventStream:
     context = context_of(request)
-    messages = await primed(_messages(context, caller, run_id, after))
-    return stream(messages, context.slots, keepalive=context.options.keepalive_seconds)
+    with context.slots.for_stream() as slot:
+        messages = await primed(_messages(context, caller, run_id, after))
+        return stream(messages, slot, keepalive=context.options.keepalive_seconds)
 
 
 async def _event_page(request: Request, caller: Caller, run_id: str, after: int, limit: int) -> Json:
