@@ -101,6 +101,14 @@ async def test_the_key_goes_to_its_own_server_only(tmp_path: Path) -> None:
         assert bucket.headers("Authorization") == [None]
 
 
+async def test_an_event_may_hold_any_character() -> None:
+    words = "one\u2028two\u0085three"
+    said = f'id: 1\nevent: output\ndata: {{"value": "{words}"}}\n\n'
+    async with origin((pieces(said, RUN),)) as server, Client(server.url, KEY) as client:
+        first, last = [event async for event in client.events("r")]
+    assert (first.data, last.kind) == ({"value": words}, "run")
+
+
 async def test_an_upload_streams_the_file_under_its_name(tmp_path: Path) -> None:
     logo = tmp_path / "my logo.png"
     logo.write_bytes(b"bytes")

@@ -12,7 +12,7 @@ from typing import Any, Self
 import httpx2
 
 from comfyserve.client.errors import ApiError, ServerUnreachable
-from comfyserve.client.events import LAST, Event, read_events
+from comfyserve.client.events import LAST, Event, read_events, read_lines
 
 Json = dict[str, Any]
 
@@ -118,7 +118,7 @@ class Client:
         timeout = httpx2.Timeout(self._timeout, read=QUIET_SECONDS)
         stream = self._http.stream("GET", f"/v1/runs/{run_id}/events", headers=headers, timeout=timeout)
         try:
-            async with stream as answer, aclosing(read_events(answer.aiter_lines())) as events:
+            async with stream as answer, aclosing(read_events(read_lines(answer.aiter_bytes()))) as events:
                 await _raise_for(answer)
                 async for event in events:
                     yield event

@@ -1,12 +1,16 @@
 """Server-sent events of a run (WHATWG HTML, section 9.2), read from a stream of lines."""
 
 import json
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 LAST = "run"
 """The kind of the event that ends a run's stream; its data is the finished run."""
+
+LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
+"""A CR at the end of a piece waits for the next one, which may begin with its LF."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,15 @@ class Event:
     kind: str
     data: Any
     id: str | None = None
+
+
+async def read_lines(pieces: AsyncIterator[bytes]) -> AsyncGenerator[str]:
+    """The whole lines of a stream: only CR, LF and CRLF end one, whatever else Unicode calls a line's end."""
+    kept = b""
+    async for piece in pieces:
+        *lines, kept = LINE_END.split(kept + piece)
+        for line in lines:
+            yield line.decode(errors="replace")
 
 
 async def read_events(lines: AsyncIterator[str]) -> AsyncGenerator[Event]:
