@@ -64,6 +64,11 @@ class Warned:
 
 
 @dataclass(frozen=True)
+class Alive:
+    """The engine was asked and says that it still executes the prompt; nothing else is new."""
+
+
+@dataclass(frozen=True)
 class Outcome:
     """How a prompt ended, as the engine's history tells it. `error` is a stored DomainError (see errors.as_dict)."""
 
@@ -73,7 +78,7 @@ class Outcome:
     simulated: bool = False
 
 
-EngineEvent = Started | NodeStarted | Progress | Preview | NodeFinished | Warned | Outcome
+EngineEvent = Started | NodeStarted | Progress | Preview | NodeFinished | Warned | Alive | Outcome
 
 
 class Engine(Protocol):
@@ -250,6 +255,10 @@ class Blobs(Protocol):
 
     async def delete(self, key: str) -> None:
         """Remove it; quietly nothing when it is absent."""
+
+    async def delete_below(self, folder: str, *, keep: Collection[str] = ()) -> None:
+        """Remove every blob whose key begins with `folder/`, but for the keys in `keep`; quietly nothing if there is
+        none. `folder` is written like a key."""
 
     async def presigned(self, key: str, seconds: int) -> str | None:
         """A URL at which the store itself serves the blob, or None when it cannot."""

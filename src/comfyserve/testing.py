@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -47,6 +47,12 @@ class MemoryBlobs:
         """Remove it."""
         _check(key)
         self.files.pop(key, None)
+
+    async def delete_below(self, folder: str, *, keep: Collection[str] = ()) -> None:
+        """Remove what is below a folder, but for `keep`."""
+        _check(folder)
+        for key in [key for key in self.files if key.startswith(f"{folder}/") and key not in keep]:
+            del self.files[key]
 
     async def presigned(self, key: str, seconds: int) -> str | None:
         """None: memory serves nothing."""

@@ -104,6 +104,23 @@ class BlobsSuite:
             await blobs.size("a/b")
         assert await read(blobs, "a/c") == b"y"
 
+    async def test_delete_below_removes_a_folder_and_nothing_else(self, blobs: Blobs) -> None:
+        for key in ("runs/1/x/0.png", "runs/1/x/1.png", "runs/1/y/0.png", "runs/1/z", "runs/10/x/0.png", "runs/2"):
+            await blobs.put(key, stream(b"x"))
+        await blobs.delete_below("runs/1", keep=["runs/1/y/0.png", "runs/1/never"])
+        assert await read(blobs, "runs/1/y/0.png") == b"x"
+        for key in ("runs/1/x/0.png", "runs/1/x/1.png", "runs/1/z"):
+            with pytest.raises(NotFound):
+                await blobs.size(key)
+        await blobs.delete_below("runs/1")
+        await blobs.delete_below("runs/1")
+        await blobs.delete_below("runs/2")
+        with pytest.raises(NotFound):
+            await blobs.size("runs/1/y/0.png")
+        assert [await blobs.size(key) for key in ("runs/10/x/0.png", "runs/2")] == [1, 1]
+        with pytest.raises(InvalidInput):
+            await blobs.delete_below("../runs")
+
     @pytest.mark.parametrize(
         "key",
         ["", "/a", "a/", "a//b", "../a", "a/../b", "a/..", ".hidden", "a/.b", "a b", "a\\b", "ä", "a\n", "x" * 600],

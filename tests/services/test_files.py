@@ -3,6 +3,8 @@
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from comfyserve.core.errors import InvalidInput, NotFound, TooLarge
 from comfyserve.services.asset_ids import is_asset_id
@@ -96,6 +98,14 @@ async def test_foreign_and_forged_files_are_not_found(bundle: Bundle) -> None:
     with pytest.raises(NotFound):
         await bundle.files.get(stranger, asset.id)
     assert (await bundle.files.list(stranger)).items == []
+
+
+async def test_an_upload_that_cannot_be_written_down_leaves_no_bytes(bundle: Bundle) -> None:
+    full = "CREATE TRIGGER full BEFORE INSERT ON assets BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+    await bundle.db.write(lambda connection: connection.execute(text(full)))
+    with pytest.raises(IntegrityError, match="full"):
+        await upload(bundle)
+    assert bundle.blobs.files == {}
 
 
 async def test_assets_come_in_pages_newest_first(bundle: Bundle) -> None:

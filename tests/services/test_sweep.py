@@ -1,5 +1,6 @@
 """The sweep ends what nobody else ends, and keeps memory and disk flat."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import Connection, select, update
@@ -7,7 +8,8 @@ from sqlalchemy import Connection, select, update
 from comfyserve.core.errors import NotFound
 from comfyserve.core.runs import Fact, FactKind, Status
 from comfyserve.db.tables import deliveries, keys
-from comfyserve.ports import Clocks, StoredOutput
+from comfyserve.ports import Claim, Clocks, StoredOutput
+from comfyserve.services.leftovers import LATE
 from comfyserve.services.sweep import MOST_AHEAD, RUN_CLOCK_GRACE, Keeping
 from tests.services.bundle import CLOCKS, PNG, Bundle, open_bundle, pieces
 
@@ -117,6 +119,45 @@ async def test_old_runs_go_with_their_files(tmp_path: Path) -> None:
     assets = [asset.blob_key for asset in (await bundle.files.list(bundle.caller)).items]
     assert sorted(assets) == sorted([upload.blob_key, "runs/3/0.png"])
     assert [await _there(bundle, f"runs/{index}/0.png") for index in range(4)] == [False, False, False, True]
+    await bundle.db.close()
+
+
+async def test_files_that_a_run_stored_and_did_not_record_go(bundle: Bundle) -> None:
+    output = StoredOutput("9", "SaveImage", "images", 0, filename="a.png", mime="image/png", size=1)
+    keys = []
+
+    async def store(claim: Claim) -> str:
+        key = f"runs/{claim.run.id}/{claim.attempt_id}/0.png"
+        await bundle.blobs.put(key, pieces(PNG))
+        keys.append(key)
+        return key
+
+    for _ in range(2):
+        await bundle.run()
+    lost = await bundle.claim()
+    await store(lost)
+    await bundle.record.apply(lost.run.id, lost.lease.token, [Fact(FactKind.LOST, {"at_once": True})])
+    again = await bundle.claim()
+    await bundle.finish(again, [replace(output, blob_key=await store(again))])
+    failed = await bundle.claim()
+    await store(failed)
+    await bundle.record.apply(failed.run.id, failed.lease.token, [Fact(FactKind.FAILED)])
+    assert (await bundle.sweep.run_once()).cleared_runs == 0
+    bundle.clock.step(LATE.total_seconds() + 3600)
+    assert (await bundle.sweep.run_once()).cleared_runs == 2
+    assert [await _there(bundle, key) for key in keys] == [False, True, False]
+    bundle.clock.step(LATE.total_seconds() + 3600)
+    assert (await bundle.sweep.run_once()).cleared_runs == 0
+
+
+async def test_an_old_run_goes_with_what_it_did_not_record(tmp_path: Path) -> None:
+    bundle = await open_bundle(tmp_path, keeping=Keeping(runs=1, detail_days=0))
+    run = await bundle.run()
+    await bundle.blobs.put(f"runs/{run.id}/lost/0.png", pieces(PNG))
+    await bundle.finish(await bundle.claim())
+    await bundle.run()
+    assert (await bundle.sweep.run_once()).removed_runs == 1
+    assert bundle.blobs.files == {}
     await bundle.db.close()
 
 

@@ -7,7 +7,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, ParamSpec, TypeVar
@@ -92,6 +92,10 @@ class LocalBlobs:
     async def delete(self, key: str) -> None:
         """Remove it, and the folders that are empty then; quietly nothing when it is absent."""
         await _hop(_delete, self._path(key), self._root)
+
+    async def delete_below(self, folder: str, *, keep: Collection[str] = ()) -> None:
+        """Remove every blob below a folder but for `keep`, and the folders that are empty then."""
+        await _hop(_delete_below, self._path(folder), frozenset(map(self._path, keep)), self._root)
 
     async def presigned(self, key: str, seconds: int) -> str | None:
         """None: a folder serves nothing."""
@@ -211,11 +215,28 @@ def _size(path: Path) -> int | None:
 def _delete(path: Path, root: Path) -> None:
     with suppress(FileNotFoundError, NotADirectoryError):
         path.unlink()
+    _drop_empty(path.parent, root)
+
+
+def _delete_below(folder: Path, keep: Collection[Path], root: Path) -> None:
+    for path, _, names in os.walk(folder, topdown=False, onerror=_unless_absent):
+        for name in names:
+            if (file := Path(path, name)) not in keep:
+                file.unlink(missing_ok=True)
+        _drop_empty(Path(path), root)
+
+
+def _unless_absent(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
+
+
+def _drop_empty(folder: Path, root: Path) -> None:
+    """Remove a folder and those around it, as long as nothing is in them."""
     with suppress(OSError):
-        for folder in path.parents:
-            if folder == root:
-                return
+        while folder != root:
             folder.rmdir()
+            folder = folder.parent
 
 
 def _flush_folder(folder: Path) -> None:

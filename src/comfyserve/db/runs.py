@@ -239,6 +239,19 @@ def finished_beyond(connection: Connection, keep: int, limit: int) -> Sequence[s
     return connection.execute(statement).scalars().all()
 
 
+def ended_untidily(
+    connection: Connection, after: tuple[datetime, str], until: datetime, limit: int
+) -> Sequence[tuple[str, datetime]]:
+    """Runs that were claimed and ended otherwise than with success at the first claim: id and end, in that order,
+    after this end and id and up to a moment. Reads the whole table."""
+    moment, run_id = after
+    untidy = or_(runs.c.claims > 1, and_(runs.c.claims == 1, runs.c.status != Status.SUCCESS))
+    later = or_(runs.c.ended_at > moment, and_(runs.c.ended_at == moment, runs.c.id > run_id))
+    statement = select(runs.c.id, runs.c.ended_at).where(untidy, later, runs.c.ended_at <= until)
+    found = connection.execute(statement.order_by(runs.c.ended_at, runs.c.id).limit(limit))
+    return [(row.id, row.ended_at) for row in found]
+
+
 def delete(connection: Connection, run_ids: Collection[str]) -> None:
     """Remove runs with all that hangs on them."""
     connection.execute(runs.delete().where(runs.c.id.in_(run_ids)))

@@ -75,7 +75,11 @@ class Files:
             "blob_key": key,
             "created_at": self._clock(),
         }
-        await self._db.write(lambda connection: assets.insert(connection, [row]))
+        try:
+            await self._db.write(lambda connection: assets.insert(connection, [row]))
+        except Exception:
+            await self._blobs.delete(key)
+            raise
         return self._view(row)
 
     async def get(self, caller: Caller, asset_id: str) -> AssetView:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from comfyserve.core.errors import Conflict, DomainError, InvalidInput, NotFound, Place, QueueFull
+from comfyserve.core.errors import Conflict, InvalidInput, NotFound, Place, QueueFull
 from comfyserve.core.graph import Graph, parse_graph
 from comfyserve.core.inputs.bind import Bound, bind
 from comfyserve.core.inputs.catalogue import check_classes
@@ -108,7 +108,7 @@ class Submit:
         graph = {"graph": media.graph.as_json(), "extra_data": extra, "asset_ids": media.asset_ids}
         try:
             view = await self._db.write(lambda connection: self._queue(connection, caller, row, graph, media.made))
-        except DomainError:
+        except Exception:
             await self._media.discard(caller, media.made)
             raise
         if view.replayed:

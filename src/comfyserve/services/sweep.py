@@ -11,9 +11,9 @@ from comfyserve.core.runs import Fact, FactKind
 from comfyserve.db import assets, events, keys, runs
 from comfyserve.db.database import Database
 from comfyserve.ports import Blobs, Clocks
+from comfyserve.services.leftovers import BATCH, Leftovers
 from comfyserve.services.record import Record
 
-BATCH = 200
 DETAIL_BATCH = 5_000
 SLOW_PAUSE = timedelta(hours=1)
 """What reads a whole table is done now and then only."""
@@ -44,11 +44,13 @@ class Swept:
     overdue: int = 0
     removed_runs: int = 0
     removed_events: int = 0
+    cleared_runs: int = 0
 
     @property
     def more(self) -> bool:
         """Whether a batch was full, so that the next round should come soon."""
-        return self.removed_runs >= BATCH or self.removed_events >= DETAIL_BATCH
+        full = max(self.removed_runs, self.cleared_runs) >= BATCH
+        return full or self.removed_events >= DETAIL_BATCH
 
 
 class Sweep:
@@ -66,7 +68,7 @@ class Sweep:
     ) -> None:
         self._db = db
         self._record = record
-        self._blobs = blobs
+        self._leftovers = Leftovers(db, blobs, clock)
         self._clock = clock
         self._clocks = clocks
         self._keeping = keeping
@@ -80,6 +82,7 @@ class Sweep:
             overdue=await self._end_overdue(),
             removed_runs=await self._remove_runs(),
             removed_events=await self._remove_details(),
+            cleared_runs=await self._leftovers.clear(),
         )
 
     async def _lose_expired(self) -> int:
@@ -120,9 +123,7 @@ class Sweep:
         old = await self._db.read(lambda connection: runs.finished_beyond(connection, self._keeping.runs, BATCH))
         if not old:
             return 0
-        files = await self._db.read(lambda connection: assets.of_runs(connection, old))
-        for file in files:
-            await self._blobs.delete(file["blob_key"])
+        await self._leftovers.remove(old)
 
         def remove(connection: Connection) -> None:
             assets.delete_of_runs(connection, old)
