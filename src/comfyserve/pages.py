@@ -45,10 +45,11 @@ class Pages:
         return _file_response(index, "no-cache", {"content-security-policy": CSP})
 
     def _file(self, path: str) -> Path | None:
-        if "\0" in path:
+        try:
+            found = (self.folder / path.lstrip("/")).resolve()
+            return found if found.is_relative_to(self.folder) and found.is_file() else None
+        except (OSError, ValueError):  # A name that no file can have: too long, or with a NUL in it.
             return None
-        found = (self.folder / path.lstrip("/")).resolve()
-        return found if found.is_relative_to(self.folder) and found.is_file() else None
 
 
 def _is_page_view(scope: Scope) -> bool:

@@ -98,6 +98,19 @@ async def test_the_same_environment_keeps_its_deployment(world: World) -> None:
     assert second["workflow_version_id"] == version["id"]
 
 
+async def test_a_deployment_is_not_given_the_version_of_another_workflow(world: World) -> None:
+    names = await world.names()
+    other = await world.bundle.workflows.create(world.bundle.caller, "other", LABEL_GRAPH)
+    body = {"workflow_id": other.id, "machine_id": names["machine"], "environment": "staging"}
+    body |= {"deployment_id": names["deployment"]}
+    other_version = body | {"workflow_version_id": other.latest_version_id}
+    told = await world.json("POST", "/api/deployment", 409, json=other_version)
+    assert "another workflow" in told["detail"]
+    await world.json("POST", "/api/deployment", 404, json=body | {"workflow_version_id": names["none"]})
+    same = await world.json("POST", "/api/deployment", json=body | {"workflow_version_id": names["version"]})
+    assert (same["id"], same["workflow_version_id"]) == (names["deployment"], names["version"])
+
+
 async def test_an_upload_becomes_an_input(world: World) -> None:
     answer = await world.json("POST", "/api/file/upload", files={"file": ("cat.png", b"\x89PNG")})
     assert answer["message"] == "File uploaded successfully"

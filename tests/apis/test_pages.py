@@ -51,8 +51,9 @@ async def test_files_with_a_hash_stay_for_ever(world: World, built: Path) -> Non
 
 @pytest.mark.parametrize(
     "path",
-    ["/_app/gone.js", "/v1/gone", "/api/gone", "/files/gone", "/../secret.txt", "/%2e%2e/secret.txt", "/a%00b.js"],
-)
+    ["/_app/gone.js", "/v1/gone", "/api/gone", "/files/gone", "/../secret.txt", "/%2e%2e/secret.txt", "/a%00b.js",
+     f"/_app/{'a' * 300}.js", f"/{'a/' * 3000}b.js", f"/docs/assets/{'a' * 300}"],
+)  # fmt: skip
 async def test_what_is_no_page_is_an_error(world: World, built: Path, path: str) -> None:
     async with client_of(world, built) as client:
         answer = await client.get(path, headers=HTML if not path.endswith("txt") else {})

@@ -77,7 +77,8 @@ class Deployments:
         return await self._db.read(read)
 
     async def update(self, caller: Caller, id_or_name: str, change: DeploymentChange) -> DeploymentView:
-        """Change a deployment; its id stays. Raises NotFound, InvalidInput, Conflict for a taken name."""
+        """Change a deployment; its id stays. Raises NotFound, InvalidInput, Conflict for a taken name and
+        for a version of another workflow."""
 
         def write(connection: Connection) -> DeploymentView:
             row = find_deployment(connection, caller, id_or_name)
@@ -103,9 +104,7 @@ class Deployments:
         """
 
         def write(connection: Connection) -> DeploymentView:
-            version = workflows.find_version(connection, caller.workspace_id, version_id=workflow_version_id)
-            if version is None:
-                raise NotFound("There is no such version of a workflow.")
+            version = _version(connection, caller, workflow_version_id)
             machine = find_machine(connection, caller.workspace_id, machine_id)
             workflow = find_workflow(connection, caller, version["workflow_id"])
             found = deployments.find_environment(connection, caller.workspace_id, workflow["id"], environment)
@@ -192,6 +191,23 @@ def _version_id(connection: Connection, caller: Caller, workflow_id: str, versio
     return str(row["id"])
 
 
+def _version(connection: Connection, caller: Caller, version_id: str) -> Row:
+    row = workflows.find_version(connection, caller.workspace_id, version_id=version_id)
+    if row is None:
+        raise NotFound("There is no such version of a workflow.", place=Place(field="version"))
+    return row
+
+
+def _own_version(connection: Connection, caller: Caller, workflow_id: str, version_id: str) -> Row:
+    row = _version(connection, caller, version_id)
+    if row["workflow_id"] != workflow_id:
+        raise Conflict(
+            "This version belongs to another workflow than the deployment; deploy it without naming a deployment.",
+            place=Place(field="version"),
+        )
+    return row
+
+
 def _columns(connection: Connection, caller: Caller, row: Row, change: DeploymentChange) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     if change.name is not None:
@@ -200,6 +216,8 @@ def _columns(connection: Connection, caller: Caller, row: Row, change: Deploymen
         columns["environment"] = check_text("environment", change.environment, MAX_ENVIRONMENT)
     if change.version is not None:
         columns["version_id"] = _version_id(connection, caller, row["workflow_id"], change.version)
+    if change.version_id is not None:
+        columns["version_id"] = _own_version(connection, caller, row["workflow_id"], change.version_id)["id"]
     if change.machine_id is not None:
         columns["machine_id"] = find_machine(connection, caller.workspace_id, change.machine_id)["id"]
     if change.narrowings is not None:

@@ -123,10 +123,14 @@ class DeploymentDraft:
 
 @dataclass(frozen=True)
 class DeploymentChange:
-    """The fields of a deployment to change; None leaves a field as it is."""
+    """The fields of a deployment to change; None leaves a field as it is.
+
+    A version is named by its number or, when it may be one of another workflow, by its id.
+    """
 
     name: str | None = None
     version: int | None = None
+    version_id: str | None = None
     machine_id: str | None = None
     environment: str | None = None
     narrowings: Json | None = None

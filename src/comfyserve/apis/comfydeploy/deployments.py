@@ -155,9 +155,9 @@ async def _full(services: Services, caller: Caller, view: DeploymentView) -> dic
 async def _deployed(services: Services, caller: Caller, body: DeploymentBody) -> DeploymentView:
     if body.machine_id is None and body.machine_version_id is None:
         raise InvalidInput("Machine ID or Machine Version ID is required", place=Place(field="machine_id"))
-    version = await services.workflows.version_by_id(caller, str(body.workflow_version_id))
+    version_id = str(body.workflow_version_id)
     machine_id = str(body.machine_id) if body.machine_id else None
     if body.deployment_id is None:
-        return await services.deployments.upsert(caller, version.id, machine_id, body.environment)
-    change = DeploymentChange(version=version.version, machine_id=machine_id, environment=body.environment)
+        return await services.deployments.upsert(caller, version_id, machine_id, body.environment)
+    change = DeploymentChange(version_id=version_id, machine_id=machine_id, environment=body.environment)
     return await services.deployments.update(caller, str(body.deployment_id), change)
