@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from comfyserve.core.errors import InvalidInput, NotFound, Unauthorized
 from comfyserve.db.tables import keys
@@ -75,6 +75,13 @@ async def test_the_last_use_is_written_once_a_minute(bundle: Bundle) -> None:
     bundle.clock.step(60)
     await bundle.keys.authenticate(made.secret)
     assert await last_used() == bundle.clock()
+
+
+async def test_a_use_that_cannot_be_written_down_stops_nobody(bundle: Bundle) -> None:
+    made = await bundle.keys.create(bundle.caller, "ci")
+    full = "CREATE TRIGGER full BEFORE UPDATE ON keys BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+    await bundle.db.write(lambda connection: connection.execute(text(full)))
+    assert (await bundle.keys.authenticate(made.secret)).key_id == made.key.id
 
 
 async def test_keys_come_in_pages_newest_first(bundle: Bundle) -> None:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from comfyserve.core.errors import InvalidInput, NotFound, Place, Unauthorized
 from comfyserve.db import keys
@@ -18,6 +20,8 @@ from comfyserve.services.checks import check_text
 from comfyserve.services.paging import check_limit, page_of, read_moment
 from comfyserve.services.records import Caller, KeyKind, KeyView, NewKey, Page
 from comfyserve.services.views import key_view
+
+log = structlog.get_logger(__name__)
 
 PREFIX = "cs_"
 SECRET_BYTES = 32
@@ -74,7 +78,7 @@ class Keys:
         row = await self._db.look_up(lambda connection: keys.find_by_hash(connection, digest))
         caller = _caller(row, now, CALLING)
         if row is not None and (row["last_used_at"] is None or now - row["last_used_at"] >= USE_STEP):
-            await self._db.write(lambda connection: keys.mark_used(connection, caller.key_id, now))
+            await self._mark_used(caller.key_id, now)
         self._remember(digest, _Known(caller, now + CACHE_TIME, row["expires_at"] if row else None))
         return caller
 
@@ -155,6 +159,13 @@ class Keys:
                 keys.revoke(connection, row["id"], now)
 
         await self._db.write(end)
+
+    async def _mark_used(self, key_id: str, now: datetime) -> None:
+        """Remember the use of a key. Who calls may go on when that cannot be written: reading still works then."""
+        try:
+            await self._db.write(lambda connection: keys.mark_used(connection, key_id, now))
+        except SQLAlchemyError:
+            log.exception("key_use_not_written", key_id=key_id)
 
     async def _open_session(self, token: str, kinds: frozenset[str]) -> tuple[str, Caller]:
         digest, secret = _digest(token), self._secret()
