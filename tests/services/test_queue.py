@@ -1,9 +1,11 @@
 """Who is next: priority, fair share between keys, age; and how full the queue may get."""
 
+import asyncio
+import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, Engine, event, insert, select
 
 from comfyserve.core.errors import Conflict, QueueFull
 from comfyserve.core.runs import Status
@@ -85,6 +87,29 @@ async def test_the_position_counts_runs_before(bundle: Bundle) -> None:
     assert (await bundle.runs.get(bundle.caller, made[0].id)).queue_position == 0
 
 
+async def test_places_are_counted_where_that_holds_up_nobody(bundle: Bundle) -> None:
+    """Not in the transaction of a submit, not on the event loop, and not while a run is only waited for."""
+    threads: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        if "count(" in statement and ".turn <" in statement:
+            threads.append(threading.current_thread().name)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        run = await bundle.run()
+        await bundle.runs.get(bundle.caller, run.id)
+        assert len(threads) == 2
+        waiting = asyncio.create_task(bundle.watch.wait(bundle.caller, run.id, 30))
+        await asyncio.sleep(0)
+        await bundle.cancel.cancel(bundle.caller, run.id)
+        assert (await asyncio.wait_for(waiting, 10)).status is Status.CANCELLED
+        assert len(threads) == 2
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert all(name.startswith("db-read") for name in threads), threads
+
+
 async def test_a_full_queue_says_when_to_come_back(tmp_path: Path) -> None:
     limits = type(LIMITS)(max_queued=2, max_attempts=3, graph_bytes=10**6, inputs_bytes=10**6)
     bundle = await open_bundle(tmp_path, limits=limits)
@@ -152,6 +177,13 @@ async def test_the_same_idempotency_key_finds_the_same_run(bundle: Bundle) -> No
     finished = await bundle.run(inputs={"input_text": "a"}, idempotency_key="k")
     assert (finished.status, [output.value for output in finished.outputs]) == (Status.SUCCESS, ["a"])
     assert await order(bundle) == []
+
+
+async def test_only_a_request_with_a_key_is_hashed(bundle: Bundle) -> None:
+    await bundle.run()
+    await bundle.run(idempotency_key="k")
+    hashes = await bundle.db.read(lambda connection: connection.execute(select(runs.c.request_hash)).scalars().all())
+    assert [digest is None for digest in hashes] == [True, False]
 
 
 async def test_an_idempotency_key_is_for_one_request(bundle: Bundle) -> None:

@@ -12,8 +12,6 @@ from comfyserve.db.rows import Row, many, one
 from comfyserve.db.tables import deliveries, lanes, run_graphs, runs
 
 QUEUED = Status.QUEUED.value
-NEWEST = 2**62
-"""Stands for the `seq` of a run that has not got one yet."""
 
 _others = runs.alias("others")
 _SEVERAL = (
@@ -33,6 +31,16 @@ _NEXT = (
     .order_by(runs.c.priority.desc(), runs.c.turn, runs.c.seq)
     .limit(1)
     .with_for_update(skip_locked=True, of=runs)
+)
+_before = or_(
+    _others.c.priority > runs.c.priority,
+    and_(_others.c.priority == runs.c.priority, _others.c.turn < runs.c.turn),
+    and_(_others.c.priority == runs.c.priority, _others.c.turn == runs.c.turn, _others.c.seq < runs.c.seq),
+)
+_POSITION = (
+    select(func.count())
+    .select_from(runs.join(_others, and_(_others.c.machine_id == runs.c.machine_id, _others.c.status == QUEUED)))
+    .where(runs.c.id == bindparam("run"), _before)
 )
 _BY_ID = select(runs).where(runs.c.id == bindparam("run"))
 _SAVE = runs.update().where(runs.c.id == bindparam("run"))
@@ -148,15 +156,9 @@ def mark_served(connection: Connection, machine_id: str, priority: int, turn: in
         connection.execute(lanes.insert(), [{"machine_id": machine_id, "priority": priority, "served": turn}])
 
 
-def position(connection: Connection, row: Mapping[str, Any]) -> int:
-    """How many runs of this machine are claimed before this queued one."""
-    before = or_(
-        runs.c.priority > row["priority"],
-        and_(runs.c.priority == row["priority"], runs.c.turn < row["turn"]),
-        and_(runs.c.priority == row["priority"], runs.c.turn == row["turn"], runs.c.seq < row["seq"]),
-    )
-    statement = select(func.count()).where(runs.c.machine_id == row["machine_id"], runs.c.status == QUEUED, before)
-    return connection.execute(statement).scalar_one()
+def position(connection: Connection, run_id: str) -> int:
+    """How many runs of its machine are claimed before this one. Reads the queue up to there."""
+    return connection.execute(_POSITION, {"run": run_id}).scalar_one()
 
 
 def count_by_state(connection: Connection, machine_ids: Collection[str]) -> dict[str, tuple[int, int]]:

@@ -1,5 +1,6 @@
 """Runs as their callers see them."""
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -24,7 +25,14 @@ class Runs:
 
     async def get(self, caller: Caller, run_id: str) -> RunView:
         """A run with its outputs and, while it waits, its place in the queue. Raises NotFound."""
-        return await self._db.look_up(lambda connection: self.view(connection, caller, run_id))
+        return await self.placed(await self._db.look_up(lambda connection: self.view(connection, caller, run_id)))
+
+    async def placed(self, run: RunView) -> RunView:
+        """The run with its place in the queue if it waits. To count those before it is no quick look-up."""
+        if run.status is not Status.QUEUED:
+            return run
+        place = await self._db.read(lambda connection: runs.position(connection, run.id))
+        return replace(run, queue_position=place)
 
     async def exists(self, run_id: str) -> bool:
         """Whether any workspace has such a run: for the dialect whose clients need its documented 403."""
@@ -43,15 +51,10 @@ class Runs:
         return page_of(await self._db.read(read), size, run_view, lambda row: [row["seq"]])
 
     def view(self, connection: Connection, caller: Caller, run_id: str) -> RunView:
-        """`get`, inside a transaction."""
+        """`get` without the place in the queue, inside a transaction."""
         row = find_run(connection, caller, run_id)
-        queued = row["status"] == Status.QUEUED
-        found = () if queued else outputs.of_run(connection, run_id)
-        return run_view(
-            row,
-            outputs=[output_view(output, self._url) for output in found],
-            queue_position=runs.position(connection, row) if queued else None,
-        )
+        found = () if row["status"] == Status.QUEUED else outputs.of_run(connection, run_id)
+        return run_view(row, outputs=[output_view(output, self._url) for output in found])
 
 
 def find_run(connection: Connection, caller: Caller, run_id: str) -> Row:

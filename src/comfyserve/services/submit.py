@@ -97,8 +97,8 @@ class Submit:
         used for another request.
         """
         _check(request, self._limits)
-        digest = _request_hash(request)
-        if request.idempotency_key is not None and (seen := await self._seen(caller, request, digest)) is not None:
+        digest = None if request.idempotency_key is None else _request_hash(request)
+        if digest is not None and (seen := await self._seen(caller, request, digest)) is not None:
             return seen
         target = await self._db.look_up(lambda connection: self._target(connection, caller, request))
         bound = self._bound(target, request)
@@ -113,15 +113,16 @@ class Submit:
             raise
         if view.replayed:
             await self._media.discard(caller, media.made)
-            return view
+            return await self._runs.placed(view)
         self._bell.ring(machine_topic(view.machine_id))
         if request.webhook:
             self._bell.ring(DELIVERIES)
-        return view
+        return await self._runs.placed(view)
 
     async def _seen(self, caller: Caller, request: SubmitRequest, digest: str) -> RunView | None:
         key = str(request.idempotency_key)
-        return await self._db.look_up(lambda connection: self._replay(connection, caller, key, digest))
+        seen = await self._db.look_up(lambda connection: self._replay(connection, caller, key, digest))
+        return None if seen is None else await self._runs.placed(seen)
 
     def _replay(self, connection: Connection, caller: Caller, key: str, digest: str) -> RunView | None:
         """The run that was made under this key. Raises Conflict when it was made for another request."""
@@ -197,7 +198,7 @@ class Submit:
         target: _Target,
         bound: Bound,
         media: SettledMedia,
-        digest: str,
+        digest: str | None,
     ) -> dict[str, Any]:
         now = self._clock()
         return EMPTY_RUN | {
@@ -239,10 +240,9 @@ class Submit:
         if waiting >= limit:
             raise QueueFull(f"{waiting} runs are waiting already. Try again soon.", retry_after=RETRY_AFTER)
         queued = row | {"turn": turn}
-        position = runs.position(connection, queued | {"seq": runs.NEWEST})
         self._door.submit(connection, queued, graph)
         assets.adopt(connection, made, row["id"])
-        return run_view(queued | {"last_event": 1}, queue_position=position)
+        return run_view(queued | {"last_event": 1})
 
 
 EMPTY_RUN: dict[str, Any] = {

@@ -25,15 +25,11 @@ def run_view(
     row: Mapping[str, Any],
     *,
     outputs: Sequence[OutputView] = (),
-    queue_position: int | None = None,
-    replayed: bool = False,
 ) -> RunView:
     """A run, with what was read beside it."""
     return RunView(
         status=Status(row["status"]),
         outputs=outputs,
-        queue_position=queue_position,
-        replayed=replayed,
         **{name: row[name] for name in RUN_FIELDS},
     )
 

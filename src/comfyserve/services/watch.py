@@ -74,10 +74,10 @@ class Watch:
         topic, ends = run_topic(run_id), asyncio.get_running_loop().time() + seconds
         while True:
             seen = self._bell.now(topic)
-            view = await self._runs.get(caller, run_id)
+            row = await self._db.look_up(lambda connection: find_run(connection, caller, run_id))
             left = ends - asyncio.get_running_loop().time()
-            if view.status in FINAL or left <= 0:
-                return view
+            if row["status"] in FINAL or left <= 0:
+                return await self._runs.get(caller, run_id)
             await self._bell.wait(topic, min(self._poll, left), since=seen)
 
     async def _read(self, caller: Caller, run_id: str, after: int, limit: int) -> list[EventView]:
