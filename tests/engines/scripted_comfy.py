@@ -24,6 +24,8 @@ JUNK = (
     '{"type": "progress", "data": {"value": "x", "max": null, "node": "1", "prompt_id": [1]}}',
     '{"type": "executed", "data": {"node": "1", "output": [1], "prompt_id": "%s"}}',
     '{"type": "progress", "data": {"value": NaN, "max": "x", "node": "1", "prompt_id": "%s"}}',
+    '{"type": "progress", "data": {"value": 1' + "0" * 400 + ', "max": 1, "node": "1", "prompt_id": "%s"}}',
+    '{"type": "progress", "data": {"value": 1, "max": Infinity, "node": "1", "prompt_id": "%s"}}',
 )
 JUNK_FRAMES = (b"", b"\x00\x00", b"\x00\x00\x00\x01\x00\x00\x00\x09abc", b"\x00\x00\x00\x04\xff\xff\xff\xff{}")
 
@@ -47,6 +49,7 @@ class ScriptedComfy:
         self.released = asyncio.Event()
         self.waiting = asyncio.Event()
         self.interrupted = asyncio.Event()
+        self.queue_asked = asyncio.Event()
         self.refuse_sockets = False
         self.late_history = 0
         self.cut_answer = False
@@ -136,6 +139,7 @@ class ScriptedComfy:
     async def _queue(self, request: web.Request) -> web.Response:
         running = [[1, self.running, {}, {}, []]] if self.running else []
         pending = [[2, prompt_id, {}, {}, []] for prompt_id, _, _ in self.pending]
+        self.queue_asked.set()
         return web.json_response({"queue_running": running, "queue_pending": pending})
 
     async def _change_queue(self, request: web.Request) -> web.Response:
@@ -229,7 +233,7 @@ class ScriptedComfy:
         await self._send(body, json.dumps(last))
 
     async def _node(self, node_id: str, kind: str, body: dict[str, Any], outputs: dict[str, Any]) -> list[Any] | None:
-        if kind in ("Say", "Picture", "Simulate"):
+        if kind in OUTPUTS:
             outputs[node_id] = OUTPUTS[kind]
             await self.say(body, "executed", node=node_id, output=OUTPUTS[kind])
         elif kind == "Preview":
@@ -250,7 +254,7 @@ class ScriptedComfy:
             self.released.clear()
             if self.interrupted.is_set():
                 return ["execution_interrupted", {"node_id": node_id}]
-        elif kind in ("Raise", "Cycle", "OutOfMemory"):
+        elif kind in RAISED:
             return ["execution_error", {"node_id": node_id, "node_type": kind, **RAISED[kind]}]
         return None
 
@@ -258,9 +262,11 @@ class ScriptedComfy:
 OUTPUTS = {
     "Say": {"text": ["hello"]},
     "Picture": {"images": [{"filename": "picture.png", "subfolder": "", "type": "output"}]},
+    "Odd": {"text": ["half \ud800", "\U0001f600", 10**400, float("inf"), 0.5]},
     "Simulate": {"images": [{"filename": "picture.png", "subfolder": "", "type": "temp"}], "simulated": [True]},
 }
 RAISED: dict[str, dict[str, Any]] = {
+    "RaiseOdd": {"exception_type": "\udc00", "exception_message": "half \ud800", "traceback": ["\ud800"]},
     "Raise": {"exception_type": "ValueError", "exception_message": "no\n", "traceback": ["line\n"] * 500},
     "Cycle": {"exception_type": "graph.DependencyCycleError", "exception_message": "cycle"},
     "OutOfMemory": {"exception_type": "torch.OutOfMemoryError", "exception_message": "Tried to allocate 2 GiB"},

@@ -12,7 +12,7 @@ import structlog
 
 from comfyserve.core.errors import EngineLost
 from comfyserve.engines.inbox import Inbox
-from comfyserve.engines.reading import read_event, read_message
+from comfyserve.engines.reading import read_event, read_message, whole
 from comfyserve.ports import Preview
 from comfyserve.protocol import messages, routes
 from comfyserve.protocol.messages import TERMINAL_EVENTS, Event
@@ -37,10 +37,11 @@ class Listener:
         self._running: Inbox | None = None
         self._up = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._complained = False
 
     def start(self) -> None:
         """Begin to listen; again is nothing."""
-        if self._task is None:
+        if self._task is None or (self._task.done() and not self._session.closed):
             self._task = asyncio.create_task(self._stay_connected(), name="engine listener")
 
     async def connected(self, seconds: float) -> bool:
@@ -107,12 +108,21 @@ class Listener:
         self.client_id = client_id
         self._up.set()
         async for frame in socket:
+            if frame.type is aiohttp.WSMsgType.ERROR:
+                return
+            self._take(frame)
+
+    def _take(self, frame: aiohttp.WSMessage) -> None:
+        """Read one frame; one that we fail at costs no more than itself."""
+        try:
             if frame.type is aiohttp.WSMsgType.TEXT:
                 self._receive(frame.data)
             elif frame.type is aiohttp.WSMsgType.BINARY:
                 self._receive_preview(frame.data)
-            elif frame.type is aiohttp.WSMsgType.ERROR:
-                return
+        except Exception:
+            if not self._complained:
+                log.exception("engine.frame_failed", url=self._url, frame=repr(frame.data[:200]))
+            self._complained = True
 
     def _down(self) -> None:
         """Messages for the prompts in flight go nowhere from now on: each must be asked for."""
@@ -155,7 +165,7 @@ class Listener:
         prompt_id, node_id = (parsed.metadata.get(name) for name in ("prompt_id", "display_node_id"))
         inbox = self._inboxes.get(prompt_id) if isinstance(prompt_id, str) else self._running
         if inbox is not None:
-            inbox.add(Preview(parsed.image, parsed.content_type, node_id if isinstance(node_id, str) else None))
+            inbox.add(Preview(parsed.image, parsed.content_type, whole(node_id) if isinstance(node_id, str) else None))
 
     def _hint_orphans(self) -> None:
         """`status` goes to every socket when any prompt ends: a good moment to ask for those we cannot hear."""

@@ -4,13 +4,16 @@ Pure functions over untrusted values (spec comfyui-protocol sections 2, 8, 10, 1
 """
 
 import json
+import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from comfyserve.core.errors import EngineError, Place
-from comfyserve.core.outputs import read_outputs
+from comfyserve.core.outputs import NodeOutput, read_outputs
 from comfyserve.ports import EngineEvent, NodeFinished, NodeStarted, Outcome, Progress
 from comfyserve.protocol.messages import Event
 
@@ -32,19 +35,35 @@ class Message(msgspec.Struct):
     data: msgspec.Raw = msgspec.Raw(b"null")
 
 
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+LARGEST_INT = 2**63 - 1
+"""Larger ones fit neither a database column nor every reader of JSON."""
+
 _message = msgspec.json.Decoder(Message)
 
 
 def read_json(data: bytes | str) -> Any:
-    """A JSON value, NaN and Infinity included (Python servers send them); None when it is not JSON."""
+    """A JSON value, NaN and Infinity included (Python servers send them); None when it is not JSON. Half of a surrogate
+    pair, which no database and no answer of ours can hold, becomes a question mark."""
     try:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:
-        return json.loads(data)
+        text = data if isinstance(data, str) else data.decode()
+        value = json.loads(text)
+        return whole(value) if SURROGATE.search(text) else value
     except (ValueError, RecursionError):
         return None
+
+
+def whole(value: Any) -> Any:
+    """The same JSON value with every half of a surrogate pair replaced."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {whole(key): whole(item) for key, item in value.items()}
+    return [whole(item) for item in value] if isinstance(value, list) else value
 
 
 def read_message(frame: str) -> tuple[str, Mapping[str, Any]] | None:
@@ -73,11 +92,11 @@ def read_event(kind: str, data: Mapping[str, Any]) -> EngineEvent | None:
     if kind == Event.EXECUTING and (node := _text(data, "display_node", "node")):
         return NodeStarted(node)
     if kind == Event.PROGRESS and (node := _text(data, "node")):
-        value, maximum = data.get("value"), data.get("max")
-        if _is_number(value) and _is_number(maximum):
-            return Progress(node, float(value or 0), float(maximum or 0))
+        value, maximum = _number(data.get("value")), _number(data.get("max"))
+        if value is not None and maximum is not None:
+            return Progress(node, value, maximum)
     if kind == Event.EXECUTED and isinstance(output := data.get("output"), dict) and (node := _text(data, "node")):
-        return NodeFinished(node, tuple(read_outputs({node: output})))
+        return NodeFinished(node, _outputs({node: output}))
     return None
 
 
@@ -85,7 +104,7 @@ def read_outcome(record: Mapping[str, Any]) -> Outcome:
     """How a prompt ended. Its messages count for more than `status_str` (spec section 15, trap 3)."""
     ui = record.get("outputs")
     ui = ui if isinstance(ui, dict) else {}
-    outputs = tuple(read_outputs(ui))
+    outputs = _outputs(ui)
     simulated = any(isinstance(node, dict) and node.get("simulated") == [True] for node in ui.values())
     status = record.get("status")
     status = status if isinstance(status, dict) else {}
@@ -176,7 +195,18 @@ def bounded(value: Any, depth: int = 0) -> Any:
         )
     if isinstance(value, list):
         return [] if depth >= MAX_DEPTH else [bounded(item, depth + 1) for item in value[:MAX_ITEMS]]
-    return value
+    return _plain(value)
+
+
+def _outputs(ui: Mapping[str, Any]) -> tuple[NodeOutput, ...]:
+    return tuple(replace(output, value=_plain(output.value)) for output in read_outputs(ui))
+
+
+def _plain(value: Any) -> Any:
+    """The same value, or its text when it is a number that JSON or a database cannot hold."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return str(value) if isinstance(value, int) and abs(value) > LARGEST_INT else value
 
 
 def _messages(messages: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -196,5 +226,8 @@ def _text(data: Mapping[str, Any], *names: str) -> str:
     return ""
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _number(value: Any) -> float | None:
+    """A number that can be counted with, else None."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > LARGEST_INT:
+        return None
+    return float(value) if math.isfinite(value) else None
