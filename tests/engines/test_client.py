@@ -3,14 +3,15 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from comfyserve.core.errors import EngineError, EngineLost, TooLarge
+from comfyserve.core.errors import EngineError, EngineLost, EngineUnreached, NotFound, TooLarge
 from comfyserve.core.outputs import EngineFile
 from comfyserve.engines.client import ComfyClient
-from comfyserve.ports import EngineEvent, NodeFinished, NodeStarted, Outcome, Preview, Progress, Started, Warned
+from comfyserve.ports import Alive, EngineEvent, NodeFinished, NodeStarted, Outcome, Preview, Progress, Started, Warned
 from tests.engines.conftest import IMPATIENT
 from tests.engines.scripted_comfy import PICTURE, ScriptedComfy, graph
 
@@ -57,8 +58,38 @@ async def test_previews_of_both_kinds_and_progress_arrive(client: ComfyClient, c
     assert comfy.flags[0]["data"] == {"supports_preview_metadata": True}
 
 
-async def test_junk_is_never_fatal(client: ComfyClient) -> None:
-    assert outcome_of(await run(client, "Junk", "Say")).ending == "success"
+async def test_junk_is_never_fatal(client: ComfyClient, comfy: ScriptedComfy) -> None:
+    events = await run(client, "Junk", "Say")
+    assert outcome_of(events).ending == "success"
+    assert NodeStarted("2") in events and not any(isinstance(event, Progress) for event in events)
+    await run(client, "Say", prompt_id="p2")
+    assert comfy.asked["/ws"] == 1
+
+
+async def test_what_no_database_can_hold_is_replaced(client: ComfyClient) -> None:
+    events = await run(client, "Odd", "RaiseOdd")
+    outcome = outcome_of(events)
+    assert [output.value for output in outcome.outputs] == ["half ?", "\U0001f600", "1" + "0" * 400, "inf", 0.5]
+    assert NodeFinished("1", outcome.outputs) in events
+    assert outcome.error is not None and outcome.error["message"] == "Node 2 (RaiseOdd) failed: half ?"
+    assert outcome.error["details"] == {"exception_type": "?", "node_type": "RaiseOdd", "traceback": ["?"]}
+
+
+async def test_a_prompt_that_is_executed_in_silence_gives_signs_of_life(comfy: ScriptedComfy) -> None:
+    engine = ComfyClient(comfy.url, patience=replace(IMPATIENT, quiet=0.05))
+    async with asyncio.timeout(5), engine.execute("p1", graph("Wait"), {}) as events:
+        await comfy.waiting.wait()
+        seen = [await anext(events) for _ in range(4)]
+        assert seen == [Started(), NodeStarted("1"), Alive(), Alive()]
+        async with engine.execute("p2", graph("Say"), {}) as waiting:
+            silent = asyncio.create_task(anext(waiting))
+            for _ in range(2):
+                comfy.queue_asked.clear()
+                await asyncio.wait_for(comfy.queue_asked.wait(), 5)
+            assert not silent.done()
+            comfy.released.set()
+            assert await silent == Started()
+    await engine.close()
 
 
 async def test_several_prompts_in_flight_do_not_mix(client: ComfyClient) -> None:
@@ -142,7 +173,7 @@ async def test_a_new_socket_has_a_new_id_and_serves_the_next_run(client: ComfyCl
 async def test_without_any_socket_a_run_is_polled(client: ComfyClient, comfy: ScriptedComfy) -> None:
     comfy.refuse_sockets = True
     events = await run(client, "Say")
-    assert [type(event) for event in events] == [Started, Outcome]
+    assert [type(event) for event in events if event != Alive()] == [Started, Outcome]
 
 
 async def test_a_history_that_comes_late_is_waited_for(client: ComfyClient, comfy: ScriptedComfy) -> None:
@@ -159,11 +190,14 @@ async def test_an_engine_that_cannot_be_reached_any_more_is_lost(client: ComfyCl
     async with client.execute("p1", graph("Wait"), {}) as events:
         await comfy.waiting.wait()
         await comfy.stop()
-        with pytest.raises(EngineLost, match="cannot be reached"):
+        with pytest.raises(EngineLost, match="cannot be reached") as caught:
             async for _ in events:
                 pass
+    assert not isinstance(caught.value, EngineUnreached)
     with pytest.raises(EngineLost):
         await client.ready()
+    with pytest.raises(EngineUnreached):
+        await run(client, "Say", prompt_id="p2")
 
 
 async def test_an_engine_known_to_be_dead_is_lost_at_once(client: ComfyClient, comfy: ScriptedComfy) -> None:
@@ -217,6 +251,12 @@ async def test_files_go_in_and_come_out(client: ComfyClient, comfy: ScriptedComf
         await client.upload("big.png", _bytes(b"x" * 20_000))
 
 
+@pytest.mark.parametrize("error", [TooLarge("over the limit"), NotFound("gone"), OSError("a disk fails")])
+async def test_what_breaks_off_an_upload_is_told_as_it_is(client: ComfyClient, error: Exception) -> None:
+    with pytest.raises(type(error), match=str(error)):
+        await client.upload("a.png", _bytes(b"one", b"two" * 100_000, error))
+
+
 async def test_the_catalogue_may_hold_nan(client: ComfyClient) -> None:
     assert set(await client.object_info()) == {"Say"}
 
@@ -268,6 +308,8 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def _bytes(*chunks: bytes) -> AsyncIterator[bytes]:
+async def _bytes(*chunks: bytes | Exception) -> AsyncIterator[bytes]:
     for chunk in chunks:
+        if isinstance(chunk, Exception):
+            raise chunk
         yield chunk

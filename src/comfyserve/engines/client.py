@@ -17,7 +17,7 @@ from comfyserve.engines.folders import Folders, read_pieces
 from comfyserve.engines.inbox import Inbox
 from comfyserve.engines.listener import Listener
 from comfyserve.engines.reading import bounded, read_json, read_node_errors, read_outcome, read_refusal
-from comfyserve.ports import ByteStream, EngineEvent, Outcome, Warned
+from comfyserve.ports import Alive, ByteStream, EngineEvent, Outcome, Warned
 from comfyserve.protocol import routes
 
 CHUNK_BYTES = 256 * 1024
@@ -42,7 +42,7 @@ class Patience:
     connect: float = 5.0
     answer: float = 60.0
     socket: float = 2.0
-    quiet: float = 30.0
+    quiet: float = 10.0
     poll: float = 1.0
     forgotten: float = 1.0
     lost: float = 30.0
@@ -92,15 +92,26 @@ class ComfyClient:
         form = aiohttp.FormData(quote_fields=False)
         form.add_field("subfolder", subfolder)
         form.add_field("type", "input")
-        form.add_field("image", content, filename=name, content_type="application/octet-stream")
+        broken: list[Exception] = []
+        watched = _watched(content, broken)
+        form.add_field("image", watched, filename=name, content_type="application/octet-stream")
+        try:
+            answer = await self._put(name, form)
+        except EngineLost:
+            if broken:
+                raise broken[0] from None  # not the engine failed, but what we sent it
+            raise
+        folder = answer.get("subfolder")
+        return f"{folder}/{answer['name']}" if isinstance(folder, str) and folder else str(answer["name"])
+
+    async def _put(self, name: str, form: aiohttp.FormData) -> Mapping[str, Any]:
         async with self._request("POST", routes.UPLOAD_IMAGE, data=form) as response:
             if response.status == 413:
                 raise TooLarge(f"The file {name} is larger than the engine takes.")
             answer = read_json(await _body(response))
             if response.status != 200 or not isinstance(answer, dict) or not isinstance(answer.get("name"), str):
                 raise EngineError(f"The engine did not take the file {name}: status {response.status}.")
-        folder = answer.get("subfolder")
-        return f"{folder}/{answer['name']}" if isinstance(folder, str) and folder else str(answer["name"])
+            return answer
 
     @asynccontextmanager
     async def execute(
@@ -117,8 +128,10 @@ class ComfyClient:
             except EngineLost as error:
                 if not await self._took(prompt_id):
                     await inbox.wait(LAST_WORD_SECONDS, LAST_WORD_SECONDS)
-                    inbox.raise_if_lost()  # whoever watches the process knows better why
-                    raise error
+                    why = inbox.lost or error  # whoever watches the process knows better why
+                    if isinstance(error.__cause__, aiohttp.ClientConnectorError):
+                        raise EngineUnreached(why.message) from error
+                    raise why from error
             async with aclosing(self._follow(inbox)) as events:
                 yield events
         finally:
@@ -211,11 +224,16 @@ class ComfyClient:
             for event in inbox.take():
                 yield event
             inbox.raise_if_lost()
-            if ask and (outcome := await self._look(inbox)) is not None:
-                for event in inbox.take():
-                    yield event
+            if not ask:
+                continue
+            outcome = await self._look(inbox)
+            for event in inbox.take():
+                yield event
+            if outcome is not None:
                 yield outcome
                 return
+            if inbox.executing:
+                yield Alive()
 
     async def _look(self, inbox: Inbox) -> Outcome | None:
         """Ask what became of a prompt: its Outcome, or None while it waits or runs. Raises EngineLost."""
@@ -227,12 +245,14 @@ class ComfyClient:
                 record = await self._record(inbox.prompt_id)
         except EngineLost:
             inbox.raise_if_lost()
+            inbox.executing = False
             inbox.unreachable_since = inbox.unreachable_since or now
             if now - inbox.unreachable_since >= self._patience.lost:
                 raise
             inbox.doubt()
             return None
         inbox.unreachable_since = None
+        inbox.executing = place == "running"
         if record is None and place is None:
             return self._absent(inbox, now)
         inbox.missing_since = None
@@ -280,8 +300,6 @@ class ComfyClient:
         try:
             async with self._session.request(method, self.url + path, allow_redirects=False, **options) as response:
                 yield response
-        except aiohttp.ClientConnectorError as error:
-            raise EngineUnreached(f"The engine at {self.url} cannot be reached: {error}") from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             reason = str(error) or type(error).__name__
             raise EngineLost(f"The engine at {self.url} cannot be reached: {reason}") from error
@@ -299,6 +317,16 @@ async def _body(response: aiohttp.ClientResponse) -> bytes:
             raise EngineError(f"The engine's answer is larger than {MAX_ANSWER_BYTES} bytes.")
         parts.append(part)
     return b"".join(parts)
+
+
+async def _watched(content: ByteStream, broken: list[Exception]) -> ByteStream:
+    """The same stream; what it raises is noted, for the HTTP client makes an error of the connection of it."""
+    try:
+        async for piece in content:
+            yield piece
+    except Exception as error:
+        broken.append(error)
+        raise
 
 
 async def _chunks(response: aiohttp.ClientResponse) -> ByteStream:

@@ -24,10 +24,13 @@ class Inbox:
         """The engine sends this prompt's messages to a socket that we no longer have, so we must ask."""
         self.dropped = False
         """We took it out of the queue: absent now means interrupted, not forgotten."""
+        self.executing = False
+        """The engine's last answer was that it executes this prompt."""
+        self.lost: EngineLost | None = None
+        """Why the engine is gone, once somebody said so."""
         self.missing_since: float | None = None
         self.unreachable_since: float | None = None
         self._started = False
-        self._lost: EngineLost | None = None
         self._events: deque[EngineEvent] = deque(maxlen=MAX_WAITING)
         self._delay: float | None = None
         self._hint = False
@@ -70,13 +73,13 @@ class Inbox:
 
     def lose(self, error: EngineLost) -> None:
         """The engine is gone."""
-        self._lost = error
+        self.lost = error
         self._wake.set()
 
     def raise_if_lost(self) -> None:
         """Raise the EngineLost that was noted, if any."""
-        if self._lost is not None:
-            raise self._lost
+        if self.lost is not None:
+            raise self.lost
 
     async def wait(self, quiet: float, poll: float) -> bool:
         """Wait for news; True when the history should be asked: on a hint, or after the time that fits the doubt."""
