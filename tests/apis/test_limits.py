@@ -11,8 +11,9 @@ import structlog
 
 from comfyserve.apis.build import close_streams
 from comfyserve.apis.http.events import Slots
+from comfyserve.core.limits import MAX_TOKEN, MAX_URL
 from tests.apis.scenario import filled
-from tests.apis.world import World, open_world, over_the_wire
+from tests.apis.world import World, key, open_world, over_the_wire
 from tests.services.bundle import open_bundle
 
 MB = 1024 * 1024
@@ -33,6 +34,24 @@ async def test_a_body_of_50_mb_is_refused(world: World, path: str, holds: str) -
         told = await client.post(path, content=b" " * (50 * MB), headers={"content-type": "application/json"})
         assert told.status_code == 413 and holds in told.text
         assert told.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    ("path", "deployment", "done"),
+    [("/v1/runs", "deployment", 201), ("/api/run/deployment/queue", "deployment_id", 200)],
+)
+@pytest.mark.parametrize(("length", "taken"), [(MAX_URL, True), (MAX_URL + 1, False)])
+async def test_a_webhook_has_one_limit(
+    world: World, path: str, deployment: str, done: int, length: int, taken: bool
+) -> None:
+    names = await world.names()
+    webhook = "http://example.com/".ljust(length, "x")
+    await world.json("POST", path, done if taken else 422, json={deployment: names["deployment"], "webhook": webhook})
+
+
+async def test_a_key_that_is_too_long_is_none(world: World) -> None:
+    for length in (MAX_TOKEN, MAX_TOKEN + 1):
+        await world.json("GET", "/v1/me", 401, headers=key("x" * length))
 
 
 @pytest.mark.parametrize("path", ["/v1/runs", "/api/run/deployment/queue"])

@@ -4,9 +4,7 @@ import json
 from typing import Any
 
 from comfyserve.core.errors import InvalidInput, Place, TooLarge
-
-MAX_NAME = 200
-MAX_TEXT = 10_000
+from comfyserve.core.limits import MAX_NAME
 
 
 def check_text(field: str, value: str, limit: int = MAX_NAME, *, empty: bool = False) -> str:

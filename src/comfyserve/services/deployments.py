@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from comfyserve.core.errors import Conflict, InvalidInput, NotFound, Place
+from comfyserve.core.limits import MAX_ENVIRONMENT
 from comfyserve.db import deployments, workflows
 from comfyserve.db.database import Database
 from comfyserve.db.rows import Row

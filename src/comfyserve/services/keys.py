@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from comfyserve.core.errors import InvalidInput, NotFound, Place, Unauthorized
+from comfyserve.core.limits import MAX_KEY_DAYS, MAX_TOKEN
 from comfyserve.db import keys
 from comfyserve.db.database import Database
 from comfyserve.db.rows import Row
@@ -33,8 +34,7 @@ CACHE_TIME = timedelta(seconds=3)
 
 CACHED = 10_000
 USE_STEP = timedelta(minutes=1)
-MAX_TOKEN = 4_096
-MAX_LIFE = timedelta(days=3650)
+MAX_LIFE = timedelta(days=MAX_KEY_DAYS)
 ADMIN = "admin"
 WORKSPACE = "default"
 CALLING: frozenset[str] = frozenset({"api", "session"})
@@ -86,7 +86,7 @@ class Keys:
         """A new API key of the caller's workspace."""
         name = check_text("name", name)
         if expires_in is not None and not timedelta() < expires_in <= MAX_LIFE:
-            raise InvalidInput("A key lives for 1 to 3650 days.", place=Place(field="expires_in_days"))
+            raise InvalidInput(f"A key lives for 1 to {MAX_KEY_DAYS} days.", place=Place(field="expires_in_days"))
         secret = self._secret()
         row = self._row(caller.workspace_id, "api", name, secret, expires_in)
         await self._db.write(lambda connection: keys.insert(connection, row))

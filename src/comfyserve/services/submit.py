@@ -15,6 +15,7 @@ from comfyserve.core.inputs.bind import Bound, bind
 from comfyserve.core.inputs.catalogue import check_classes
 from comfyserve.core.inputs.declare import Input, declare
 from comfyserve.core.inputs.seeds import Draw, randomise_seeds
+from comfyserve.core.limits import LEAST_PRIORITY, MAX_URL, MOST_PRIORITY
 from comfyserve.core.runs import Status
 from comfyserve.db import assets, deployments, runs
 from comfyserve.db.database import Database
@@ -30,9 +31,7 @@ from comfyserve.services.runs import Runs
 from comfyserve.services.topics import DELIVERIES, machine_topic
 from comfyserve.services.views import run_view
 
-PRIORITIES = range(-100, 101)
-MAX_IDEMPOTENCY_KEY = 200
-MAX_URL = 8_000
+PRIORITIES = range(LEAST_PRIORITY, MOST_PRIORITY + 1)
 RETRY_AFTER = 5
 """Seconds that a caller is asked to wait when the queue is full."""
 
@@ -274,9 +273,9 @@ def _check(request: SubmitRequest, limits: SubmitLimits) -> None:
     if len(named) != 1:
         raise InvalidInput("Give either a deployment or a graph.", place=Place(field="deployment"))
     if request.priority not in PRIORITIES:
-        raise InvalidInput("priority must be from -100 to 100.", place=Place(field="priority"))
+        raise InvalidInput(f"priority must be from {LEAST_PRIORITY} to {MOST_PRIORITY}.", place=Place(field="priority"))
     if request.idempotency_key is not None:
-        check_text("idempotency_key", request.idempotency_key, MAX_IDEMPOTENCY_KEY)
+        check_text("idempotency_key", request.idempotency_key)
     if request.webhook is not None:
         _check_webhook(request.webhook)
     check_json("inputs", request.inputs, limits.inputs_bytes)

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from comfyserve.core.errors import InvalidInput, Place
+from comfyserve.core.limits import MAX_NUMBER
 from comfyserve.core.runs import FINAL
 from comfyserve.db import events
 from comfyserve.db.database import Database
@@ -145,6 +146,6 @@ class _Merged:
 
 def check_after(after: int) -> int:
     """A cursor of events. Raises InvalidInput when it is negative or absurd."""
-    if not 0 <= after < 2**31:
+    if not 0 <= after <= MAX_NUMBER:
         raise InvalidInput("after must be the seq of an event, or 0 for all.", place=Place(field="after"))
     return after

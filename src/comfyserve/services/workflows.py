@@ -9,10 +9,12 @@ from sqlalchemy import Connection
 
 from comfyserve.core.errors import NotFound
 from comfyserve.core.graph import Graph, parse_graph
+from comfyserve.core.inputs.declare import Input
+from comfyserve.core.limits import MAX_TEXT
 from comfyserve.db import workflows
 from comfyserve.db.database import Database
 from comfyserve.db.rows import Row
-from comfyserve.services.checks import MAX_TEXT, check_json, check_text
+from comfyserve.services.checks import check_json, check_text
 from comfyserve.services.graphs import Graphs
 from comfyserve.services.paging import check_limit, page_of, read_moment, read_number
 from comfyserve.services.records import Caller, Page, VersionView, WorkflowView

@@ -5,6 +5,7 @@ from typing import Annotated, TypeVar
 
 from fastapi import Query
 
+from comfyserve.core.limits import MAX_NAME
 from comfyserve.services.records import MAX_PAGE, Page
 
 T = TypeVar("T")
@@ -14,7 +15,7 @@ DEFAULT_LIMIT = 100
 
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Offset = Annotated[int, Query(ge=0, le=MAX_ROWS)]
-Search = Annotated[str, Query(max_length=200)]
+Search = Annotated[str, Query(max_length=MAX_NAME)]
 
 
 async def window(

@@ -10,6 +10,7 @@ from comfyserve.apis.comfydeploy.outputs import Labels, run_outputs, workflow_ou
 from comfyserve.apis.comfydeploy.statuses import MACHINE_TYPE, STATUS
 from comfyserve.apis.http.answers import iso, iso_or_none
 from comfyserve.core.errors import InvalidInput, Place
+from comfyserve.core.limits import MAX_INPUTS, MAX_URL
 from comfyserve.core.runs import Status
 from comfyserve.services.records import RunView, SubmitRequest
 
@@ -24,8 +25,8 @@ Value = str | bool | int | float | list[Any]
 class RunRequest(BaseModel):
     """What all run calls share; keys that we do not know are ignored, as their clients expect."""
 
-    inputs: dict[str, Value] = Field(default_factory=dict, max_length=1000)
-    webhook: str | None = Field(None, max_length=4096)
+    inputs: dict[str, Value] = Field(default_factory=dict, max_length=MAX_INPUTS)
+    webhook: str | None = Field(None, max_length=MAX_URL)
     webhook_intermediate_status: bool | None = False
     gpu: str | None = Field(None, max_length=50)
     origin: Origin = "api"

@@ -15,6 +15,7 @@ from comfyserve.apis.http.bundle import Services, services_of
 from comfyserve.apis.http.errors import MalformedJson
 from comfyserve.apis.http.routing import ApiRoute
 from comfyserve.core.errors import Place
+from comfyserve.core.limits import MAX_NAME, MAX_NUMBER, MAX_TEXT
 from comfyserve.services.records import Caller, VersionView, WorkflowView
 
 router = APIRouter(tags=["comfydeploy: workflows"], route_class=ApiRoute)
@@ -24,14 +25,14 @@ MAX_EMBEDDED = 20
 JsonOrText = dict[str, Any] | str
 
 Embedded = Annotated[int, Query(ge=1, le=MAX_EMBEDDED, alias="limit")]
-Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
+Number = Annotated[int, Path(ge=1, le=MAX_NUMBER)]
 
 
 class WorkflowBody(BaseModel):
     """A new workflow, or a new version of the one that `workflow_id` names."""
 
-    name: str | None = Field(None, max_length=200)
-    workflow_name: str | None = Field(None, max_length=200)
+    name: str | None = Field(None, max_length=MAX_NAME)
+    workflow_name: str | None = Field(None, max_length=MAX_NAME)
     workflow_id: UUID | None = None
     workflow_json: JsonOrText | None = None
     workflow: JsonOrText | None = None
@@ -59,7 +60,7 @@ class VersionBody(BaseModel):
 
     workflow: JsonOrText | None = None
     workflow_api: JsonOrText
-    comment: str | None = Field(None, max_length=10_000)
+    comment: str | None = Field(None, max_length=MAX_TEXT)
     machine_id: UUID | None = None
 
 

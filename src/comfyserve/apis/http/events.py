@@ -12,12 +12,12 @@ from starlette.types import Receive, Scope, Send
 from comfyserve.apis.http.answers import to_json
 from comfyserve.apis.http.errors import Busy, InvalidRequest
 from comfyserve.core.errors import Place
+from comfyserve.core.limits import MAX_NUMBER
 
 T = TypeVar("T")
 
 KEEPALIVE = b": keepalive\n\n"
 STREAM_HEADERS = {"cache-control": "no-cache", "connection": "keep-alive", "x-accel-buffering": "no"}
-MAX_SEQ = 2**31 - 1
 MAX_DIGITS = 20
 """More need not be read to know that a number is too large."""
 
@@ -83,7 +83,7 @@ def last_seen(request: Request, after: int | None) -> int:
     header = request.headers.get("last-event-id", "").strip()
     if not header:
         return after or 0
-    if not header.isdecimal() or len(header) > MAX_DIGITS or int(header) > MAX_SEQ:
+    if not header.isdecimal() or len(header) > MAX_DIGITS or int(header) > MAX_NUMBER:
         raise InvalidRequest(
             "Last-Event-ID must be the number of an event of this run.", place=Place(field="last-event-id")
         )

@@ -18,22 +18,24 @@ from comfyserve.apis.native.shapes import (
     Limit,
     Listed,
     Name,
+    Number,
     Shape,
     input_shape,
 )
+from comfyserve.core.limits import MAX_ENVIRONMENT, MAX_INPUTS, MAX_NAME
 from comfyserve.services.records import DeploymentChange, DeploymentDraft, DeploymentView
 
 router = APIRouter(tags=["deployments"], route_class=ApiRoute)
 
-MAX_VERSION = 2**31 - 1
+MAX_ALLOWED = 1_000
 
 
 class NarrowingBody(Body):
     """What a deployment says about one input: its allowed values, its default, its label."""
 
-    allowed: list[Any] | None = Field(None, max_length=1000)
+    allowed: list[Any] | None = Field(None, max_length=MAX_ALLOWED)
     default: Any = None
-    label: str | None = Field(None, max_length=200)
+    label: str | None = Field(None, max_length=MAX_NAME)
 
 
 class NewDeployment(Body):
@@ -41,19 +43,19 @@ class NewDeployment(Body):
 
     name: Name
     workflow_id: Id
-    version: int | None = Field(None, ge=1, le=MAX_VERSION)
+    version: Number | None = None
     machine_id: Id | None = None
-    environment: str = Field("production", min_length=1, max_length=50)
-    inputs: dict[str, NarrowingBody] = Field(default_factory=dict, max_length=1000)
+    environment: str = Field("production", min_length=1, max_length=MAX_ENVIRONMENT)
+    inputs: dict[str, NarrowingBody] = Field(default_factory=dict, max_length=MAX_INPUTS)
 
 
 class DeploymentPatch(Body):
     """What to change; what is not given stays."""
 
     name: Name | None = None
-    version: int | None = Field(None, ge=1, le=MAX_VERSION)
+    version: Number | None = None
     machine_id: Id | None = None
-    inputs: dict[str, NarrowingBody] | None = Field(None, max_length=1000)
+    inputs: dict[str, NarrowingBody] | None = Field(None, max_length=MAX_INPUTS)
 
 
 class Deployment(Shape):

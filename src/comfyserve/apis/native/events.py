@@ -10,17 +10,18 @@ from fastapi import APIRouter, Query, Request, Response
 from comfyserve.apis.http.answers import Json, Timestamp, iso
 from comfyserve.apis.http.auth import SignedIn
 from comfyserve.apis.http.bundle import Context, context_of
-from comfyserve.apis.http.events import MAX_SEQ, EventStream, last_seen, message, primed, stream
+from comfyserve.apis.http.events import EventStream, last_seen, message, primed, stream
 from comfyserve.apis.http.routing import ApiRoute
 from comfyserve.apis.native.runs import run_shape
 from comfyserve.apis.native.shapes import DEFAULT_LIMIT, Limit, Listed, Shape
+from comfyserve.core.limits import MAX_NUMBER
 from comfyserve.core.runs import FINAL, Status
 from comfyserve.services.records import Caller, EventView
 from comfyserve.services.watch import Preview, Progress
 
 router = APIRouter(tags=["runs"], route_class=ApiRoute)
 
-After = Annotated[int | None, Query(ge=0, le=MAX_SEQ, description="Events after this `seq`.")]
+After = Annotated[int | None, Query(ge=0, le=MAX_NUMBER, description="Events after this `seq`.")]
 SSE = "text/event-stream"
 
 

@@ -10,18 +10,17 @@ from comfyserve.apis.http.auth import SignedIn
 from comfyserve.apis.http.bundle import services_of
 from comfyserve.apis.http.routing import ApiRoute
 from comfyserve.apis.native.shapes import DEFAULT_LIMIT, Body, Cursor, Limit, Listed, Name, Shape, absent
+from comfyserve.core.limits import MAX_KEY_DAYS
 from comfyserve.services.records import KeyView
 
 router = APIRouter(tags=["keys"], route_class=ApiRoute)
-
-MAX_DAYS = 3650
 
 
 class NewKeyBody(Body):
     """A key to make; without `expires_in_days` it works until it is revoked."""
 
     name: Name
-    expires_in_days: float | None = Field(None, gt=0, le=MAX_DAYS)
+    expires_in_days: float | None = Field(None, gt=0, le=MAX_KEY_DAYS)
 
 
 class Key(Shape):

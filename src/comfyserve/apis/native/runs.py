@@ -10,6 +10,7 @@ from comfyserve.apis.http.auth import SignedIn
 from comfyserve.apis.http.bundle import services_of
 from comfyserve.apis.http.routing import ApiRoute
 from comfyserve.apis.native.shapes import DEFAULT_LIMIT, Body, Cursor, Graph, Id, Limit, Listed, Shape, Values, absent
+from comfyserve.core.limits import LEAST_PRIORITY, MAX_NAME, MAX_URL, MOST_PRIORITY
 from comfyserve.core.runs import Status
 from comfyserve.services.records import OutputView, RunFilter, RunView, SubmitRequest
 
@@ -17,9 +18,8 @@ router = APIRouter(tags=["runs"], route_class=ApiRoute)
 
 IdempotencyKey = Annotated[
     str | None,
-    Header(min_length=1, max_length=200, description="The same key with the same body gives the same run again."),
+    Header(min_length=1, max_length=MAX_NAME, description="The same key with the same body gives the same run again."),
 ]
-MAX_URL = 4096
 
 
 class NewRun(Body):
@@ -28,7 +28,7 @@ class NewRun(Body):
     deployment: Id | None = Field(None, description="Id or name of a deployment.")
     graph: Graph | None = None
     inputs: Values = Field(default_factory=dict)
-    priority: int = Field(0, ge=-100, le=100)
+    priority: int = Field(0, ge=LEAST_PRIORITY, le=MOST_PRIORITY)
     webhook: str | None = Field(None, max_length=MAX_URL)
 
     @model_validator(mode="after")
@@ -175,7 +175,7 @@ async def create_run(request: Request, caller: SignedIn, body: NewRun, idempoten
 async def list_runs(
     request: Request,
     caller: SignedIn,
-    deployment: Annotated[str | None, Query(max_length=200)] = None,
+    deployment: Annotated[str | None, Query(max_length=MAX_NAME)] = None,
     status: Status | None = None,
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,

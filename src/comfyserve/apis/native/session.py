@@ -8,6 +8,7 @@ from comfyserve.apis.http.auth import SESSION_COOKIE, SignedIn
 from comfyserve.apis.http.bundle import Context, context_of
 from comfyserve.apis.http.routing import ApiRoute
 from comfyserve.apis.native.shapes import Body, Shape
+from comfyserve.core.limits import MAX_TOKEN
 from comfyserve.services.records import Caller
 
 router = APIRouter(tags=["session"], route_class=ApiRoute)
@@ -16,8 +17,8 @@ router = APIRouter(tags=["session"], route_class=ApiRoute)
 class SignIn(Body):
     """The one-time token of a sign-in link, or an API key."""
 
-    token: str | None = Field(None, min_length=1, max_length=8192)
-    key: str | None = Field(None, min_length=1, max_length=8192)
+    token: str | None = Field(None, min_length=1, max_length=MAX_TOKEN)
+    key: str | None = Field(None, min_length=1, max_length=MAX_TOKEN)
 
     @model_validator(mode="after")
     def _one_of(self) -> "SignIn":

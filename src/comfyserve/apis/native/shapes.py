@@ -5,17 +5,15 @@ from typing import Annotated, Any, Generic, TypeVar
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from comfyserve.core.limits import MAX_INPUTS, MAX_NAME, MAX_NUMBER, MAX_TEXT
 from comfyserve.services.records import MAX_PAGE
 
 T = TypeVar("T")
 
-MAX_NAME = 200
-MAX_TEXT = 10_000
-MAX_INPUTS = 1_000
-
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Id = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
+Number = Annotated[int, Field(ge=1, le=MAX_NUMBER, description="The number of a version, from 1.")]
 Graph = Annotated[dict[str, Any], Field(description="A graph in the API form: node id -> class_type, inputs.")]
 Values = Annotated[dict[str, Any], Field(max_length=MAX_INPUTS)]
 

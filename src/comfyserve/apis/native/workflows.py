@@ -1,8 +1,8 @@
 """Workflows and their immutable versions."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
 from pydantic import Field
 
 from comfyserve.apis.http.answers import Json, Timestamp
@@ -18,6 +18,7 @@ from comfyserve.apis.native.shapes import (
     Limit,
     Listed,
     Name,
+    Number,
     Shape,
     Text,
     absent,
@@ -26,8 +27,6 @@ from comfyserve.apis.native.shapes import (
 from comfyserve.services.records import Page, VersionView, WorkflowView
 
 router = APIRouter(tags=["workflows"], route_class=ApiRoute)
-
-Number = Annotated[int, Path(ge=1, le=2**31 - 1, description="The version's number, from 1.")]
 
 
 class NewWorkflow(Body):

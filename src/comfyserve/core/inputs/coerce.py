@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
 from comfyserve.core.inputs.externals import Kind
+from comfyserve.core.limits import MAX_URL
 from comfyserve.core.media import is_outside
 
 MAX_TEXT = 200_000
-MAX_URL = 8_192
 MAX_DATA_URI = 64 * 1024 * 1024
 MAX_NUMBER_TEXT = 64
 MAX_FILES = 100
