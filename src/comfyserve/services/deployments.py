@@ -19,7 +19,6 @@ from comfyserve.services.paging import check_limit, page_of, read_moment
 from comfyserve.services.records import Caller, DeploymentChange, DeploymentDraft, DeploymentView, Page
 from comfyserve.services.workflows import find_workflow
 
-MAX_ENVIRONMENT = 50
 MAX_NARROWINGS = 1_000_000
 """Bytes of JSON."""
 
