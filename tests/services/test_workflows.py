@@ -4,9 +4,12 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
 from comfyserve.core.errors import DomainError, InvalidGraph, InvalidInput, NotFound, TooLarge
-from tests.services.bundle import IMAGE_GRAPH, TEXT_GRAPH, Bundle
+from comfyserve.services.graphs import Graphs
+from comfyserve.services.workflows import Workflows
+from tests.services.bundle import IMAGE_GRAPH, TEXT_GRAPH, Bundle, new_id
 
 
 async def test_a_workflow_begins_with_its_first_version(bundle: Bundle) -> None:
@@ -42,6 +45,27 @@ async def test_versions_come_in_pages_newest_first(bundle: Bundle) -> None:
     assert [one.version for one in [*first.items, *rest.items]] == [5, 4, 3, 2, 1]
     assert all(one.graph is None for one in first.items)
     assert rest.next_cursor is None
+
+
+async def test_a_list_of_versions_reads_their_graphs_one_by_one(bundle: Bundle) -> None:
+    made = await bundle.workflows.create(bundle.caller, "caps", TEXT_GRAPH, {"nodes": []})
+    for graph in (IMAGE_GRAPH, TEXT_GRAPH):
+        await bundle.workflows.add_version(bundle.caller, made.id, graph)
+    fresh = Workflows(bundle.db, Graphs(), clock=bundle.clock, ids=new_id, graph_bytes=1)
+    large: list[int] = []
+
+    def note(_connection: object, cursor: Any, statement: str, *_more: object) -> None:
+        if "workflow_versions.graph," in statement.partition("FROM")[0]:
+            large.append(1 if "workflow_versions.id = ?" in statement else 0)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        page = await fresh.versions(bundle.caller, made.id)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    inputs = [one.inputs[0].id for one in page.items]
+    assert inputs == ["input_text", "input_image", "input_text"]
+    assert large == [1, 1, 1]
 
 
 async def test_workflows_are_searched_by_a_part_of_their_name(bundle: Bundle) -> None:
@@ -88,6 +112,8 @@ async def test_foreign_workflows_are_not_found(bundle: Bundle) -> None:
         workflows.version_by_id(stranger, made.latest_version_id),
         workflows.add_version(stranger, made.id, TEXT_GRAPH),
         workflows.version(bundle.caller, made.id, 2),
+        workflows.version(bundle.caller, made.id, 0),
+        workflows.version(bundle.caller, made.id, 2**63),
     ):
         with pytest.raises(NotFound):
             await look

@@ -4,10 +4,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Column, Connection, select
 
 from comfyserve.db.rows import Row, many, one
 from comfyserve.db.tables import versions, workflows
+
+MAX_VERSION = 2**31
+LISTED: tuple[Column[Any], ...] = tuple(column for column in versions.c if column.name not in ("graph", "editor"))
+"""Everything but what can be large."""
 
 
 def insert(connection: Connection, row: Mapping[str, Any]) -> None:
@@ -68,7 +72,9 @@ def find_version(
     workflow_id: str | None = None,
     version: int | None = None,
 ) -> Row | None:
-    """A version by its id, or by its workflow and number."""
+    """A version by its id, or by its workflow and number; None for a number that no version can have."""
+    if version is not None and not 0 < version < MAX_VERSION:
+        return None
     statement = select(versions).where(versions.c.workspace_id == workspace_id)
     if version_id is not None:
         statement = statement.where(versions.c.id == version_id)
@@ -80,8 +86,8 @@ def find_version(
 def versions_page(
     connection: Connection, workspace_id: str, workflow_id: str, *, before: int | None, limit: int
 ) -> Sequence[Row]:
-    """Versions of a workflow, newest first."""
-    statement = select(versions).where(versions.c.workspace_id == workspace_id, versions.c.workflow_id == workflow_id)
+    """Versions of a workflow without their graphs, newest first."""
+    statement = select(*LISTED).where(versions.c.workspace_id == workspace_id, versions.c.workflow_id == workflow_id)
     if before is not None:
         statement = statement.where(versions.c.version < before)
     return many(connection, statement.order_by(versions.c.version.desc()).limit(limit))

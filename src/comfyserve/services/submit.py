@@ -144,7 +144,7 @@ class Submit:
             machine = find_machine(connection, workspace_id, request.machine_id)
             return self._on(connection, machine, graph, declare(graph), request.editor, {})
         if request.deployment is None:
-            version = self._graphs.version_in(connection, workspace_id, str(request.version_id))
+            version = self._graphs.version(connection, workspace_id, str(request.version_id))
             machine = find_machine(connection, workspace_id, request.machine_id)
             columns = {"workflow_id": version.workflow_id, "version_id": version.id, "version": version.version}
             return self._on(connection, machine, version.graph, version.inputs, version.editor, columns)

@@ -1,6 +1,6 @@
 """Workflows and their versions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,6 +30,18 @@ FIELDS = (
     "latest_version",
     "latest_version_id",
     "created_by",
+)
+VERSION_FIELDS = (
+    "id",
+    "workspace_id",
+    "workflow_id",
+    "version",
+    "comment",
+    "graph_hash",
+    "created_at",
+    "created_by",
+    "graph",
+    "editor",
 )
 
 
@@ -138,7 +150,7 @@ class Workflows:
         def read(connection: Connection) -> Page[VersionView]:
             find_workflow(connection, caller, workflow_id)
             rows = workflows.versions_page(connection, caller.workspace_id, workflow_id, before=before, limit=size + 1)
-            return page_of(rows, size, self._listed, lambda row: [row["version"]])
+            return page_of(rows, size, lambda row: self._listed(connection, row), lambda row: [row["version"]])
 
         return await self._db.read(read)
 
@@ -174,23 +186,13 @@ class Workflows:
             "created_at": self._clock(),
         }
 
-    def _listed(self, row: Row) -> VersionView:
-        return self._version(row, graph=False)
+    def _listed(self, connection: Connection, row: Row) -> VersionView:
+        """One of a list: the graph, which is read for its inputs only, is let go before the next one is read."""
+        parsed = self._graphs.version(connection, row["workspace_id"], row["id"])
+        return _version({**row, "graph": None, "editor": None}, parsed.inputs)
 
-    def _version(self, row: Row, *, graph: bool = True) -> VersionView:
-        return VersionView(
-            id=row["id"],
-            workspace_id=row["workspace_id"],
-            workflow_id=row["workflow_id"],
-            version=row["version"],
-            comment=row["comment"],
-            graph_hash=row["graph_hash"],
-            created_at=row["created_at"],
-            created_by=row["created_by"],
-            inputs=self._graphs.parse(row).inputs,
-            graph=row["graph"] if graph else None,
-            editor=row["editor"] if graph else None,
-        )
+    def _version(self, row: Row) -> VersionView:
+        return _version(row, self._graphs.parse(row).inputs)
 
 
 def find_workflow(connection: Connection, caller: Caller, workflow_id: str) -> Row:
@@ -203,3 +205,7 @@ def find_workflow(connection: Connection, caller: Caller, workflow_id: str) -> R
 
 def _workflow(row: Row) -> WorkflowView:
     return WorkflowView(**{name: row[name] for name in FIELDS})
+
+
+def _version(row: Row, inputs: Sequence[Input]) -> VersionView:
+    return VersionView(**{name: row[name] for name in VERSION_FIELDS}, inputs=inputs)
