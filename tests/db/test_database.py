@@ -191,10 +191,19 @@ async def test_commits_are_durable_and_keys_are_checked(db: Database) -> None:
     assert await db.write(pragmas) == ["wal", 2, 1]
 
 
-@pytest.mark.parametrize("url", ["", ":memory:", "postgresql+asyncpg://host/db"])
+@pytest.mark.parametrize("url", ["", ":memory:", "postgresql+asyncpg://host/db", "nonsense://", "://x"])
 async def test_other_databases_are_refused_with_a_sentence(url: str) -> None:
     with pytest.raises(InvalidInput, match="SQLite"):
         await Database.open(url)
+
+
+async def test_a_folder_may_be_called_anything(tmp_path: Path) -> None:
+    folder = tmp_path / "what? mode=ro&x#y%20z"
+    folder.mkdir()
+    db = await Database.open(str(folder / "test.db"))
+    await db.write(insert("a"))
+    await db.close()
+    assert (folder / "test.db").is_file()
 
 
 KILLED = """

@@ -3,6 +3,7 @@
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
 
 from comfyserve.core.errors import InvalidInput, Place
 from comfyserve.db.types import dump_json
@@ -22,13 +23,23 @@ PRAGMAS = (
 
 def database_url(value: str) -> URL:
     """Read the setting: a path, or the URL of a database we can use. Raises InvalidInput for any other."""
-    url = make_url(value) if "://" in value else URL.create("sqlite", database=value)
-    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+    url = _url(value)
+    if url is None or url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
         raise InvalidInput(
             "The database must be the path of an SQLite file or a URL such as sqlite:///data/comfyserve.db.",
             place=Place(field="database"),
         )
     return url.set(drivername="sqlite+pysqlite")
+
+
+def _url(value: str) -> URL | None:
+    """A path as it is, whatever characters it has; None for what cannot be read as a URL."""
+    if "://" not in value:
+        return URL.create("sqlite", database=value)
+    try:
+        return make_url(value)
+    except ArgumentError:
+        return None
 
 
 def writing_engine(value: str) -> Engine:

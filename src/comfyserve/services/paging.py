@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from comfyserve.core.errors import InvalidInput, Place
@@ -14,6 +14,8 @@ Row = TypeVar("Row")
 View = TypeVar("View")
 
 MAX_CURSOR = 200
+MAX_NUMBER = 2**63
+"""No number in the database is as large."""
 
 
 def page_of(
@@ -42,7 +44,7 @@ def read_number(cursor: str | None) -> int | None:
     if cursor is None:
         return None
     match _read(cursor):
-        case [int(number)] if not isinstance(number, bool):
+        case [int(number)] if not isinstance(number, bool) and 0 <= number < MAX_NUMBER:
             return number
         case _:
             raise _refused()
@@ -53,7 +55,7 @@ def read_moment(cursor: str | None) -> tuple[datetime, str] | None:
     if cursor is None:
         return None
     match _read(cursor):
-        case [str(moment), str(row_id)]:
+        case [str(moment), str(row_id)] if row_id.isascii():
             return _moment(moment), row_id
         case _:
             raise _refused()
@@ -71,11 +73,11 @@ def _read(cursor: str) -> Any:
 def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise _refused() from error
-    if moment.tzinfo is None:
-        raise _refused()
-    return moment
+    raise _refused()
 
 
 def _refused() -> InvalidInput:
