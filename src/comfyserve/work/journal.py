@@ -47,11 +47,15 @@ class Journal:
         """Record the last facts, after all noted ones. Raises Stale when the run is not ours any more."""
         self._ending.set()
         if self._writer is not None:
-            await self._writer
+            await asyncio.wait({self._writer})  # it goes on when we are cancelled
         if self.stale.is_set():
             raise Stale(f"Run {self._claim.run.id} is not ours any more.")
         pending, self._pending = self._pending, []
-        return await self._apply([*pending, *facts], outputs)
+        try:
+            return await self._apply([*pending, *facts], outputs)
+        except asyncio.CancelledError:
+            self._pending = pending  # for the end that is recorded instead; a write that came through makes it stale
+            raise
 
     async def _write_pending(self) -> None:
         while self._pending and not self.stale.is_set():
