@@ -55,6 +55,7 @@ class Shop:
     worker: Worker
     task: asyncio.Task[None]
     said: list[tuple[MachineState, EngineLost | None]] = field(default_factory=list)
+    told: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def until(self, run_id: str, good: Callable[[RunView], bool]) -> RunView:
         """The run, when it is good."""
@@ -84,6 +85,13 @@ class Shop:
         events = (await self.bundle.watch.events(self.bundle.caller, run_id)).items
         return [str(event.data["reason"]) for event in events if event.kind == "lost"]
 
+    async def said_so_far(self, count: int) -> list[MachineState]:
+        """The states that the worker told, once there are so many."""
+        while len(self.said) < count:
+            await self.told.wait()
+            self.told.clear()
+        return [state for state, _ in self.said]
+
     async def drain(self) -> None:
         """Stop the worker as a pool does."""
         self.worker.drain()
@@ -105,9 +113,11 @@ async def shop(
     """A worker on this engine until the context is left."""
     bundle = await open_bundle(folder, **bundle_options)
     said: list[tuple[MachineState, EngineLost | None]] = []
+    told = asyncio.Event()
 
     async def report(state: MachineState, error: EngineLost | None) -> None:
         said.append((state, error))
+        told.set()
         await bundle.machines.report_state(bundle.machine_id, state, error.as_dict() if error else None)
 
     worker = Worker(
@@ -127,7 +137,7 @@ async def shop(
     )
     task = asyncio.create_task(worker.run())
     try:
-        yield Shop(bundle, worker, task, said)
+        yield Shop(bundle, worker, task, said, told)
     finally:
         worker.drain()
         task.cancel()

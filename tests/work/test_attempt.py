@@ -1,5 +1,6 @@
 """How one attempt ends, whatever the engine, the storage, the ledger or the caller does."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from comfyserve.ports import ByteStream, Clocks, NodeFinished, NodeStarted, Outc
 from comfyserve.services.record import Record
 from comfyserve.testing import Hold, MemoryBlobs, ScriptedEngine, Step
 from tests.services.bundle import Bundle
-from tests.work.shop import NODES, QUICK, HangingFetch, prompts, shop, text_graph, text_of
+from tests.work.shop import NODES, QUICK, SECONDS, HangingFetch, prompts, shop, text_graph, text_of
 
 PICTURE = EngineFile("cap_00001_.png", "", "output")
 SHOWN = NodeFinished("1", [NodeOutput("1", "text", 0, value="hello")])
@@ -135,6 +136,26 @@ async def test_an_engine_that_does_not_obey_is_restarted(tmp_path: Path) -> None
         await place.bundle.cancel.cancel(place.bundle.caller, run.id)
         assert (await place.ended(run.id)).status is Status.CANCELLED
         assert len(scripted.restarts) == 1 and "interrupt" in scripted.restarts[0]
+
+
+class LameEngine(StubbornEngine):
+    """Does not listen, and cannot be started again."""
+
+    async def restart(self, reason: str) -> None:
+        """It fails."""
+        await super().restart(reason)
+        raise EngineLost("The engine cannot be started.")
+
+
+async def test_a_cancel_is_recorded_although_the_engine_cannot_be_restarted(tmp_path: Path) -> None:
+    scripted = LameEngine([Started(), Hold()], object_info=NODES)
+    async with shop(tmp_path, scripted) as place:
+        run = await place.bundle.run(text_graph("a"))
+        await place.is_now(run.id, Status.RUNNING)
+        await place.bundle.cancel.cancel(place.bundle.caller, run.id)
+        assert (await place.ended(run.id)).status is Status.CANCELLED
+        states = await asyncio.wait_for(place.said_so_far(4), SECONDS)
+        assert states[:4] == ["starting", "ready", "starting", "ready"]
 
 
 @pytest.mark.parametrize(

@@ -157,8 +157,13 @@ class Attempt:
             except EngineLost:
                 return
             await asyncio.wait([work], timeout=min(REPEAT_SECONDS, left))
-        if not self.executed.is_set():
+        if self.executed.is_set():
+            return
+        try:
             await engine.restart(f"it did not stop within {grace:g} s of an interrupt")
+        except EngineLost as error:
+            log.error("engine_lost", run_id=self.claim.run.id, error=error.message)
+            self.engine_lost = True
 
     async def _work(self) -> None:
         try:
@@ -188,12 +193,13 @@ class Attempt:
 
     async def _staged(self) -> Staged:
         seconds = self.claim.clocks.start
+        files: list[EngineFile] = []
+        self.left_behind = files
         try:
             async with asyncio.timeout(seconds or None):
-                staged = await self._tools.stage.stage(self.claim)
+                staged = await self._tools.stage.stage(self.claim, files)
         except TimeoutError:
             raise ClockRanOut("start", seconds) from None
-        self.left_behind = staged.files
         if staged.files:
             data = {"files": len(staged.files), "bytes": staged.bytes, "seconds": round(staged.seconds, 3)}
             self._journal.note(Fact(FactKind.STAGED, data))

@@ -5,10 +5,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from io import BufferedReader
-from pathlib import PurePosixPath
 from typing import Any
 
-from comfyserve.core.errors import InvalidInput, Place, TooLarge
+from comfyserve.core.errors import DomainError, EngineLost, InvalidInput, NotFound, Place, StorageFailed, TooLarge
 from comfyserve.core.media import ASSET_PREFIX, MediaPlace, extension_of, fits, media_places, sniff_mime
 from comfyserve.core.outputs import EngineFile, NodeOutput
 from comfyserve.ports import Blobs, ByteStream, Claim, Engine, Fetch
@@ -59,11 +58,13 @@ class Stage:
         self._fetch = fetch
         self._limits = limits
 
-    async def stage(self, claim: Claim) -> Staged:
-        """Stage everything at the same time. Raises InvalidInput, FetchRefused, FetchFailed, TooLarge, NotFound."""
+    async def stage(self, claim: Claim, files: list[EngineFile]) -> Staged:
+        """Stage everything at the same time. `files` is filled with what the engine is given, also when this fails.
+
+        Raises InvalidInput, FetchRefused, FetchFailed, TooLarge, NotFound, StorageFailed, EngineError, EngineLost."""
         began = asyncio.get_running_loop().time()
         sources = _sources(claim)
-        uploads = await gather(self._bring(claim, source, index) for index, source in enumerate(sources))
+        uploads = await gather(self._bring(claim, source, index, files) for index, source in enumerate(sources))
         changes: dict[str, dict[str, Any]] = {}
         for source, (name, _) in zip(sources, uploads, strict=True):
             for place in source.places:
@@ -72,27 +73,40 @@ class Stage:
         own_graph, own_nodes = make_own(graph, claim.attempt_id)
         return Staged(
             own_graph,
-            [EngineFile(PurePosixPath(name).name, SUBFOLDER, "input") for name, _ in uploads],
+            files,
             own_nodes,
             sum(size for _, size in uploads),
             asyncio.get_running_loop().time() - began,
         )
 
-    async def _bring(self, claim: Claim, source: _Source, index: int) -> tuple[str, int]:
-        """Upload one source; the answer is the engine's name for it and its size."""
-        async with self._open(claim, source) as content:
-            head = await anext(content, b"")
-            mime = _check_kind(head, source)
-            counted = _Counted(head, content, self._limits.input_bytes, source.place)
-            name = f"{claim.attempt_id}_{index}{extension_of(mime)}"
-            stored = await self._engine.upload(name, counted, subfolder=SUBFOLDER)
-            return stored, counted.size
+    async def _bring(self, claim: Claim, source: _Source, index: int, files: list[EngineFile]) -> tuple[str, int]:
+        """Upload one source; the answer is the engine's name for it and its size. Every error has its place."""
+        try:
+            async with self._open(claim, source) as content:
+                head = await anext(content, b"")
+                mime = _check_kind(head, source)
+                counted = _Counted(head, content, self._limits.input_bytes, source.place)
+                name = f"{claim.attempt_id}_{index}{extension_of(mime)}"
+                files.append(EngineFile(name, SUBFOLDER, "input"))
+                stored = await self._engine.upload(name, counted, subfolder=SUBFOLDER)
+                return stored, counted.size
+        except EngineLost:
+            raise
+        except DomainError as error:
+            error.place = source.place
+            raise
+        except OSError as error:
+            raise StorageFailed(f"The storage did not give an input: {error.strerror}.", place=source.place) from error
 
     def _open(self, claim: Claim, source: _Source) -> AbstractAsyncContextManager[ByteStream]:
-        if source.value.startswith(ASSET_PREFIX):
-            asset = claim.assets[source.value.removeprefix(ASSET_PREFIX)]
-            return self._blobs.open(asset.blob_key)
-        return self._fetched(source)
+        if not source.value.startswith(ASSET_PREFIX):
+            return self._fetched(source)
+        asset = claim.assets.get(source.value.removeprefix(ASSET_PREFIX))
+        if asset is None:
+            raise NotFound(f"The file {source.value} is not kept any more. Upload it again.")
+        if asset.size > self._limits.input_bytes:
+            raise TooLarge(f"The file {asset.filename} is larger than the limit of {self._limits.input_bytes} bytes.")
+        return self._blobs.open(asset.blob_key)
 
     @asynccontextmanager
     async def _fetched(self, source: _Source) -> AsyncIterator[ByteStream]:
