@@ -278,7 +278,14 @@ async def test_forget_drops_the_record_and_only_files_inside_our_folders(comfy: 
         EngineFile("../../secret/c.png"),
         EngineFile("c.png", "", "secret"),
         EngineFile("absent.png"),
+        EngineFile("nul\0.png"),
+        EngineFile("a.png", "nul\0"),
+        EngineFile("long" * 1000),
     ]
+    for odd in files[-3:]:
+        with pytest.raises(EngineError, match="404"):
+            async with client.open(odd):
+                pass
     await client.forget(["p1"], files)
     await client.close()
     assert comfy.history == {}

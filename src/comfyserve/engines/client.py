@@ -156,8 +156,8 @@ class ComfyClient:
     @asynccontextmanager
     async def open(self, file: EngineFile) -> AsyncIterator[ByteStream]:
         """Stream a file the engine holds. Raises EngineError when it is gone."""
-        path = None if self._folders is None else self._folders.path(file)
-        if path is not None and path.is_file():
+        path = None if self._folders is None else self._folders.find(file)
+        if path is not None:
             yield read_pieces(path)
             return
         query = {"filename": file.filename, "subfolder": file.subfolder, "type": file.type}

@@ -25,12 +25,22 @@ class Folders:
     base: Path
 
     def path(self, file: EngineFile) -> Path | None:
-        """Where a file lies; None for a name that leads out of the folders."""
+        """Where a file lies; None for a name that leads out of the folders or that no file can have."""
         if file.type not in files.FILE_TYPES or Path(file.filename).name != file.filename:
+            return None
+        if "\0" in file.filename + file.subfolder:
             return None
         root = (self.base / file.type).resolve()
         path = (root / file.subfolder / file.filename).resolve()
         return path if path.is_relative_to(root) else None
+
+    def find(self, file: EngineFile) -> Path | None:
+        """Where a file lies that is there; None for anything else."""
+        path = self.path(file)
+        try:
+            return path if path is not None and path.is_file() else None
+        except OSError:  # a name that is too long, a folder that may not be entered
+            return None
 
     async def remove(self, prompt_ids: Sequence[str], wanted: Sequence[EngineFile]) -> None:
         """Remove these files and the folders of outputs that are named after these prompts."""
