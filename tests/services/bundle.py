@@ -3,14 +3,17 @@
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import select
+
 from comfyserve.core.runs import Fact, FactKind
 from comfyserve.db import keys
 from comfyserve.db.database import Database
+from comfyserve.db.tables import deliveries
 from comfyserve.ports import Claim, Clocks, StoredOutput
 from comfyserve.services.bell import LocalBell
 from comfyserve.services.cancel import Cancel
@@ -132,6 +135,13 @@ class Bundle:
         return Caller(workspace, key, "api", "stranger", "other")
 
 
+async def owed(bundle: Bundle, run_id: str) -> list[Any]:
+    """The webhooks of a run: event and the state that it tells."""
+    statement = select(deliveries).where(deliveries.c.run_id == run_id).order_by(deliveries.c.seq)
+    rows = await bundle.db.read(lambda connection: connection.execute(statement).all())
+    return [(row.event, row.body["status"]) for row in rows]
+
+
 async def open_bundle(path: Path, **changes: Any) -> Bundle:
     """Services over a fresh database in `path`; close its `db` at the end."""
     file = path / "comfyserve.db"
@@ -152,12 +162,11 @@ async def compose(
     limits: SubmitLimits = LIMITS,
     clocks: Clocks = CLOCKS,
     keeping: Keeping = KEEP_ALL,
-    webhooks: Mapping[str, Any] | None = None,
 ) -> Bundle:
     """Build everything, make the workspace and the local machine."""
     chance = random.Random(7)
     bell, live, blobs = LocalBell(), LocalLive(), MemoryBlobs()
-    door = Door(new_id, webhooks)
+    door = Door(new_id)
     common: dict[str, Any] = {"clock": clock, "ids": new_id}
     keys = Keys(db, random_bytes=chance.randbytes, session_seconds=86_400, sign_in_seconds=900, **common)
     url: dict[str, Any] = {"public_url": "http://127.0.0.1:3011", "url_seconds": 3600}

@@ -145,11 +145,11 @@ async def test_a_call_that_cannot_be_written_down_is_not_made_again(bundle: Bund
 
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
-        assert await deliver.start_due() == 0
+        assert await carried.start_due() == 0
         if len(pauses) == 6:
             await bundle.db.write(lambda connection: connection.execute(text("DROP TRIGGER full")))
 
-    deliver = Deliver(
+    carried = Deliver(
         bundle.db,
         receivers,
         render={"native": render},
@@ -161,8 +161,8 @@ async def test_a_call_that_cannot_be_written_down_is_not_made_again(bundle: Bund
     await finished(bundle, ALIVE)
     full = "CREATE TRIGGER full BEFORE UPDATE ON deliveries BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
     await bundle.db.write(lambda connection: connection.execute(text(full)))
-    assert await deliver.start_due() == 1
-    await asyncio.wait_for(deliver.settled(), 10)
+    assert await carried.start_due() == 1
+    await asyncio.wait_for(carried.settled(), 10)
     assert pauses == [*WRITE_PAUSES, WRITE_PAUSES[-1], WRITE_PAUSES[-1]]
     assert len(receivers.received) == 1
     assert await states(bundle) == [("sent", 1)]

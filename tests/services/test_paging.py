@@ -13,7 +13,8 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 def test_a_place_is_read_again() -> None:
     assert read_number(write_cursor([7])) == 7
     assert read_moment(write_cursor([NOW.isoformat(), "id"])) == (NOW, "id")
-    assert read_number(None) is read_moment(None) is None
+    assert read_number(None) is None
+    assert read_moment(None) is None
 
 
 @pytest.mark.parametrize("number", [2**63, 10**150, -1, True, 1.5, "1"])

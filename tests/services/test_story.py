@@ -9,9 +9,8 @@ import pytest
 
 from comfyserve.core.errors import Stale
 from comfyserve.core.runs import FINAL, Fact, FactKind
-from comfyserve.db import deliveries
 from comfyserve.ports import Claim, StoredOutput
-from tests.services.bundle import LEASE, Bundle, open_bundle
+from tests.services.bundle import LEASE, Bundle, open_bundle, owed
 
 FACTS = (
     FactKind.STARTED,
@@ -89,13 +88,12 @@ async def check(bundle: Bundle, run_id: str) -> None:
     """The promises that hold for every run that has ended."""
     run = await bundle.runs.get(bundle.caller, run_id)
     events = (await bundle.watch.events(bundle.caller, run_id)).items
-    rows = await bundle.db.read(lambda connection: deliveries.of_run(connection, run_id, 100))
     assert run.status in FINAL
     assert [event.seq for event in events] == list(range(1, run.last_event + 1))
     assert [event.kind for event in events if event.kind in ENDINGS] == [events[-1].kind]
     assert [event.status for event in events if event.status in FINAL] == [run.status]
     assert [event.at for event in events] == sorted(event.at for event in events)
-    assert [row["body"]["status"] for row in rows] == [run.status.value]
+    assert [status for _, status in await owed(bundle, run_id)] == [run.status.value]
     assert run.attempts == len({event.attempt_id for event in events if event.kind == "started"})
     assert run.attempts <= run.max_attempts
     assert run.ended_at == events[-1].at

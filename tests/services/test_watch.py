@@ -1,9 +1,9 @@
 """Events can be read from any point, streams end with their run, waiting ends in time."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -19,8 +19,7 @@ Stream = AsyncGenerator[Value, None]
 
 async def stream(bundle: Bundle, run: RunView, after: int = 0) -> Stream:
     """A stream of a run, one value at a time."""
-    batches = cast(AsyncGenerator[Sequence[Value], None], bundle.watch.stream(bundle.caller, run.id, after))
-    async with aclosing(batches):
+    async with aclosing(bundle.watch.stream(bundle.caller, run.id, after)) as batches:
         async for batch in batches:
             for value in batch:
                 yield value

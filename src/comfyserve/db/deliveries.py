@@ -53,9 +53,3 @@ def next_due_at(connection: Connection) -> datetime | None:
 def update(connection: Connection, delivery_id: str, **columns: Any) -> None:
     """Change columns of a delivery."""
     connection.execute(deliveries.update().where(deliveries.c.id == delivery_id).values(**columns))
-
-
-def of_run(connection: Connection, run_id: str, limit: int) -> Sequence[Row]:
-    """The deliveries of a run in order: its log."""
-    statement = select(deliveries).where(deliveries.c.run_id == run_id).order_by(deliveries.c.seq).limit(limit)
-    return many(connection, statement)

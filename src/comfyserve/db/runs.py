@@ -199,14 +199,9 @@ def expired(connection: Connection, now: datetime, limit: int) -> Sequence[Row]:
     return many(connection, statement)
 
 
-def held_by(connection: Connection, *, machine_id: str, worker_prefix: str, limit: int) -> Sequence[Row]:
-    """Runs of a machine that workers with this prefix hold."""
-    statement = (
-        select(runs)
-        .where(_held(), runs.c.machine_id == machine_id, runs.c.lease_worker.startswith(worker_prefix, autoescape=True))
-        .limit(limit)
-    )
-    return many(connection, statement)
+def held(connection: Connection, machine_id: str, limit: int) -> Sequence[Row]:
+    """Runs of a machine that workers hold."""
+    return many(connection, select(runs).where(_held(), runs.c.machine_id == machine_id).limit(limit))
 
 
 def queued_since(connection: Connection, before: datetime, limit: int) -> Sequence[Row]:

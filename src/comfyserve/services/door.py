@@ -1,7 +1,6 @@
 """The one door through which a run changes: its new state, its events and the deliveries owed, in one transaction."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,45 +10,18 @@ from comfyserve.core.errors import EngineLost
 from comfyserve.core.runs import TARGET, Fact, FactKind, Run, Status, advance
 from comfyserve.db import deliveries, events, runs
 
-
-@dataclass(frozen=True)
-class Happening:
-    """A fact that was recorded, as a dialect sees it when it decides what its webhook is told."""
-
-    kind: FactKind
-    before: Status | None
-    after: Status
-    url: str
-    intermediate: bool
-
-    @property
-    def ended(self) -> bool:
-        """Whether the run ended with this fact."""
-        return self.before is not self.after and self.after in ENDINGS
-
-
-WebhookRule = Callable[[Happening], Sequence[str]]
-"""The names of the webhook events that a dialect owes for a happening."""
-
 ENDINGS: Mapping[Status, FactKind] = {
     TARGET[kind]: kind for kind in (FactKind.SUCCEEDED, FactKind.FAILED, FactKind.CANCELLED, FactKind.TIMED_OUT)
 }
 RUN_UPDATED = "run.updated"
-
-
-def tell_endings(happening: Happening) -> Sequence[str]:
-    """The rule of a dialect without one of its own: the end of a run, and every change of state where asked for."""
-    changed = happening.before is not happening.after
-    return [RUN_UPDATED] if happening.ended or (happening.intermediate and changed) else []
+"""The one webhook event: the state of a run has changed."""
 
 
 class Door:
     """Applies facts to a run inside the caller's transaction."""
 
-    def __init__(self, ids: Callable[[], str], webhooks: Mapping[str, WebhookRule] | None = None) -> None:
-        """`webhooks`: dialect -> its rule; `tell_endings` for the others."""
+    def __init__(self, ids: Callable[[], str]) -> None:
         self._ids = ids
-        self._webhooks = webhooks or {}
 
     def submit(self, connection: Connection, row: Mapping[str, Any], graph: Mapping[str, Any]) -> None:
         """Write a new run with its graph and its first event."""
@@ -85,11 +57,10 @@ class Door:
 
     def _tell(self, connection: Connection, told: "_Told") -> None:
         events.insert(connection, told.events)
-        if url := told.row["webhook"]:
-            rule = self._webhooks.get(told.row["dialect"], tell_endings)
-            deliveries.insert(connection, [self._owed(told, *one) for one in _wanted(told, rule, url)])
+        if told.row["webhook"]:
+            deliveries.insert(connection, [self._owed(told, event) for event in _wanted(told)])
 
-    def _owed(self, told: "_Told", name: str, event: Mapping[str, Any]) -> dict[str, Any]:
+    def _owed(self, told: "_Told", event: Mapping[str, Any]) -> dict[str, Any]:
         snapshot = {"seq": event["seq"], "status": event["status"], "output_id": event["data"].get("id")}
         return {
             "id": self._ids(),
@@ -97,7 +68,7 @@ class Door:
             "dialect": told.row["dialect"],
             "url": told.row["webhook"],
             "receiver": _receiver(told.row["webhook"]),
-            "event": name,
+            "event": RUN_UPDATED,
             "body": snapshot,
             "state": deliveries.OWED,
             "tries": 0,
@@ -180,10 +151,11 @@ def _receiver(url: str) -> str:
     return url.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2].lower()
 
 
-def _wanted(told: _Told, rule: WebhookRule, url: str) -> list[tuple[str, Mapping[str, Any]]]:
-    intermediate = bool(told.row["webhook_intermediate"])
-    return [
-        (name, event)
+def _wanted(told: _Told) -> list[Mapping[str, Any]]:
+    """The events that the webhook is told: the end of a run, and every change of its state where that was asked for."""
+    changes = [
+        event
         for before, event in zip(told.befores, told.events, strict=True)
-        for name in rule(Happening(FactKind(event["kind"]), before, Status(event["status"]), url, intermediate))
+        if before is None or before.value != event["status"]
     ]
+    return [event for event in changes if told.row["webhook_intermediate"] or event["status"] in ENDINGS]

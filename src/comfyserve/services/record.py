@@ -130,15 +130,13 @@ class Record:
             return frozenset()
         return await self._db.read(lambda connection: runs.wishes(connection, wanted))
 
-    async def release_worker(self, machine_id: str, worker_prefix: str = "", *, reason: str) -> int:
-        """Take back what dead workers of a machine hold, without waiting for their leases; how many runs.
+    async def release_worker(self, machine_id: str, *, reason: str) -> int:
+        """Take back what the dead workers of a machine hold, without waiting for their leases; how many runs.
 
-        `worker_prefix` "" means every worker: only for a server that is alone with its database, at its start.
+        Only for a server that is alone with its database, at its start.
         """
         return await self.lose(
-            lambda connection: runs.held_by(
-                connection, machine_id=machine_id, worker_prefix=worker_prefix, limit=RELEASE_BATCH
-            ),
+            lambda connection: runs.held(connection, machine_id, RELEASE_BATCH),
             Fact(FactKind.LOST, {"reason": reason}),
         )
 
