@@ -14,8 +14,8 @@ from typer.main import get_command
 import comfyserve
 from comfyserve.apis.comfydeploy.api import comfydeploy_router
 from comfyserve.apis.http import files, health
+from comfyserve.apis.http.errors import STATUS
 from comfyserve.apis.native.api import native_router
-from comfyserve.apis.native.errors import STATUS
 from comfyserve.cli.console import Exit
 from comfyserve.cli.main import app as command_line
 from comfyserve.core.errors import CLOCK_SENTENCES, DomainError

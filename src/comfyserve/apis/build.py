@@ -7,10 +7,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from comfyserve.apis.comfydeploy.api import ALIASES, comfydeploy_document, comfydeploy_router
-from comfyserve.apis.comfydeploy.api import PREFIX as COMFYDEPLOY
-from comfyserve.apis.comfydeploy.errors import UPLOAD_PATH as COMFYDEPLOY_UPLOAD
-from comfyserve.apis.comfydeploy.errors import face as comfydeploy_face
+from comfyserve.apis.comfydeploy.api import API as COMFYDEPLOY
 from comfyserve.apis.http import files, health
 from comfyserve.apis.http.aliases import Aliases
 from comfyserve.apis.http.bundle import ApiOptions, Context, Services
@@ -21,10 +18,7 @@ from comfyserve.apis.http.limits import BodyLimit
 from comfyserve.apis.http.openapi import describe
 from comfyserve.apis.http.requests import RequestLog
 from comfyserve.apis.http.uploads import ENVELOPE
-from comfyserve.apis.native.api import PREFIX as NATIVE
-from comfyserve.apis.native.api import native_router
-from comfyserve.apis.native.assets import UPLOAD_PATH as NATIVE_UPLOAD
-from comfyserve.apis.native.errors import face as native_face
+from comfyserve.apis.native.api import API as NATIVE
 
 SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
@@ -32,9 +26,12 @@ SECURITY_HEADERS = {
     "x-frame-options": "DENY",
 }
 EXPOSED = ["x-request-id", "x-run-id", "x-run-status", "retry-after", "content-disposition", "content-range", "etag"]
-UPLOADS = frozenset({NATIVE_UPLOAD, COMFYDEPLOY_UPLOAD})
 
-PRIVATE_PREFIXES = (NATIVE, COMFYDEPLOY, "/files", "/docs")
+APIS = (NATIVE, COMFYDEPLOY)
+"""Every wire API; the first one shows the errors of the paths that belong to none."""
+
+UPLOADS = frozenset(path for api in APIS for path in api.upload_paths)
+PRIVATE_PREFIXES = (*(api.prefix for api in APIS), "/files", "/docs")
 """No page lives below these, so that an unknown path below them is told as an error, also to a browser."""
 
 
@@ -53,7 +50,7 @@ def build_api(services: Services, options: ApiOptions, pages: PageApp | None = N
 
     `pages` answers what no route does, outside of the wire APIs' own paths.
     """
-    faces = Faces([(NATIVE, native_face), (COMFYDEPLOY, comfydeploy_face)], native_face)
+    faces = Faces([(api.prefix, api.face) for api in APIS], APIS[0].face)
     app = FastAPI(
         title="comfyserve",
         version=options.version,
@@ -66,10 +63,10 @@ def build_api(services: Services, options: ApiOptions, pages: PageApp | None = N
     )
     app.state.context = Context(services, options, Slots(options.max_streams))
     install(app, faces)
-    for router in (native_router(), comfydeploy_router(), files.router, health.router):
+    for router in (*(api.router() for api in APIS), files.router, health.router):
         app.include_router(router)
     add_docs(app)
-    describe(app, {f"{COMFYDEPLOY}/openapi.json": comfydeploy_document})
+    describe(app, {path: part for api in APIS for path, part in api.documents.items()})
     app.router.default = _otherwise(faces, pages)
     return app
 
@@ -94,7 +91,7 @@ def _middleware(options: ApiOptions, faces: Faces) -> list[Middleware]:
             expose_headers=EXPOSED,
             max_age=7200,
         ),
-        Middleware(Aliases, prefix=COMFYDEPLOY, names=ALIASES),
+        *(Middleware(Aliases, prefix=api.prefix, names=api.aliases) for api in APIS if api.aliases),
         Middleware(BodyLimit, limit_of=limit_of, faces=faces),
     ]
 

@@ -5,7 +5,11 @@ from typing import Any
 from fastapi import APIRouter
 
 from comfyserve.apis.comfydeploy import deployments, files, machines, runs, workflows
+from comfyserve.apis.comfydeploy.errors import UPLOAD_PATH, face
+from comfyserve.apis.comfydeploy.run_shapes import DIALECT
+from comfyserve.apis.comfydeploy.webhook import webhook_body
 from comfyserve.apis.http.openapi import below
+from comfyserve.apis.http.wire import WireApi
 
 PREFIX = "/api"
 ALIASES = frozenset(
@@ -35,3 +39,16 @@ def comfydeploy_router() -> APIRouter:
 def comfydeploy_document(document: dict[str, Any]) -> dict[str, Any]:
     """The dialect's own OpenAPI document, with the title and the version that its tools look for."""
     return below(document, PREFIX, title="ComfyDeploy API", version="V2")
+
+
+API = WireApi(
+    name=DIALECT,
+    prefix=PREFIX,
+    router=comfydeploy_router,
+    face=face,
+    webhook_body=webhook_body,
+    upload_paths=frozenset({UPLOAD_PATH}),
+    aliases=ALIASES,
+    documents={f"{PREFIX}/openapi.json": comfydeploy_document},
+)
+"""The dialect, as the app is built of it."""

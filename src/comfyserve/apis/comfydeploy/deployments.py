@@ -7,11 +7,11 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
+from comfyserve.apis.comfydeploy.auth import TokenHolder
 from comfyserve.apis.comfydeploy.paging import DEFAULT_LIMIT, Limit, Offset, window
 from comfyserve.apis.comfydeploy.wording import DEPLOYMENT, missing
 from comfyserve.apis.comfydeploy.workflows import version_row
 from comfyserve.apis.http.answers import Json, iso
-from comfyserve.apis.http.auth import TokenHolder
 from comfyserve.apis.http.bundle import Services, services_of
 from comfyserve.apis.http.routing import ApiRoute
 from comfyserve.core.errors import InvalidInput, Place

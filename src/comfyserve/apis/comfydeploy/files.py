@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter, Request
 
+from comfyserve.apis.comfydeploy.auth import TokenHolder
 from comfyserve.apis.http.answers import Json
-from comfyserve.apis.http.auth import TokenHolder
 from comfyserve.apis.http.bundle import context_of
 from comfyserve.apis.http.routing import ApiRoute
 from comfyserve.apis.http.uploads import uploaded

@@ -5,11 +5,11 @@ from uuid import UUID
 
 from fastapi import APIRouter, Request
 
+from comfyserve.apis.comfydeploy.auth import TokenHolder
 from comfyserve.apis.comfydeploy.paging import DEFAULT_LIMIT, Limit, Offset, Search
 from comfyserve.apis.comfydeploy.statuses import MACHINE_STATUS, MACHINE_TYPE
 from comfyserve.apis.comfydeploy.wording import MACHINE, missing
 from comfyserve.apis.http.answers import Json, iso
-from comfyserve.apis.http.auth import TokenHolder
 from comfyserve.apis.http.bundle import services_of
 from comfyserve.apis.http.routing import ApiRoute
 from comfyserve.services.records import MachineView

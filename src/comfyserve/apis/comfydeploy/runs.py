@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 
+from comfyserve.apis.comfydeploy.auth import TokenHolder
 from comfyserve.apis.comfydeploy.outputs import Labels, has_labels, labels_of, run_outputs
 from comfyserve.apis.comfydeploy.run_shapes import (
     AnyRunRequest,
@@ -21,7 +22,6 @@ from comfyserve.apis.comfydeploy.statuses import STATUS
 from comfyserve.apis.comfydeploy.stream import opening, told
 from comfyserve.apis.comfydeploy.wording import DEPLOYMENT, FOREIGN_RUN, MACHINE, RUN, VERSION, WORKFLOW, missing
 from comfyserve.apis.http.answers import Json
-from comfyserve.apis.http.auth import TokenHolder
 from comfyserve.apis.http.bundle import Context, context_of, services_of
 from comfyserve.apis.http.events import EventStream, message, stream, unless_closed, unless_gone
 from comfyserve.apis.http.routing import ApiRoute

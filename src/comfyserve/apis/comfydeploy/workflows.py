@@ -7,10 +7,10 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, Field, model_validator
 
+from comfyserve.apis.comfydeploy.auth import TokenHolder
 from comfyserve.apis.comfydeploy.paging import DEFAULT_LIMIT, Limit, Offset, Search, window
 from comfyserve.apis.comfydeploy.wording import MACHINE, VERSION, WORKFLOW, missing
 from comfyserve.apis.http.answers import Json, iso
-from comfyserve.apis.http.auth import TokenHolder
 from comfyserve.apis.http.bundle import Services, services_of
 from comfyserve.apis.http.errors import MalformedJson
 from comfyserve.apis.http.routing import ApiRoute

@@ -64,12 +64,5 @@ async def _caller(request: Request) -> Caller:
     return await authenticate(request)
 
 
-async def _caller_with_query_token(request: Request) -> Caller:
-    return await authenticate(request, query="cd_token")
-
-
 SignedIn = Annotated[Caller, Depends(_caller)]
 """The caller of a native route."""
-
-TokenHolder = Annotated[Caller, Depends(_caller_with_query_token)]
-"""The caller of a comfydeploy route, whose token may also stand in the query as `cd_token`."""

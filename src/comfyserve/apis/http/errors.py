@@ -1,7 +1,7 @@
 """Errors on the wire: every failure becomes a DomainError, and the wire API that was called gives it its face.
 
 The errors that only HTTP knows (a body that is no JSON, a route that does not exist) are DomainErrors too, so that
-each wire API has one table, code -> status, and one shape.
+there is one table, code -> status, and each wire API has one shape.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +19,27 @@ from comfyserve.core.errors import DomainError, NotFound, Place, TooLarge
 
 MAX_SHOWN = 20
 """How many shape errors of one body are told."""
+
+
+STATUS: Mapping[str, int] = {
+    "malformed_json": 400,
+    "invalid_request": 422,
+    "invalid_input": 400,
+    "invalid_graph": 400,
+    "fetch_refused": 400,
+    "fetch_failed": 400,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "conflict": 409,
+    "too_large": 413,
+    "range_unsatisfiable": 416,
+    "queue_full": 429,
+    "busy": 503,
+    "internal": 500,
+}
+"""Code -> status, for every wire API; codes that are not listed are our own failures and answer 500."""
 
 
 class MalformedJson(DomainError):

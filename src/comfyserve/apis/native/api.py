@@ -2,8 +2,11 @@
 
 from fastapi import APIRouter
 
+from comfyserve.apis.http.wire import WireApi
 from comfyserve.apis.native import assets, deployments, events, keys, machines, runs, session, workflows
+from comfyserve.apis.native.errors import face
 from comfyserve.apis.native.shapes import ERRORS
+from comfyserve.apis.native.webhook import webhook_body
 
 PREFIX = "/v1"
 
@@ -14,3 +17,14 @@ def native_router() -> APIRouter:
     for part in (runs, events, deployments, workflows, assets, machines, keys, session):
         router.include_router(part.router)
     return router
+
+
+API = WireApi(
+    name="native",
+    prefix=PREFIX,
+    router=native_router,
+    face=face,
+    webhook_body=webhook_body,
+    upload_paths=frozenset({assets.UPLOAD_PATH}),
+)
+"""The native API, as the app is built of it."""

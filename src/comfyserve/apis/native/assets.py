@@ -9,7 +9,7 @@ from comfyserve.apis.http.auth import SignedIn
 from comfyserve.apis.http.bundle import context_of, services_of
 from comfyserve.apis.http.routing import ApiRoute
 from comfyserve.apis.http.uploads import uploaded
-from comfyserve.apis.native.shapes import DEFAULT_LIMIT, Cursor, Limit, Listed, Shape
+from comfyserve.apis.native.shapes import DEFAULT_LIMIT, Cursor, Limit, Listed, Shape, listed
 from comfyserve.services.records import AssetView
 
 router = APIRouter(tags=["assets"], route_class=ApiRoute)
@@ -68,8 +68,7 @@ async def create_asset(
 async def list_assets(request: Request, caller: SignedIn, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Json:
     """The assets, newest first."""
     page = await services_of(request).files.list(caller, limit=limit, cursor=cursor)
-    shapes = [asset_shape(one) for one in page.items]
-    return Json(Listed[Asset].model_construct(items=shapes, next_cursor=page.next_cursor))
+    return listed(page, asset_shape)
 
 
 @router.get("/assets/{asset_id}", response_model=Asset)

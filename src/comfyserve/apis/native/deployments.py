@@ -21,6 +21,7 @@ from comfyserve.apis.native.shapes import (
     Number,
     Shape,
     input_shape,
+    listed,
 )
 from comfyserve.core.limits import MAX_ENVIRONMENT, MAX_INPUTS, MAX_NAME
 from comfyserve.services.records import DeploymentChange, DeploymentDraft, DeploymentView
@@ -128,8 +129,7 @@ async def list_deployments(
 ) -> Json:
     """The deployments, newest first."""
     page = await services_of(request).deployments.list(caller, limit=limit, cursor=cursor)
-    shapes = [deployment_shape(one) for one in page.items]
-    return Json(Listed[Deployment].model_construct(items=shapes, next_cursor=page.next_cursor))
+    return listed(page, deployment_shape)
 
 
 @router.get("/deployments/{id_or_name}", response_model=Deployment)

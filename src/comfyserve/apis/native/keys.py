@@ -9,7 +9,7 @@ from comfyserve.apis.http.answers import Json, Timestamp
 from comfyserve.apis.http.auth import SignedIn
 from comfyserve.apis.http.bundle import services_of
 from comfyserve.apis.http.routing import ApiRoute
-from comfyserve.apis.native.shapes import DEFAULT_LIMIT, Body, Cursor, Limit, Listed, Name, Shape, absent
+from comfyserve.apis.native.shapes import DEFAULT_LIMIT, Body, Cursor, Limit, Listed, Name, Shape, absent, listed
 from comfyserve.core.limits import MAX_KEY_DAYS
 from comfyserve.services.records import KeyView
 
@@ -60,8 +60,7 @@ async def create_key(request: Request, caller: SignedIn, body: NewKeyBody) -> Js
 async def list_keys(request: Request, caller: SignedIn, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None) -> Json:
     """The keys, newest first, without their secrets."""
     page = await services_of(request).keys.list(caller, limit=limit, cursor=cursor)
-    shapes = [key_shape(one) for one in page.items]
-    return Json(Listed[Key].model_construct(items=shapes, next_cursor=page.next_cursor))
+    return listed(page, key_shape)
 
 
 @router.delete("/keys/{key_id}", status_code=204)

@@ -9,8 +9,8 @@ from comfyserve.apis.http.answers import Json
 from comfyserve.apis.http.auth import SignedIn
 from comfyserve.apis.http.bundle import services_of
 from comfyserve.apis.http.routing import ApiRoute
-from comfyserve.apis.native.shapes import Listed, Shape, absent
-from comfyserve.services.records import MachineView
+from comfyserve.apis.native.shapes import Listed, Shape, absent, listed
+from comfyserve.services.records import MachineView, Page
 
 router = APIRouter(tags=["machines"], route_class=ApiRoute)
 
@@ -46,8 +46,7 @@ def machine_shape(view: MachineView) -> Machine:
 async def list_machines(request: Request, caller: SignedIn) -> Json:
     """The machines, all on one page."""
     machines = await services_of(request).machines.list(caller)
-    shapes = [machine_shape(one) for one in machines]
-    return Json(Listed[Machine].model_construct(items=shapes, next_cursor=None))
+    return listed(Page(machines, None), machine_shape)
 
 
 @router.get("/machines/{machine_id}", response_model=Machine)

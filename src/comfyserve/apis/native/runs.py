@@ -9,7 +9,19 @@ from comfyserve.apis.http.answers import Json, Timestamp
 from comfyserve.apis.http.auth import SignedIn
 from comfyserve.apis.http.bundle import services_of
 from comfyserve.apis.http.routing import ApiRoute
-from comfyserve.apis.native.shapes import DEFAULT_LIMIT, Body, Cursor, Graph, Id, Limit, Listed, Shape, Values, absent
+from comfyserve.apis.native.shapes import (
+    DEFAULT_LIMIT,
+    Body,
+    Cursor,
+    Graph,
+    Id,
+    Limit,
+    Listed,
+    Shape,
+    Values,
+    absent,
+    listed,
+)
 from comfyserve.core.limits import LEAST_PRIORITY, MAX_NAME, MAX_URL, MOST_PRIORITY
 from comfyserve.core.runs import Status
 from comfyserve.services.records import OutputView, RunFilter, RunView, SubmitRequest
@@ -183,8 +195,7 @@ async def list_runs(
     """The runs, newest first, without their outputs."""
     wanted = RunFilter(deployment=deployment, status=status)
     page = await services_of(request).runs.list(caller, wanted, limit=limit, cursor=cursor)
-    shapes = [run_shape(one) for one in page.items]
-    return Json(Listed[Run].model_construct(items=shapes, next_cursor=page.next_cursor))
+    return listed(page, run_shape)
 
 
 @router.get("/runs/{run_id}", response_model=Run)

@@ -1,14 +1,17 @@
 """Shapes that several nouns share."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
+from comfyserve.apis.http.answers import Json
 from comfyserve.core.limits import MAX_INPUTS, MAX_NAME, MAX_NUMBER, MAX_TEXT
-from comfyserve.services.records import MAX_PAGE
+from comfyserve.services.records import MAX_PAGE, Page
 
 T = TypeVar("T")
+View = TypeVar("View")
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Id = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
@@ -45,6 +48,12 @@ class Listed(Shape, Generic[T]):
 
     items: list[T]
     next_cursor: str | None
+
+
+def listed(page: Page[View], shape: Callable[[View], Shape]) -> Json:
+    """The answer of a list: each view of the page in its shape."""
+    items = [shape(one) for one in page.items]
+    return Json(Listed[Any].model_construct(items=items, next_cursor=page.next_cursor))
 
 
 class GroupShape(Shape):

@@ -23,8 +23,9 @@ from comfyserve.apis.native.shapes import (
     Text,
     absent,
     input_shape,
+    listed,
 )
-from comfyserve.services.records import Page, VersionView, WorkflowView
+from comfyserve.services.records import VersionView, WorkflowView
 
 router = APIRouter(tags=["workflows"], route_class=ApiRoute)
 
@@ -96,18 +97,6 @@ def version_shape(view: VersionView) -> Version:
     )
 
 
-def _workflows(page: Page[WorkflowView]) -> Listed[Workflow]:
-    return Listed[Workflow].model_construct(
-        items=[workflow_shape(one) for one in page.items], next_cursor=page.next_cursor
-    )
-
-
-def _versions(page: Page[VersionView]) -> Listed[Version]:
-    return Listed[Version].model_construct(
-        items=[version_shape(one) for one in page.items], next_cursor=page.next_cursor
-    )
-
-
 @router.post("/workflows", status_code=201, response_model=Workflow)
 async def create_workflow(request: Request, caller: SignedIn, body: NewWorkflow) -> Json:
     """Keep a graph under a name, as version 1."""
@@ -120,7 +109,7 @@ async def list_workflows(
     request: Request, caller: SignedIn, limit: Limit = DEFAULT_LIMIT, cursor: Cursor = None
 ) -> Json:
     """The workflows, newest first."""
-    return Json(_workflows(await services_of(request).workflows.list(caller, limit=limit, cursor=cursor)))
+    return listed(await services_of(request).workflows.list(caller, limit=limit, cursor=cursor), workflow_shape)
 
 
 @router.get("/workflows/{workflow_id}", response_model=Workflow)
@@ -144,7 +133,7 @@ async def list_versions(
 ) -> Json:
     """The versions, newest first, without their graphs."""
     page = await services_of(request).workflows.versions(caller, workflow_id, limit=limit, cursor=cursor)
-    return Json(_versions(page))
+    return listed(page, version_shape)
 
 
 @router.get("/workflows/{workflow_id}/versions/{number}", response_model=Version)
