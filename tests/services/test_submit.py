@@ -7,6 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from comfyserve.core.errors import (
     DomainError,
@@ -128,6 +130,15 @@ async def test_a_refused_run_leaves_no_asset_behind(tmp_path: Path) -> None:
         await bundle.run(two, inputs={"input_image": DATA_URI})
     assert (await bundle.files.list(bundle.caller)).items == []
     await bundle.db.close()
+
+
+async def test_a_run_that_cannot_be_written_down_leaves_no_asset_behind(bundle: Bundle) -> None:
+    full = "CREATE TRIGGER full BEFORE INSERT ON runs BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+    await bundle.db.write(lambda connection: connection.execute(text(full)))
+    with pytest.raises(IntegrityError, match="full"):
+        await bundle.run(IMAGE_GRAPH, inputs={"input_image": DATA_URI})
+    assert bundle.blobs.files == {}
+    assert (await bundle.files.list(bundle.caller)).items == []
 
 
 async def test_our_own_urls_and_ids_become_assets(bundle: Bundle) -> None:
