@@ -5,7 +5,7 @@ import pytest
 from comfyserve.apis.http.errors import RangeUnsatisfiable
 from comfyserve.apis.http.files import disposition
 from comfyserve.apis.http.ranges import Span, matches, span_of
-from tests.apis.world import BASE, World
+from tests.apis.world import BASE, STRANGER, World, key
 from tests.services.bundle import pieces
 
 DATA = bytes(range(100))
@@ -102,3 +102,21 @@ def test_entity_tags() -> None:
 
 def test_names_are_quoted() -> None:
     assert disposition('ü".png', "image/png", download=False) == "inline; filename*=utf-8''%C3%BC%22.png"
+
+
+async def test_an_upload_can_be_removed(world: World) -> None:
+    asset = await world.json("POST", "/v1/assets", 201, files={"file": ("a.png", DATA)})
+    await world.json("DELETE", f"/v1/assets/{asset['id']}", 404, headers=key(STRANGER))
+    await world.json("DELETE", f"/v1/assets/{asset['id']}", 204)
+    assert world.bundle.blobs.files == {}
+    assert (await world.client.get(asset["url"])).status_code == 404
+    await world.json("DELETE", f"/v1/assets/{asset['id']}", 404)
+
+
+async def test_a_file_of_a_run_stays_with_it(world: World) -> None:
+    names = await world.names()
+    run = await world.json("GET", f"/v1/runs/{names['run']}")
+    (output,) = [one for one in run["outputs"] if one.get("asset_id")]
+    told = await world.json("DELETE", f"/v1/assets/{output['asset_id']}", 409)
+    assert names["run"] in told["error"]["message"]
+    assert (await world.client.get(output["url"])).status_code == 200

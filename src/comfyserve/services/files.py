@@ -10,7 +10,9 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from comfyserve.core.errors import NotFound
+from sqlalchemy import Connection
+
+from comfyserve.core.errors import Conflict, NotFound
 from comfyserve.core.media import ASSET_PREFIX, UNKNOWN_TYPE, type_of
 from comfyserve.db import assets
 from comfyserve.db.database import Database
@@ -95,10 +97,18 @@ class Files:
         return page_of(rows, size, self._view, lambda row: [row["seq"]])
 
     async def remove(self, caller: Caller, asset_id: str) -> None:
-        """Remove an asset of the workspace with its bytes. Raises NotFound."""
-        row = await self._find(asset_id, caller.workspace_id)
-        await self._blobs.delete(row["blob_key"])
-        await self._db.write(lambda connection: assets.delete(connection, [asset_id]))
+        """Remove an asset of the workspace with its bytes. Raises NotFound, Conflict for one that belongs to a run."""
+
+        def write(connection: Connection) -> str:
+            row = assets.find(connection, asset_id, workspace_id=caller.workspace_id)
+            if row is None:
+                raise _no_such_asset()
+            if row["run_id"] is not None:
+                raise Conflict(f"This file belongs to run {row['run_id']}, and goes when that run goes.")
+            assets.delete(connection, [asset_id])
+            return str(row["blob_key"])
+
+        await self._blobs.delete(await self._db.write(write))
 
     async def stored(self, asset_id: str) -> AssetView:
         """An asset whatever its workspace: for a URL that `verify` has accepted. Raises NotFound."""
@@ -152,7 +162,7 @@ class Files:
     async def _find(self, asset_id: str, workspace_id: str | None) -> Row:
         row = await self._db.look_up(lambda connection: assets.find(connection, asset_id, workspace_id=workspace_id))
         if row is None:
-            raise NotFound("There is no such asset.")
+            raise _no_such_asset()
         return row
 
     def _view(self, row: Mapping[str, Any]) -> AssetView:
@@ -166,6 +176,10 @@ class Files:
     def _sign(self, asset_id: str, expires: str) -> str:
         text = f"file\n{asset_id}\n{expires}"
         return hmac.new(self._secret, text.encode(errors="replace"), hashlib.sha256).hexdigest()
+
+
+def _no_such_asset() -> NotFound:
+    return NotFound("There is no such asset.")
 
 
 def clean_filename(name: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 
 from comfyserve.apis.http.answers import Json, Timestamp
 from comfyserve.apis.http.auth import SignedIn
@@ -75,3 +75,10 @@ async def list_assets(request: Request, caller: SignedIn, limit: Limit = DEFAULT
 async def get_asset(request: Request, caller: SignedIn, asset_id: str) -> Json:
     """One asset with a fresh URL."""
     return Json(asset_shape(await services_of(request).files.get(caller, asset_id)))
+
+
+@router.delete("/assets/{asset_id}", status_code=204)
+async def delete_asset(request: Request, caller: SignedIn, asset_id: str) -> Response:
+    """Remove a file that was uploaded; one that a run made or was sent with goes with its run, and answers 409."""
+    await services_of(request).files.remove(caller, asset_id)
+    return Response(status_code=204)
