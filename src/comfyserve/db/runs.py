@@ -225,11 +225,11 @@ def running_since(connection: Connection, before: datetime, limit: int) -> Seque
 
 def finished_beyond(connection: Connection, keep: int, limit: int) -> Sequence[str]:
     """The ids of finished runs that are older than the newest `keep` runs of all and owe no webhook any more."""
-    owed = select(literal(1)).where(deliveries.c.run_id == runs.c.id, deliveries.c.state == OWED).exists()
+    owed = select(deliveries.c.run_id).where(deliveries.c.state == OWED)
     edge = select(runs.c.seq).order_by(runs.c.seq.desc()).offset(keep).limit(1).scalar_subquery()
     statement = (
         select(runs.c.id)
-        .where(runs.c.seq <= edge, runs.c.ended_at.is_not(None), ~owed)
+        .where(runs.c.seq <= edge, runs.c.ended_at.is_not(None), runs.c.id.not_in(owed))
         .order_by(runs.c.seq)
         .limit(limit)
     )
