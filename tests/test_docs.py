@@ -18,6 +18,7 @@ from comfyserve.apis.http.errors import STATUS
 from comfyserve.apis.native.api import native_router
 from comfyserve.cli.console import Exit
 from comfyserve.cli.main import app as command_line
+from comfyserve.core import errors
 from comfyserve.core.errors import CLOCK_SENTENCES, DomainError
 from comfyserve.core.inputs import EXTERNALS, Kind
 from comfyserve.settings import PREFIX, Settings
@@ -66,6 +67,17 @@ def test_every_error_code_is_told_with_its_status() -> None:
     assert told.keys() | {"stale"} == set(_codes())
     assert [code for code, status in told.items() if status and int(status) != STATUS.get(code, 500)] == []
     assert "`stale`" in text and warnings
+
+
+def test_every_code_that_ends_a_run_is_told() -> None:
+    source = Path(comfyserve.__file__).parent
+    files = [file for part in ("work", "fetch", "engines") for file in (source / part).rglob("*.py")]
+    raised = {name for file in files for name in re.findall(r"raise (\w+)\(", file.read_text())}
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and kind.__name__ in raised]
+    codes = {str(getattr(kind, "code", "")) for kind in kinds} - {"error"}
+    text = (DOCS / "errors.md").read_text().partition("## Runs that did not succeed")[2].partition("## Warnings")[0]
+    assert codes > {"too_large", "not_found"}
+    assert [code for code in codes if f"`{code}`" not in text] == []
 
 
 def test_every_exit_code_and_command_is_told() -> None:
