@@ -28,7 +28,7 @@ async def first_picture(console: Console) -> None:
 
 async def _start_and_call(console: Console, folder: str, name: str, began: float) -> None:
     port = free_port()
-    environment = {**os.environ, "COMFYSERVE_PORT": str(port), "COMFYSERVE_ADMIN_KEY": "bench"}
+    environment = {**os.environ, "COMFYSERVE_PORT": str(port), "COMFYSERVE_ADMIN_KEY": "bench-key"}
     up = await asyncio.create_subprocess_exec(
         "script/up", cwd=folder, env=environment, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
     )
@@ -42,7 +42,7 @@ async def _start_and_call(console: Console, folder: str, name: str, began: float
 
 
 async def _call_example(console: Console, url: str, name: str, began: float) -> None:
-    async with aiohttp.ClientSession(url, headers={"Authorization": "Bearer bench"}) as session:
+    async with aiohttp.ClientSession(url, headers={"Authorization": "Bearer bench-key"}) as session:
         await until_up(session, "/ready")
         console.print(f"{name}: server answers     {time.perf_counter() - began:6.1f} s")
         async with session.post("/v1/runs", json={"deployment": "pod", "inputs": {}}) as answer:

@@ -63,14 +63,14 @@ async def platform(work_ms: int, **settings: str) -> AsyncIterator[Server]:
         environment = {
             "COMFYSERVE_DATA_DIR": folder,
             "COMFYSERVE_PORT": str(port),
-            "COMFYSERVE_ADMIN_KEY": "bench",
+            "COMFYSERVE_ADMIN_KEY": "bench-key",
             "COMFYSERVE_EXAMPLE": "none",
             "COMFYSERVE_LOG_LEVEL": "warning",
             "COMFYSERVE_ENGINE_WORK_MS": str(work_ms),
         } | {f"COMFYSERVE_{name.upper()}": value for name, value in settings.items()}
         async with _running([sys.executable, "-m", "comfyserve", "up"], environment) as pid:
             await _answers(f"http://127.0.0.1:{port}/ready")
-            yield Server(f"http://127.0.0.1:{port}", "bench", pid, Path(folder))
+            yield Server(f"http://127.0.0.1:{port}", "bench-key", pid, Path(folder))
 
 
 @asynccontextmanager

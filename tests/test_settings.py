@@ -49,3 +49,8 @@ def test_a_private_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(UnicodeEncodeError):
         write_private(path, "\udc80")
     assert path.read_text() == "old"
+
+
+def test_a_guessable_admin_key_is_refused() -> None:
+    with pytest.raises(ValidationError, match="at least 8"):
+        read_settings(admin_key="a")

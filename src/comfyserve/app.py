@@ -165,7 +165,7 @@ async def build(settings: Settings, url: str, *, ledger: type[Record] = Record) 
 
 
 async def _lay_base(settings: Settings, url: str) -> Base:
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     for folder in LEFTOVERS:
         await asyncio.to_thread(shutil.rmtree, settings.data_dir / folder, ignore_errors=True)
     return Base(

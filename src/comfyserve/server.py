@@ -50,6 +50,7 @@ async def serve(settings: Settings, *, as_json: bool = False, ledger: type[Recor
             "Another server may be running; choose another port with --port or COMFYSERVE_PORT."
         )
     try:
+        _check_engine(settings)
         with _only_one(settings.data_dir):
             platform = await build(settings, settings.public_url.rstrip("/") or _url(listening), ledger=ledger)
             async with running(platform):
@@ -69,7 +70,7 @@ def _refuse(sentence: str) -> int:
 @contextmanager
 def _only_one(data_dir: Path) -> Iterator[None]:
     """Hold the data directory; the lock ends with this process. Raises Conflict when another server has it."""
-    data_dir.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (data_dir / LOCK_FILE).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -165,6 +166,15 @@ def _url(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     shown = ANY_ADDRESS.get(host) or (f"[{host}]" if ":" in host else host)
     return f"http://{shown}:{port}"
+
+
+def _check_engine(settings: Settings) -> None:
+    """Raises Conflict for a ComfyUI that cannot be started from where it is said to be."""
+    if settings.comfy_url or settings.comfy_command or not settings.comfy_home:
+        return
+    main = Path(settings.comfy_home).expanduser() / "main.py"
+    if not main.is_file():
+        raise Conflict(f"there is no {main}. COMFYSERVE_COMFY_HOME must be the folder of a ComfyUI.")
 
 
 async def _tell(platform: Platform, example: str | None, *, as_json: bool) -> None:

@@ -27,6 +27,7 @@ FILE = "comfyserve.toml"
 SECRET_FILE = "secret.key"
 DATABASE_FILE = "comfyserve.db"
 SHORTEST_SECRET = 32
+SHORTEST_KEY = 8
 ADMIN_KEY_FILE = "admin.key"
 
 Positive = Annotated[int, Field(gt=0)]
@@ -57,6 +58,12 @@ def _with_port(command: str) -> str:
     return _words(command)
 
 
+def _long_enough(key: SecretStr) -> SecretStr:
+    if 0 < len(key.get_secret_value().strip()) < SHORTEST_KEY:
+        raise ValueError(f"a key has at least {SHORTEST_KEY} characters")
+    return key
+
+
 class Settings(BaseSettings):
     """Every setting with its default and a sentence of help. Times are seconds, sizes are bytes; 0 means no limit
     where the help says so."""
@@ -77,7 +84,7 @@ class Settings(BaseSettings):
     example: Literal["pod", "none"] = Field("pod", description="What the first start deploys.")
 
     # ---- who
-    admin_key: SecretStr = Field(
+    admin_key: Annotated[SecretStr, AfterValidator(_long_enough)] = Field(
         SecretStr(""), description="The API key that the first start gives the admin; empty: a random one."
     )
     secret_key: SecretStr = Field(

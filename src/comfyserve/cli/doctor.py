@@ -40,7 +40,7 @@ def doctor(url: UrlOption = "", key: KeyOption = "", json: JsonFlag = False) -> 
     settings = read_settings()
     findings = [check(settings) for check in CHECKS] + finish(_server(url, key, settings), as_json=json)
     if json:
-        print_json([asdict(finding) for finding in findings])
+        print_json([asdict(finding) | ({"advice": ""} if finding.well else {}) for finding in findings])
     else:
         for finding in findings:
             mark = typer.style("ok ", fg="green") if finding.well else typer.style("bad", fg="red")

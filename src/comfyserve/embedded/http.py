@@ -35,10 +35,15 @@ def build_app(engine: Engine) -> web.Application:
 
 @web.middleware
 async def guard_origin(request: web.Request, handler: Respond) -> web.StreamResponse:
-    """OPTIONS is always empty 200; a page of another origin gets 403 while we are on a loopback name."""
+    """OPTIONS is always empty 200; a page of another origin gets 403 while we are on a loopback name.
+
+    On a loopback address any other name is a page's that has bound it to us, and gets 403 as well.
+    """
     if request.method == "OPTIONS":
         return web.Response()
     host, origin = request.headers.get("Host"), request.headers.get("Origin")
+    if host and not is_loopback(host) and _is_local(request):
+        return web.Response(status=403)
     if host and origin and is_loopback(host) and urlsplit(origin).netloc.lower() != host.lower():
         return web.Response(status=403)
     return await handler(request)
@@ -49,6 +54,12 @@ async def enter_engine(request: web.Request, handler: Respond) -> web.StreamResp
     """Choices and validators of nodes look at the engine's files."""
     request.app[ENGINE].enter()
     return await handler(request)
+
+
+def _is_local(request: web.Request) -> bool:
+    """Whether the request came in on a loopback address."""
+    here = request.transport.get_extra_info("sockname") if request.transport is not None else None
+    return here is not None and ipaddress.ip_address(here[0]).is_loopback
 
 
 def is_loopback(host: str) -> bool:

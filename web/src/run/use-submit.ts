@@ -1,4 +1,5 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useRef } from "react";
 import { ApiError, api, type Run, Unreachable } from "../api";
 import type { FormError } from "../form/input-form";
 import type { Values } from "../form/values";
@@ -6,6 +7,7 @@ import { randomKey } from "../links";
 import { keys } from "../queries";
 
 const TRIES = 2;
+const DOUBLE_CLICK_MS = 500;
 
 interface Submit {
   send: (inputs: Values) => void;
@@ -13,7 +15,7 @@ interface Submit {
   error: FormError | null;
 }
 
-/** Submits a run. One click is one run: a lost answer is asked for again under the same idempotency key. */
+/** Submits a run. One click, or a double click, is one run: a lost answer is asked for again under the same idempotency key. */
 export function useSubmit(deployment: string, onAccepted: (run: Run) => void): Submit {
   const queries = useQueryClient();
   const submit = useMutation({
@@ -25,8 +27,14 @@ export function useSubmit(deployment: string, onAccepted: (run: Run) => void): S
       onAccepted(run);
     },
   });
+  const clicked = useRef(0);
   return {
-    send: (inputs) => submit.mutate({ inputs, key: randomKey() }),
+    send: (inputs) => {
+      const now = Date.now();
+      if (now - clicked.current < DOUBLE_CLICK_MS) return;
+      clicked.current = now;
+      submit.mutate({ inputs, key: randomKey() });
+    },
     sending: submit.isPending,
     error: submit.error && formError(submit.error),
   };
