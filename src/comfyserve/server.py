@@ -186,6 +186,8 @@ async def _tell(platform: Platform, example: str | None, *, as_json: bool) -> No
         text = json.dumps(facts)
     else:
         text = _greeting(url, sign_in, key_file, example or "NAME", _engine_line(settings))
+        if settings.host in ANY_ADDRESS and not settings.public_url:
+            text += f"  Set COMFYSERVE_PUBLIC_URL: callers on other machines cannot use links that begin with {url}\n"
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
