@@ -54,7 +54,7 @@ SCENARIOS = [
     Scenario("a list", "POST", "/v1/runs", 422, ('"invalid_request"',), content=b"[]"),
     Scenario("a form", "POST", "/v1/runs", 422, ('"invalid_request"',), content=b"a=1", headers={"content-type": "application/x-www-form-urlencoded"}),
     Scenario("no content type", "POST", "/v1/runs", 201, (), content=b'{"deployment": "labels"}', headers={"content-type": ""}),
-    Scenario("list runs", "GET", "/v1/runs?status=success&deployment=labels", 200, ("<run>", '"outputs":[]')),
+    Scenario("list runs", "GET", "/v1/runs?status=success&deployment=labels", 200, ("<run>", '"asset_id":"img_', '"kind":"image"')),
     Scenario("unknown status", "GET", "/v1/runs?status=sleeping", 422, ('"field":"status"',)),
     Scenario("get a run", "GET", "/v1/runs/<run>", 200, ('"status":"success"', "/files/img_", '"value":"a cap"')),
     Scenario("a run id that is none", "GET", "/v1/runs/nope", 404, ('"not_found"',)),

@@ -36,7 +36,7 @@ export const useRecentRuns = (deployment?: string) =>
     refetchInterval: REFRESH_MS,
   });
 
-/** The run with its outputs, which lists leave out; a finished run stays as it is, so it is read once. */
+/** The run with its outputs; lists show one file of a run. A finished run stays as it is, so it is read once. */
 export function useFinished(run: Run): Run {
   const finished = useQuery({
     queryKey: keys.run(run.id),

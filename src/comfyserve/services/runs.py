@@ -41,14 +41,19 @@ class Runs:
     async def list(
         self, caller: Caller, filters: RunFilter | None = None, cursor: str | None = None, limit: int = 50
     ) -> Page[RunView]:
-        """Runs without their outputs, newest first."""
+        """Runs, newest first; of its outputs each has one: its first picture, or else its first file."""
         before, size = read_number(cursor), check_limit(limit)
 
-        def read(connection: Connection) -> list[Row]:
+        def read(connection: Connection) -> Page[RunView]:
             wanted = _columns(connection, caller, filters or RunFilter())
-            return list(runs.page(connection, caller.workspace_id, filters=wanted, before=before, limit=size + 1))
+            rows = runs.page(connection, caller.workspace_id, filters=wanted, before=before, limit=size + 1)
+            found = outputs.first_files(connection, [row["id"] for row in rows])
+            files = {row["run_id"]: [output_view(row, self._url)] for row in found}
+            return page_of(
+                rows, size, lambda row: run_view(row, outputs=files.get(row["id"], ())), lambda row: [row["seq"]]
+            )
 
-        return page_of(await self._db.read(read), size, run_view, lambda row: [row["seq"]])
+        return await self._db.read(read)
 
     def view(self, connection: Connection, caller: Caller, run_id: str) -> RunView:
         """`get` without the place in the queue, inside a transaction."""

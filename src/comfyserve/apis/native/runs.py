@@ -192,7 +192,7 @@ async def list_runs(
     limit: Limit = DEFAULT_LIMIT,
     cursor: Cursor = None,
 ) -> Json:
-    """The runs, newest first, without their outputs."""
+    """The runs, newest first; of its outputs each shows one: its first picture, or else its first file."""
     wanted = RunFilter(deployment=deployment, status=status)
     page = await services_of(request).runs.list(caller, wanted, limit=limit, cursor=cursor)
     return listed(page, run_shape)
