@@ -82,7 +82,7 @@ async def test_a_prompt_that_is_executed_in_silence_gives_signs_of_life(comfy: S
         seen = [await anext(events) for _ in range(4)]
         assert seen == [Started(), NodeStarted("1"), Alive(), Alive()]
         async with engine.execute("p2", graph("Say"), {}) as waiting:
-            silent = asyncio.create_task(anext(waiting))
+            silent = asyncio.ensure_future(anext(waiting))
             for _ in range(2):
                 comfy.queue_asked.clear()
                 await asyncio.wait_for(comfy.queue_asked.wait(), 5)

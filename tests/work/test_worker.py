@@ -1,11 +1,13 @@
 """A worker from its first claim to its last: engines that do not start, lost leases, shutdowns."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from comfyserve.core.errors import EngineLost
+from comfyserve.core.outputs import EngineFile
 from comfyserve.core.runs import Lease, Status
 from comfyserve.ports import NodeFinished, Started
 from comfyserve.services.record import Record
@@ -173,3 +175,70 @@ async def test_nothing_is_taken_ahead_that_another_worker_would_start_at_once(tm
         events = (await place.bundle.watch.events(place.bundle.caller, second)).items
         done = (await place.bundle.watch.events(place.bundle.caller, executing)).items[-1]
         assert events[1].kind == "claimed" and events[1].at >= done.at
+
+
+class HangingLedger(UnreachableLedger):
+    """Never answers a renewal."""
+
+    async def renew(self, leases: Collection[Lease]) -> frozenset[str]:
+        """Wait for ever."""
+        await asyncio.Event().wait()
+        return frozenset()
+
+
+async def test_a_worker_whose_ledger_hangs_stops_its_engine_before_the_lease_ends(tmp_path: Path) -> None:
+    scripted = TellingEngine([Started(), Hold()])
+    limits = WorkLimits(poll=QUICK.poll, lease=0.3)
+    async with shop(tmp_path, scripted, ledger=lambda bundle: HangingLedger(bundle.record), limits=limits) as place:
+        run = await place.bundle.run(text_graph("a"))
+        await place.is_now(run.id, Status.RUNNING)
+        await asyncio.wait_for(scripted.heard.wait(), SECONDS)
+
+
+class ForgetfulEngine(ScriptedEngine):
+    """Fails to forget the first time."""
+
+    def __init__(self) -> None:
+        super().__init__(QUIET, object_info=NODES)
+        self.asked = 0
+        self.obeyed = asyncio.Event()
+
+    async def forget(self, prompt_ids: Sequence[str], files: Sequence[EngineFile]) -> None:
+        """Fail, or tell."""
+        self.asked += 1
+        if self.asked == 1:
+            raise RuntimeError("a bug of ours")
+        self.obeyed.set()
+
+
+async def test_tidying_that_fails_once_goes_on(tmp_path: Path) -> None:
+    scripted = ForgetfulEngine()
+    async with shop(tmp_path, scripted) as place:
+        while scripted.asked == 0:
+            await place.ended((await place.bundle.run(text_graph("a"))).id)
+        await place.ended((await place.bundle.run(text_graph("b"))).id)
+        await asyncio.wait_for(scripted.obeyed.wait(), SECONDS)
+
+
+class GrowingEngine(ScriptedEngine):
+    """Has one more node each time it is asked."""
+
+    def __init__(self) -> None:
+        super().__init__(QUIET)
+        self.asked = 0
+        self.asked_again = asyncio.Event()
+
+    async def object_info(self) -> Mapping[str, Any]:
+        """More and more."""
+        self.asked += 1
+        if self.asked > 2:
+            self.asked_again.set()
+        return dict(NODES) | {f"New{index}": {"input": {}} for index in range(self.asked)}
+
+
+async def test_nodes_that_are_added_later_are_told(tmp_path: Path) -> None:
+    scripted = GrowingEngine()
+    async with shop(tmp_path, scripted, limits=replace(QUICK, catalogue=0.05)) as place:
+        await asyncio.wait_for(scripted.asked_again.wait(), SECONDS)
+        graph = {"1": {"class_type": "New1", "inputs": {}}}
+        assert (await place.ended((await place.bundle.run(graph)).id)).status is Status.SUCCESS

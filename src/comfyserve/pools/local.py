@@ -2,12 +2,19 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
 from comfyserve.work.worker import Worker
 
 log = structlog.get_logger(__name__)
+
+CRASH_PAUSE_SECONDS = (0.5, 2.0, 10.0, 30.0)
+"""How long the place of a worker that crashed stays empty, the first time and each time after; the last one stays."""
+
+STABLE_SECONDS = 60.0
+"""A worker that lasted so long has made up for earlier crashes."""
 
 WorkerFactory = Callable[[str, int, Callable[[], bool]], Worker]
 """Makes a worker from its machine, its number, and a function that tells whether another one of the machine is idle."""
@@ -18,38 +25,61 @@ class LocalPool:
 
     def __init__(self, make_worker: WorkerFactory) -> None:
         self._make_worker = make_worker
-        self._workers: dict[str, dict[int, Worker]] = {}
-        self._tasks: dict[Worker, asyncio.Task[None]] = {}
+        self._seats: dict[str, dict[int, _Seat]] = {}
 
     async def scale(self, machine_id: str, workers: int) -> None:
         """Want this many workers for a machine; surplus ones are drained before this returns."""
-        here = self._workers.setdefault(machine_id, {})
+        here = self._seats.setdefault(machine_id, {})
         for index in range(workers):
             if index not in here:
                 self._start(machine_id, index)
-        await asyncio.gather(*(self._end(machine_id, index) for index in list(here) if index >= workers))
+        await asyncio.gather(*(here.pop(index).end() for index in list(here) if index >= workers))
 
     async def close(self) -> None:
         """Drain and stop all workers."""
-        await asyncio.gather(*(self.scale(machine_id, 0) for machine_id in list(self._workers)))
+        await asyncio.gather(*(self.scale(machine_id, 0) for machine_id in list(self._seats)))
 
     def _start(self, machine_id: str, index: int) -> None:
-        here = self._workers[machine_id]
-        worker = self._make_worker(machine_id, index, lambda: self._another_idle(machine_id, index))
-        here[index] = worker
-        self._tasks[worker] = asyncio.create_task(worker.run(), name=worker.worker_id)
-        self._tasks[worker].add_done_callback(_log_crash)
+        def another_idle() -> bool:
+            return any(seat.idle for number, seat in self._seats[machine_id].items() if number != index)
 
-    async def _end(self, machine_id: str, index: int) -> None:
-        worker = self._workers[machine_id].pop(index)
-        task = self._tasks.pop(worker)
-        worker.drain()
-        await asyncio.wait([task])
-
-    def _another_idle(self, machine_id: str, index: int) -> bool:
-        return any(other.idle for number, other in self._workers[machine_id].items() if number != index)
+        self._seats[machine_id][index] = _Seat(lambda: self._make_worker(machine_id, index, another_idle))
 
 
-def _log_crash(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("worker_crashed", worker=task.get_name(), error=repr(error))
+class _Seat:
+    """The place of a worker, and of the next one whenever it crashes."""
+
+    def __init__(self, make: Callable[[], Worker]) -> None:
+        self._make = make
+        self._worker: Worker | None = make()
+        self._leaving = asyncio.Event()
+        self._task = asyncio.create_task(self._keep())
+
+    @property
+    def idle(self) -> bool:
+        """Whether a worker is here that has nothing to do."""
+        return self._worker is not None and self._worker.idle
+
+    async def end(self) -> None:
+        """Drain the worker and wait for its end."""
+        self._leaving.set()
+        if self._worker is not None:
+            self._worker.drain()
+        await asyncio.wait({self._task})
+
+    async def _keep(self) -> None:
+        now, crashes = asyncio.get_running_loop().time, 0
+        while not self._leaving.is_set():
+            began = now()
+            try:
+                self._worker = self._worker or self._make()
+                await self._worker.run()
+                return
+            except Exception:
+                log.exception("worker_crashed", worker=self._worker and self._worker.worker_id)
+            self._worker = None
+            crashes = 0 if now() - began > STABLE_SECONDS else crashes
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CRASH_PAUSE_SECONDS[min(crashes, len(CRASH_PAUSE_SECONDS) - 1)]):
+                    await self._leaving.wait()
+            crashes += 1

@@ -10,6 +10,7 @@ class WorkLimits:
     `ahead`: runs claimed while another executes. `collecting`: finished runs whose files are stored at the same time.
     `poll`: how long a missed bell costs at most. `lease`: how long a claim holds without a renewal.
     `interrupt_grace`: how long an interrupted engine may take before it is restarted.
+    `catalogue`: how old what we know of the engine's nodes and models may become while it is idle.
     """
 
     ahead: int = 1
@@ -17,6 +18,7 @@ class WorkLimits:
     poll: float = 1.0
     lease: float = 30.0
     interrupt_grace: float = 10.0
+    catalogue: float = 60.0
     drain: float = 30.0
     input_bytes: int = 250 * 1024 * 1024
     output_bytes: int = 4 * 1024 * 1024 * 1024

@@ -7,7 +7,7 @@ from typing import Literal
 
 import structlog
 
-from comfyserve.core.errors import EngineLost
+from comfyserve.core.errors import EngineError, EngineLost
 from comfyserve.ports import Bell, Blobs, Claim, Engine, Fetch, Ledger, Live, Stop
 from comfyserve.work.attempt import Attempt, Tools
 from comfyserve.work.collect import Collect
@@ -24,6 +24,8 @@ LEAVE_SECONDS = 5.0
 """How long the attempts that are left at a shutdown may take to give their runs back."""
 
 MOST_PAUSE_SECONDS = 15.0
+BUSY_TIMES = 5
+"""How many times older the catalogue of an engine that always executes may become."""
 
 MachineState = Literal["starting", "ready", "failed"]
 
@@ -81,6 +83,9 @@ class Worker:
         self._done: list[Attempt] = []
         self._draining = asyncio.Event()
         self._failures = 0
+        self._renewed = asyncio.get_running_loop().time()
+        self._published = 0.0
+        self._stops_seen = bell.now(STOP_TOPIC)
         self._empty_at: int | None = None  # the ring of the bell at which the queue was known to be empty
 
     @property
@@ -90,7 +95,8 @@ class Worker:
 
     async def run(self) -> None:
         """Work until drained. The engine is closed at the end, whatever the ending."""
-        watchers = [asyncio.create_task(work) for work in (self._renew(), self._watch_stops(), self._tidy_up())]
+        rounds = (self._renew, self._watch_stops, self._tidy_up, self._refresh_catalogue)
+        watchers = [asyncio.create_task(self._keep_doing(one_round)) for one_round in rounds]
         try:
             await self._tell("starting")
             while not self._draining.is_set():
@@ -99,10 +105,22 @@ class Worker:
                     await self._tell("starting")
             await self._wind_down()
             await self._tidy()
+        except Exception as error:
+            await self._tell("failed", EngineLost(f"A worker of this machine crashed, see the log: {error!r}"))
+            raise
         finally:
             for task in [*watchers, *self._attempts.values()]:
                 task.cancel()
             await self._engine.close()
+
+    async def _keep_doing(self, one_round: Callable[[], Awaitable[None]]) -> None:
+        """Round after round until the worker ends; one that fails costs no more than itself."""
+        while True:
+            try:
+                await one_round()
+            except Exception:
+                log.exception("watcher_failed", machine_id=self.machine_id, watcher=one_round.__name__)
+                await asyncio.sleep(self._limits.poll)
 
     def drain(self) -> None:
         """Claim nothing more; `run` ends when what executes has ended, or when its time for that is over."""
@@ -143,8 +161,21 @@ class Worker:
 
     async def _start_engine(self) -> bool:
         await self._engine.ready()
-        await self._ledger.publish_catalogue(self.machine_id, await self._engine.object_info())
+        await self._publish_catalogue()
         return True
+
+    async def _publish_catalogue(self) -> None:
+        await self._ledger.publish_catalogue(self.machine_id, await self._engine.object_info())
+        self._published = asyncio.get_running_loop().time()
+
+    async def _refresh_catalogue(self) -> None:
+        """Tell what nodes and models the engine has by now, when it is idle, and now and then when it never is."""
+        every = self._limits.catalogue
+        await asyncio.sleep(every)
+        old = asyncio.get_running_loop().time() - self._published
+        if self._published and old >= every and (self.idle or old >= every * BUSY_TIMES):
+            with suppress(EngineLost):
+                await self._publish_catalogue()
 
     async def _tell(self, state: MachineState, error: EngineLost | None = None) -> None:
         """Report the machine's state; that the report fails stops no work."""
@@ -200,15 +231,14 @@ class Worker:
 
     async def _tidy_up(self) -> None:
         """Let the engine forget, many at once, what its callers have the answers of."""
-        while True:
-            await asyncio.sleep(TIDY_SECONDS)
-            await self._tidy()
+        await asyncio.sleep(TIDY_SECONDS)
+        await self._tidy()
 
     async def _tidy(self) -> None:
         done, self._done = self._done, []
         if not done:
             return
-        with suppress(EngineLost):
+        with suppress(EngineLost, EngineError):
             files = [file for attempt in done for file in attempt.left_behind or ()]
             await self._engine.forget([attempt.claim.attempt_id for attempt in done], files)
 
@@ -219,37 +249,27 @@ class Worker:
 
     async def _renew(self) -> None:
         """Keep the leases alive; what is not ours any more, or cannot be renewed in time, is left."""
-        renewed = asyncio.get_running_loop().time()
-        while True:
-            await asyncio.sleep(self._limits.lease / 3)
-            held = {attempt.claim.lease.token: attempt for attempt in self._attempts}
-            try:
+        limit, now = self._limits.lease, asyncio.get_running_loop().time
+        await asyncio.sleep(limit / 3)
+        held = {attempt.claim.lease.token: attempt for attempt in self._attempts}
+        asked = now()
+        try:
+            async with asyncio.timeout(limit / 3):
                 ours = await self._ledger.renew([attempt.claim.lease for attempt in held.values()]) if held else held
-                renewed = asyncio.get_running_loop().time()
-            except Exception:
-                log.exception("renew_failed", machine_id=self.machine_id)
-                ours = held
-                if asyncio.get_running_loop().time() - renewed > self._limits.lease * 2 / 3:
-                    ours = {}
-            for token, attempt in held.items():
-                if token not in ours:
-                    attempt.lose()
+            self._renewed = asked
+        except Exception:
+            log.exception("renew_failed", machine_id=self.machine_id)
+            ours = held if now() - self._renewed < limit / 2 else {}
+        for token, attempt in held.items():
+            if token not in ours:
+                attempt.lose()
 
     async def _watch_stops(self) -> None:
         """Pass cancel wishes on to the attempts they mean."""
-        seen = self._bell.now(STOP_TOPIC)
-        while True:
-            seen = await self._bell.wait(STOP_TOPIC, self._limits.poll, since=seen)
-            held = {attempt.claim.run.id: attempt for attempt in self._attempts}
-            if not held:
-                continue
-            try:
-                wished = await self._stop.wished(held)
-            except Exception:
-                log.exception("stop_watch_failed", machine_id=self.machine_id)
-                continue
-            for run_id in wished:
-                held[run_id].cancel()
+        self._stops_seen = await self._bell.wait(STOP_TOPIC, self._limits.poll, since=self._stops_seen)
+        held = {attempt.claim.run.id: attempt for attempt in self._attempts}
+        for run_id in await self._stop.wished(held) if held else ():
+            held[run_id].cancel()
 
     async def _pause(self) -> None:
         """Wait before the next try, longer each time: an engine that cannot start costs time at every try."""
