@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from datetime import timedelta
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
@@ -177,6 +179,26 @@ async def test_the_loop_sends_what_becomes_due(bundle: Bundle, deliver: Deliver,
     with pytest.raises(asyncio.CancelledError):
         await loop
     assert await states(bundle) in ([("sent", 1)], [("owed", 0)])
+
+
+async def test_what_becomes_due_while_the_loop_looks_is_sent_at_once(bundle: Bundle, receivers: Receivers) -> None:
+    """As with a clock that is set right: the loop wakes a moment too soon."""
+    due = bundle.clock()
+    moments = chain([due - timedelta(milliseconds=1)], repeat(due))
+    deliver = Deliver(
+        bundle.db,
+        receivers,
+        render={"native": render},
+        clock=lambda: next(moments),
+        bell=bundle.bell,
+        url=bundle.files.url,
+    )
+    await finished(bundle, ALIVE)
+    loop = asyncio.create_task(deliver.run())
+    await asyncio.wait_for(receivers.arrived.wait(), 10)
+    loop.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await loop
 
 
 async def test_an_unknown_dialect_is_tried_again_and_logged(

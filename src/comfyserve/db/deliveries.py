@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, select
 
 from comfyserve.db.rows import Row, many
 from comfyserve.db.tables import deliveries
@@ -29,25 +29,33 @@ def due(
     besides_receivers: Collection[str] = (),
 ) -> Sequence[Row]:
     """Deliveries that are due and first in the order of their run; `besides` leaves runs and receivers out."""
+    statement = select(deliveries).where(deliveries.c.due_at <= now, *_first(besides, besides_receivers))
+    return many(connection, statement.order_by(deliveries.c.due_at).limit(limit))
+
+
+def next_due_at(
+    connection: Connection, *, besides: Collection[str] = (), besides_receivers: Collection[str] = ()
+) -> datetime | None:
+    """When the next delivery is due, of those that `due` would give then."""
+    statement = select(deliveries.c.due_at).where(*_first(besides, besides_receivers))
+    found: datetime | None = connection.execute(statement.order_by(deliveries.c.due_at).limit(1)).scalar()
+    return found
+
+
+def _first(besides: Collection[str], besides_receivers: Collection[str]) -> list[ColumnElement[bool]]:
+    """Owed, and not behind another one of its run."""
     earlier = deliveries.alias("earlier")
     waits = (
         select(earlier.c.seq)
         .where(earlier.c.run_id == deliveries.c.run_id, earlier.c.state == OWED, earlier.c.seq < deliveries.c.seq)
         .exists()
     )
-    statement = select(deliveries).where(deliveries.c.state == OWED, deliveries.c.due_at <= now, ~waits)
+    wanted = [deliveries.c.state == OWED, ~waits]
     if besides:
-        statement = statement.where(deliveries.c.run_id.not_in(besides))
+        wanted.append(deliveries.c.run_id.not_in(besides))
     if besides_receivers:
-        statement = statement.where(deliveries.c.receiver.not_in(besides_receivers))
-    return many(connection, statement.order_by(deliveries.c.due_at).limit(limit))
-
-
-def next_due_at(connection: Connection) -> datetime | None:
-    """When the next delivery is due."""
-    statement = select(deliveries.c.due_at).where(deliveries.c.state == OWED).order_by(deliveries.c.due_at).limit(1)
-    found: datetime | None = connection.execute(statement).scalar()
-    return found
+        wanted.append(deliveries.c.receiver.not_in(besides_receivers))
+    return wanted
 
 
 def update(connection: Connection, delivery_id: str, **columns: Any) -> None:

@@ -100,10 +100,8 @@ class Deliver:
         free = self._at_once - len(self._under_way)
         if free <= 0:
             return 0
-        busy, full = list(self._under_way), [name for name, n in self._receivers.items() if n >= AT_ONE_RECEIVER]
-        rows = await self._db.read(
-            lambda connection: deliveries.due(connection, self._clock(), free, besides=busy, besides_receivers=full)
-        )
+        busy = self._busy()
+        rows = await self._db.read(lambda connection: deliveries.due(connection, self._clock(), free, **busy))
         started = 0
         for row in rows:
             if self._receivers[row["receiver"]] < AT_ONE_RECEIVER:
@@ -168,12 +166,17 @@ class Deliver:
                 return
 
     async def _pause(self) -> float:
-        """Seconds until the next delivery is due, at most POLL."""
-        due = await self._db.read(deliveries.next_due_at)
-        if due is None:
+        """Seconds until the next delivery can be started, at most POLL. The end of a call rings the bell."""
+        if len(self._under_way) >= self._at_once:
             return POLL
-        wait = (due - self._clock()).total_seconds()
-        return POLL if wait <= 0 else min(POLL, wait)
+        busy = self._busy()
+        due = await self._db.read(lambda connection: deliveries.next_due_at(connection, **busy))
+        return POLL if due is None else min(POLL, max(0.0, (due - self._clock()).total_seconds()))
+
+    def _busy(self) -> dict[str, list[str]]:
+        """The runs with a call under way, and the receivers that have as many as they may."""
+        full = [name for name, calls in self._receivers.items() if calls >= AT_ONE_RECEIVER]
+        return {"besides": list(self._under_way), "besides_receivers": full}
 
     def _snapshot(self, connection: Connection, row: Row) -> RunView:
         """The run as it was when the event happened: its state then, and the outputs recorded by then."""
