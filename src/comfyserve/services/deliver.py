@@ -159,8 +159,9 @@ class Deliver:
         for pause in chain(WRITE_PAUSES, repeat(WRITE_PAUSES[-1])):
             try:
                 await self._db.write(lambda connection: deliveries.update(connection, row["id"], **columns))
-            except Exception:
-                log.exception("delivery_not_written", delivery_id=row["id"], run_id=row["run_id"], again_in=pause)
+            except Exception as error:
+                named = {"delivery_id": row["id"], "run_id": row["run_id"]}
+                log.error("delivery_not_written", **named, problem=str(error), again_in=pause)
                 await self._sleep(pause)
             else:
                 return

@@ -164,8 +164,8 @@ class Keys:
         """Remember the use of a key. Who calls may go on when that cannot be written: reading still works then."""
         try:
             await self._db.write(lambda connection: keys.mark_used(connection, key_id, now))
-        except SQLAlchemyError:
-            log.exception("key_use_not_written", key_id=key_id)
+        except SQLAlchemyError as error:
+            log.error("key_use_not_written", key_id=key_id, problem=str(error))
 
     async def _open_session(self, token: str, kinds: frozenset[str]) -> tuple[str, Caller]:
         digest, secret = _digest(token), self._secret()
