@@ -36,6 +36,11 @@ async def test_a_body_of_50_mb_is_refused(world: World, path: str, holds: str) -
         assert told.headers["x-request-id"]
 
 
+async def test_an_absurd_length_is_too_large(world: World) -> None:
+    answer = await world.client.post("/v1/runs", content=b"{}", headers={"content-length": "9" * 5000})
+    assert answer.status_code == 413
+
+
 @pytest.mark.parametrize(
     ("path", "deployment", "done"),
     [("/v1/runs", "deployment", 201), ("/api/run/deployment/queue", "deployment_id", 200)],

@@ -50,6 +50,7 @@ async def test_signing_out_ends_the_session(world: World) -> None:
         ({"sec-fetch-site": "same-site"}, 403),
         ({"origin": "https://evil.example"}, 403),
         ({"origin": "null"}, 403),
+        ({"origin": "http://[::1"}, 403),
         ({}, 403),
     ],
 )

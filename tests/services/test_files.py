@@ -82,7 +82,17 @@ async def test_our_urls_are_recognised_wherever_we_are_called(bundle: Bundle) ->
     assert await bundle.files.resolve(bundle.caller, asset.url) == asset.id
 
 
-@pytest.mark.parametrize("value", ["logo.png", "https://example.com/a.png", "https://example.com/files/x/y?sig=1", ""])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "logo.png",
+        "https://example.com/a.png",
+        "https://example.com/files/x/y?sig=1",
+        "",
+        "http://[::1",
+        "http://\u2100/",
+    ],
+)
 async def test_what_is_not_ours(bundle: Bundle, value: str) -> None:
     assert await bundle.files.resolve(bundle.caller, value) is None
 

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
 from sqlalchemy import Connection
 
@@ -148,7 +148,7 @@ class Files:
         bare = value.removeprefix(ASSET_PREFIX)
         if bare != value or is_asset_id(bare):
             return bare
-        parts = urlsplit(value) if value.startswith(("http://", "https://")) else None
+        parts = _url_parts(value)
         if parts is None or not parts.path.startswith(FILES_PATH):
             return None
         asset_id = unquote(parts.path.removeprefix(FILES_PATH).partition("/")[0])
@@ -176,6 +176,13 @@ class Files:
     def _sign(self, asset_id: str, expires: str) -> str:
         text = f"file\n{asset_id}\n{expires}"
         return hmac.new(self._secret, text.encode(errors="replace"), hashlib.sha256).hexdigest()
+
+
+def _url_parts(value: str) -> SplitResult | None:
+    try:
+        return urlsplit(value) if value.startswith(("http://", "https://")) else None
+    except ValueError:  # A host that no URL can have; whoever fetches it says so.
+        return None
 
 
 def _no_such_asset() -> NotFound:

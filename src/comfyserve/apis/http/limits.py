@@ -13,6 +13,9 @@ DRAIN_BYTES = 64 * 1024 * 1024
 DRAIN_SECONDS = 10.0
 """A refused body is read and thrown away within these bounds: a client that still sends would not read the answer."""
 
+MAX_DIGITS = 20
+"""So many are enough to know that a length is too large."""
+
 LimitOf = Callable[[Scope], int]
 
 
@@ -31,8 +34,8 @@ class BodyLimit:
             return
         limit = self.limit_of(scope)
         told = Headers(scope=scope).get("content-length", "")
-        if told.isdecimal() and int(told) > limit:
-            await self._refuse(scope, receive, send, int(told))
+        if told.isdecimal() and (length := int(told[:MAX_DIGITS])) > limit:
+            await self._refuse(scope, receive, send, length)
             return
         await self.app(scope, _counted(receive, limit), send)
 
