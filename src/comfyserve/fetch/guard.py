@@ -14,10 +14,10 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from comfyserve.core.errors import FetchFailed, FetchRefused, InvalidInput
+from comfyserve.core.limits import MAX_URL
 from comfyserve.fetch.networks import Address, Network, is_metadata, is_special, plain
 
 SCHEMES = frozenset({"http", "https"})
-MAX_URL = 8_192
 MAX_CONNECTIONS = 64
 ADVICE = "To allow it, name it in the setting allow_private_network."
 
