@@ -72,6 +72,8 @@ class TestManners:
 
     async def test_a_page_of_another_origin_is_refused(self, seat: Seat) -> None:
         assert (await seat.call("GET", "/prompt", headers={"Origin": "http://evil.example"}))[0] == 403
+        assert (await seat.call("GET", "/prompt", headers={"Origin": "http://[::1"}))[0] == 403
+        assert (await seat.call("GET", "/prompt", headers={"Host": "[::1"}))[0] == 403
         assert (await seat.call("GET", "/prompt", headers={"Origin": seat.url}))[0] == 200
 
     async def test_a_name_that_was_bound_to_loopback_is_refused(self, seat: Seat) -> None:

@@ -44,7 +44,7 @@ async def guard_origin(request: web.Request, handler: Respond) -> web.StreamResp
     host, origin = request.headers.get("Host"), request.headers.get("Origin")
     if host and not is_loopback(host) and _is_local(request):
         return web.Response(status=403)
-    if host and origin and is_loopback(host) and urlsplit(origin).netloc.lower() != host.lower():
+    if host and origin and is_loopback(host) and origin.partition("://")[2].lower() != host.lower():
         return web.Response(status=403)
     return await handler(request)
 
@@ -64,10 +64,10 @@ def _is_local(request: web.Request) -> bool:
 
 def is_loopback(host: str) -> bool:
     """Whether a Host header (with or without port) names this machine's loopback."""
-    name = urlsplit(f"//{host}").hostname or ""
-    if name == "localhost":
-        return True
     try:
+        name = urlsplit(f"//{host}").hostname or ""
+        if name == "localhost":
+            return True
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
