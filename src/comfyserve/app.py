@@ -18,10 +18,8 @@ from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 
 from comfyserve import __version__
-from comfyserve.apis.build import build_api
-from comfyserve.apis.comfydeploy.webhook import webhook_body as comfydeploy_webhook
+from comfyserve.apis.build import APIS, build_api
 from comfyserve.apis.http.bundle import ApiOptions, Readiness, Services
-from comfyserve.apis.native.webhook import webhook_body as native_webhook
 from comfyserve.blobs.local import LocalBlobs
 from comfyserve.core.errors import EngineLost, StorageFailed
 from comfyserve.db.database import Database
@@ -153,7 +151,7 @@ async def build(settings: Settings, url: str, *, ledger: type[Record] = Record) 
         deliver=Deliver(
             base.db,
             outside.sender,
-            render={"native": native_webhook, "comfydeploy": comfydeploy_webhook},
+            render={api.name: api.webhook_body for api in APIS},
             clock=now,
             bell=base.bell,
             url=services.files.url,
