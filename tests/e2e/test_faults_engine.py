@@ -76,7 +76,7 @@ async def test_a_run_that_kills_every_engine_ends_failed(place: Any) -> None:
 
 async def test_a_node_that_raises_is_told_and_not_tried_again(place: Any) -> None:
     running, client, _ = place
-    before = _pid(running)
+    before = await _pid(running)
     failing = await submit(client, graph("FaultRaise", "Hamburg"))
     other = await submit(client, colour_graph(4))
     ended = await finished(client, failing)
@@ -84,12 +84,12 @@ async def test_a_node_that_raises_is_told_and_not_tried_again(place: Any) -> Non
     assert "no weather in Hamburg" in ended["error"]["message"]
     assert ended["error"]["place"]["node_id"] == "3"
     assert (await finished(client, other))["status"] == "success"
-    assert _pid(running) == before
+    assert await _pid(running) == before
 
 
 async def test_the_cancel_of_a_running_run_leaves_the_engine_alone(place: Any) -> None:
     running, client, _ = place
-    before = _pid(running)
+    before = await _pid(running)
     executing = await submit(client, graph("FaultGate", "never", 5))
     staged = await submit(client, colour_graph(6))
     await at_the_gate(client, executing)
@@ -98,7 +98,7 @@ async def test_the_cancel_of_a_running_run_leaves_the_engine_alone(place: Any) -
     assert (ended["status"], ended["outputs"], ended["error"]) == ("cancelled", [], None)
     assert (await story(client, executing)).count("cancelled") == 1
     assert (await finished(client, staged))["status"] == "success"
-    assert _pid(running) == before
+    assert await _pid(running) == before
     assert (await client.cancel(executing))["status"] == "cancelled"
     assert (await client.cancel(staged))["status"] == "success"
 
@@ -121,7 +121,7 @@ async def test_the_cancel_of_waiting_runs(place: Any) -> None:
 
 async def test_the_cancel_of_a_run_whose_input_hangs(place: Any, silent_url: str) -> None:
     running, client, _ = place
-    before = _pid(running)
+    before = await _pid(running)
     nodes = colour_graph(10)
     nodes["1"] = {"class_type": "LoadImage", "inputs": {"image": silent_url}}
     run_id = await submit(client, nodes)
@@ -130,7 +130,7 @@ async def test_the_cancel_of_a_run_whose_input_hangs(place: Any, silent_url: str
     ended = await finished(client, run_id)
     assert (ended["status"], ended["attempts"]) == ("cancelled", 0)
     assert (await finished(client, await submit(client, colour_graph(11))))["status"] == "success"
-    assert _pid(running) == before
+    assert await _pid(running) == before
 
 
 async def test_a_full_disk_costs_an_attempt_and_not_the_run(place: Any) -> None:
@@ -147,14 +147,19 @@ async def test_a_full_disk_costs_an_attempt_and_not_the_run(place: Any) -> None:
     assert ended["outputs"][0]["size"] > DISK_BYTES
 
 
-def _pid(running: Program) -> int:
-    [engine] = running.engines()
-    return engine.pid
+async def _pid(running: Program) -> int:
+    """The engine's process id, once there is one engine: a test before may have left it restarting."""
+
+    async def engines() -> list[psutil.Process]:
+        return running.engines()
+
+    [engine] = await until(engines, lambda found: len(found) == 1)
+    return int(engine.pid)
 
 
 async def _waits_in_the_engine(running: Program) -> None:
     """Return when a prompt waits in the engine's queue behind the one that executes."""
-    command = psutil.Process(_pid(running)).cmdline()
+    command = psutil.Process(await _pid(running)).cmdline()
     url = f"http://127.0.0.1:{command[command.index('--port') + 1]}/queue"
     async with aiohttp.ClientSession() as session:
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from comfyserve.core.errors import DomainError, InvalidInput, NotFound, Place, StorageFailed, TooLarge
+from comfyserve.core.errors import DomainError, FetchFailed, InvalidInput, NotFound, Place, StorageFailed, TooLarge
 from comfyserve.core.graph import parse_graph
 from comfyserve.core.outputs import EngineFile
 from comfyserve.core.runs import Status
-from comfyserve.ports import AssetRef, Blobs, ByteStream, Claim
+from comfyserve.ports import AssetRef, Blobs, ByteStream, Claim, Fetched
 from comfyserve.testing import MemoryBlobs, ScriptedEngine
 from comfyserve.work.limits import WorkLimits
 from comfyserve.work.stage import Stage
@@ -100,6 +100,30 @@ async def test_what_a_failed_staging_put_there_is_removed(tmp_path: Path) -> Non
         assert ended.status is Status.FAILED
         await place.drain()
     assert [file.filename.rpartition("_")[2] for file in engine.removed] == ["0.png"]
+
+
+class AbsentFetch:
+    """A Fetch whose host does not exist."""
+
+    def __init__(self) -> None:
+        self.tries = 0
+
+    @asynccontextmanager
+    async def fetch(self, url: str, *, limit: int | None = None) -> AsyncIterator[Fetched]:
+        """Fail as the real one does, after its own tries."""
+        self.tries += 1
+        raise FetchFailed("The host pictures.invalid cannot be found.", retryable=True)
+        yield
+
+
+async def test_an_input_that_cannot_be_had_is_not_tried_again(tmp_path: Path) -> None:
+    fetch = AbsentFetch()
+    async with shop(tmp_path, TidyEngine(), fetch=fetch) as place:
+        graph = {"1": {"class_type": "LoadImage", "inputs": {"image": "https://pictures.invalid/cap.png"}}}
+        ended = await place.ended((await place.bundle.run(graph)).id)
+        assert (ended.status, ended.attempts, ended.error and ended.error["code"]) == ("failed", 0, "fetch_failed")
+        assert await place.story(ended.id) == ["submitted", "claimed", "failed"]
+        assert fetch.tries == 1
 
 
 FILES = (("good", PNG), ("bad", b"no picture"))

@@ -12,7 +12,6 @@ from comfyserve.core.errors import (
     DomainError,
     EngineLost,
     EngineUnreached,
-    FetchFailed,
     Stale,
     StorageFailed,
 )
@@ -183,10 +182,7 @@ class Attempt:
         except ClockRanOut as error:
             await self._end(FactKind.TIMED_OUT, error)
         except DomainError as error:
-            if isinstance(error, FetchFailed) and error.retryable:
-                await self._give_back(error.message)
-            else:
-                await self._end(FactKind.FAILED, error)
+            await self._end(FactKind.FAILED, error)
 
     async def _end(self, kind: FactKind, error: DomainError) -> None:
         await self._journal.finish([Fact(kind, {"error": error.as_dict()})])
