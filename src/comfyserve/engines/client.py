@@ -16,7 +16,7 @@ from comfyserve.core.outputs import EngineFile
 from comfyserve.engines.folders import Folders, read_pieces
 from comfyserve.engines.inbox import Inbox
 from comfyserve.engines.listener import Listener
-from comfyserve.engines.reading import bounded, read_json, read_node_errors, read_outcome, read_refusal
+from comfyserve.engines.reading import bounded, read_json, read_node_errors, read_outcome, read_refusal, traceback_of
 from comfyserve.ports import Alive, ByteStream, EngineEvent, Outcome, Warned
 from comfyserve.protocol import routes
 
@@ -258,7 +258,11 @@ class ComfyClient:
         inbox.missing_since = None
         if record or place == "running":
             inbox.start()
-        return None if record is None else read_outcome(record)
+        if record is None:
+            return None
+        if traceback := traceback_of(record):
+            log.info("engine.node_raised", prompt_id=inbox.prompt_id, traceback=traceback)
+        return read_outcome(record)
 
     def _absent(self, inbox: Inbox, now: float) -> Outcome | None:
         if inbox.dropped:

@@ -119,15 +119,20 @@ def read_outcome(record: Mapping[str, Any]) -> Outcome:
     return Outcome("success", outputs, None, simulated)
 
 
+def traceback_of(record: Mapping[str, Any]) -> str:
+    """Where in the engine's code a node raised: for the operator's log, since it tells the paths of its machine."""
+    status = record.get("status")
+    said = dict(_messages(status.get("messages"))) if isinstance(status, dict) else {}
+    lines = said.get(Event.EXECUTION_ERROR, {}).get("traceback")
+    return "".join(str(line)[:MAX_TEXT] for line in lines[-MAX_TRACEBACK_LINES:]) if isinstance(lines, list) else ""
+
+
 def node_failure(data: Mapping[str, Any]) -> EngineError:
     """The error of an `execution_error` message. `details.needs_restart` marks an engine that lost memory or GPU."""
     node_id, node_type = _text(data, "node_id"), _text(data, "node_type")
     exception_type = _text(data, "exception_type")[:MAX_MESSAGE]
     text = _text(data, "exception_message").strip()[:MAX_TEXT]
     details: dict[str, Any] = {"exception_type": exception_type, "node_type": node_type[:MAX_MESSAGE]}
-    traceback = data.get("traceback")
-    if isinstance(traceback, list) and traceback:
-        details["traceback"] = [str(line)[:MAX_TEXT] for line in traceback[-MAX_TRACEBACK_LINES:]]
     if is_unfit(exception_type, text):
         details["needs_restart"] = True
     who = f"Node {node_id} ({node_type})" if node_id else "A node"

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from comfyserve.core.errors import InvalidInput, Place
 from comfyserve.core.limits import MAX_NUMBER
-from comfyserve.core.runs import FINAL
+from comfyserve.core.runs import FINAL, Status
 from comfyserve.db import events
 from comfyserve.db.database import Database
 from comfyserve.ports import Bell, Live
@@ -24,6 +24,9 @@ from comfyserve.services.topics import run_topic
 from comfyserve.services.views import AssetUrl, event_view
 
 BATCH = 200
+NOT_BEGUN = frozenset({Status.QUEUED, Status.STARTING})
+"""Live values go straight, events through the database: a value before the run was told to have begun is left out."""
+
 LiveValue = Progress | Preview
 Watched = EventView | LiveValue
 
@@ -55,7 +58,7 @@ class Watch:
         Ends after the run's last event. Raises NotFound at the first step. Close it (`aclose`) when it is left early.
         """
         seq, topic = check_after(after), run_topic(run_id)
-        allowed = False
+        allowed, begun = False, True
         async with self._live.watch(run_id) as values, _Merged(values) as merged:
             while True:
                 seen = self._bell.now(topic)
@@ -63,12 +66,14 @@ class Watch:
                 allowed = True
                 if found:
                     yield found
+                    begun = found[-1].status not in NOT_BEGUN
                 seq = found[-1].seq if found else seq
                 if await self._is_over(caller, run_id, found, seq):
                     return
                 pause = 0 if len(found) == BATCH else self._poll
                 async for value in merged.until(self._bell.wait(topic, pause, since=seen)):
-                    yield (value,)
+                    if begun:
+                        yield (value,)
 
     async def wait(self, caller: Caller, run_id: str, seconds: float) -> RunView:
         """The run when it has ended, or as it is after so many seconds. Raises NotFound."""
