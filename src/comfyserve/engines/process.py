@@ -195,7 +195,7 @@ class ProcessEngine:
             await self._set(EngineState.READY)
             code = await asyncio.shield(child.ended)
             await self._set(EngineState.BACKOFF)
-            self._failure = self._death(child, f"ended with exit code {code}")
+            self._failure = EngineLost(f"The {self.launch.name} ended with exit code {code}. Its log may say why.")
         except EngineLost as error:
             self._failure = error
         await self._let_go(self._failure, 0.0)
@@ -217,6 +217,7 @@ class ProcessEngine:
             probe.cancel()
 
     def _death(self, child: Child, what: str) -> EngineLost:
+        """Why it did not start, in its own last words: before it was ready they can hold nothing of a caller's."""
         last = child.output.last
         said = f"Its last lines:\n{last}" if last else "It printed nothing."
         return EngineLost(f"The {self.launch.name} {what}. {said}")
