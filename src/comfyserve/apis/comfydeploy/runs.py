@@ -19,7 +19,7 @@ from comfyserve.apis.comfydeploy.run_shapes import (
     submit_of,
 )
 from comfyserve.apis.comfydeploy.statuses import STATUS
-from comfyserve.apis.comfydeploy.stream import opening, told
+from comfyserve.apis.comfydeploy.stream import Story, opening
 from comfyserve.apis.comfydeploy.wording import DEPLOYMENT, FOREIGN_RUN, MACHINE, RUN, VERSION, WORKFLOW, missing
 from comfyserve.apis.http.answers import Json
 from comfyserve.apis.http.bundle import Context, context_of, services_of
@@ -152,10 +152,11 @@ async def _streamed(context: Context, caller: Caller, body: AnyRun) -> EventStre
 
 
 async def _messages(context: Context, caller: Caller, run: RunView, labels: Labels) -> AsyncGenerator[bytes, None]:
+    story = Story(run.id, labels)
     yield b"".join(message(name, data) for name, data in opening(run.id))
     async with aclosing(context.services.watch.stream(caller, run.id, 0)) as batches:
         async for events in batches:
-            messages = [message(name, data) for event in events for name, data in told(run.id, event, labels)]
+            messages = [message(name, data) for event in events for name, data in story.told(event)]
             if messages:
                 yield b"".join(messages)
 

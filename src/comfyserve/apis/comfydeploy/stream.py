@@ -27,23 +27,38 @@ def opening(run_id: str) -> list[Told]:
     return [update("queuing"), update("run_id", run_id), update("function_call_id", run_id)]
 
 
-def told(run_id: str, event: EventView | Progress | Preview, labels: Labels) -> list[Told]:
-    """The messages for one of our events; previews have no place in this dialect."""
-    if isinstance(event, Preview):
-        return []
-    if isinstance(event, Progress):
-        return [_progress(run_id, event), _live_status(run_id, event.node_id, event.fraction)]
-    return list(_durable(run_id, event, labels))
+class Story:
+    """One run told from its begin to its end: nodes by their classes, and progress that never goes back."""
+
+    def __init__(self, run_id: str, labels: Labels) -> None:
+        self._run_id = run_id
+        self._labels = labels
+        self._classes: dict[str, str] = {}
+        self._highest = 0.0
+
+    def told(self, event: EventView | Progress | Preview) -> list[Told]:
+        """The messages for one of our events; previews have no place in this dialect."""
+        if isinstance(event, Preview):
+            return []
+        if isinstance(event, Progress):
+            return [_progress(self._run_id, event), self._live_status(event.node_id, event.fraction)]
+        messages = list(_durable(self._run_id, event, self._labels))
+        if event.kind == FactKind.NODE_STARTED:
+            node_id = str(event.data.get("node_id"))
+            self._classes[node_id] = str(event.data.get("class_type") or node_id)
+            messages.append(self._live_status(node_id, 0.0))
+        return messages
+
+    def _live_status(self, node_id: str, progress: float) -> Told:
+        self._highest = max(self._highest, progress)
+        what = f"Executing {self._classes.get(node_id, node_id)}"
+        status = {"prompt_id": self._run_id, "live_status": what, "progress": round(self._highest, 4)}
+        return update("live_status", status)
 
 
 def _progress(run_id: str, event: Progress) -> Told:
     step = {"value": event.value, "max": event.maximum, "node": event.node_id, "prompt_id": run_id}
     return update("progress", step)
-
-
-def _live_status(run_id: str, what: str, progress: float) -> Told:
-    status = {"prompt_id": run_id, "live_status": f"Executing {what}", "progress": round(progress, 4)}
-    return update("live_status", status)
 
 
 def _durable(run_id: str, event: EventView, labels: Labels) -> Iterator[Told]:
@@ -59,9 +74,6 @@ def _durable(run_id: str, event: EventView, labels: Labels) -> Iterator[Told]:
             yield update("execution_start", {"prompt_id": run_id})
         case FactKind.NODE_STARTED:
             yield update("executing", {"node": data.get("node_id"), "prompt_id": run_id})
-            total = max(int(data.get("total") or 1), 1)
-            named = str(data.get("class_type") or data.get("node_id"))
-            yield _live_status(run_id, named, (int(data.get("index") or 1) - 1) / total)
         case FactKind.OUTPUT:
             yield update("output_ready", _output(run_id, data, labels))
         case FactKind.LOST | FactKind.WARNING:
