@@ -18,16 +18,19 @@ interface Submit {
 /** Submits a run. One click, or a double click, is one run: a lost answer is asked for again under the same idempotency key. */
 export function useSubmit(deployment: string, onAccepted: (run: Run) => void): Submit {
   const queries = useQueryClient();
+  const clicked = useRef(0);
   const submit = useMutation({
     mutationFn: ({ inputs, key }: { inputs: Values; key: string }) => api.submit(deployment, inputs, key),
     retry: (count, error) => count < TRIES && error instanceof Unreachable,
+    onError: () => {
+      clicked.current = 0;
+    },
     onSuccess: (run) => {
       queries.setQueryData(keys.run(run.id), run);
       void queries.invalidateQueries({ queryKey: ["runs"] });
       onAccepted(run);
     },
   });
-  const clicked = useRef(0);
   return {
     send: (inputs) => {
       const now = Date.now();
