@@ -119,6 +119,15 @@ async def test_a_run_is_found_again_after_a_reload(visit: Visit) -> None:
     await expect(page.locator('[data-run-status="success"] figure img')).to_be_visible(timeout=RUN_MS)
 
 
+async def test_a_double_click_is_one_run(visit: Visit) -> None:
+    page = await visit.open("/apps/pod")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method) if request.url.endswith("/v1/runs") else None)
+    await page.get_by_role("button", name="Generate").dblclick()
+    await expect(page.locator('[data-run-status="success"] figure img')).to_be_visible(timeout=RUN_MS)
+    assert sent == ["POST"]
+
+
 async def test_a_run_can_be_cancelled(visit: Visit) -> None:
     page = await visit.open("/apps/pod")
     await generate(page)
