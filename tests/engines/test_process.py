@@ -38,7 +38,7 @@ def alive(pid: int) -> bool:
     """Whether a process runs; a zombie does not."""
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
@@ -124,6 +124,18 @@ async def test_its_death_is_noticed_by_those_who_wait() -> None:
             os.kill(engine.pid, signal.SIGKILL)
             with pytest.raises(EngineLost, match="exit code 137"):
                 await asyncio.wait_for(read_all(events), 5)
+
+
+async def test_one_that_lives_and_does_not_answer_is_replaced_when_it_is_needed() -> None:
+    frozen = Launch((sys.executable, "-S", str(SERVER), PORT), stop_seconds=0.1)
+    async with running(frozen, RestartPolicy(failures=1, answer_seconds=0.5)) as engine:
+        await engine.ready()
+        first = engine.pid
+        assert first is not None
+        os.kill(first, signal.SIGSTOP)
+        await asyncio.wait_for(engine.ready(), 20)
+        assert engine.state is EngineState.READY and engine.pid != first
+        await gone(first)
 
 
 async def test_restart_gives_a_new_process_and_counts_as_no_failure() -> None:

@@ -138,6 +138,40 @@ async def test_an_engine_that_does_not_obey_is_restarted(tmp_path: Path) -> None
         assert len(scripted.restarts) == 1 and "interrupt" in scripted.restarts[0]
 
 
+class MuteEngine(StubbornEngine):
+    """Does not answer interrupts, or not before the end of the world."""
+
+    def __init__(self, *, hangs: bool) -> None:
+        super().__init__([Started(), Hold()], object_info=NODES)
+        self._hangs = hangs
+
+    async def interrupt(self, prompt_id: str) -> bool:
+        """Hang, or be out of reach."""
+        if self._hangs:
+            await asyncio.Event().wait()
+        raise EngineLost("The engine cannot be reached.")
+
+
+@pytest.mark.parametrize("hangs", [True, False], ids=["hangs", "out of reach"])
+async def test_an_engine_that_does_not_answer_an_interrupt_is_restarted(tmp_path: Path, hangs: bool) -> None:
+    scripted = MuteEngine(hangs=hangs)
+    async with shop(tmp_path, scripted) as place:
+        run = await place.bundle.run(text_graph("a"))
+        await place.is_now(run.id, Status.RUNNING)
+        await place.bundle.cancel.cancel(place.bundle.caller, run.id)
+        assert (await place.ended(run.id)).status is Status.CANCELLED
+        assert len(scripted.restarts) == 1 and "did not answer" in scripted.restarts[0]
+
+
+@pytest.mark.parametrize("hangs", [True, False], ids=["hangs", "out of reach"])
+async def test_an_engine_that_is_over_its_time_and_does_not_answer_is_restarted(tmp_path: Path, hangs: bool) -> None:
+    scripted, clocks = MuteEngine(hangs=hangs), Clocks(queue=0, start=0, run=0.1, heartbeat=0)
+    async with shop(tmp_path, scripted, clocks=clocks) as place:
+        ended = await place.ended((await place.bundle.run(text_graph("a"))).id)
+        assert (ended.status, ended.error and ended.error["code"]) == ("timeout", "run_timeout")
+        assert len(scripted.restarts) == 1
+
+
 class LameEngine(StubbornEngine):
     """Does not listen, and cannot be started again."""
 

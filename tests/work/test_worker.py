@@ -66,6 +66,27 @@ async def test_runs_wait_while_the_engine_does_not_start(tmp_path: Path) -> None
         assert place.said[-1] == ("ready", None)
 
 
+class FrozenEngine(ScriptedEngine):
+    """Says that it is ready, and tells its nodes only after a restart."""
+
+    def __init__(self) -> None:
+        super().__init__(QUIET, object_info=NODES)
+
+    async def object_info(self) -> Mapping[str, Any]:
+        """Nothing, or the nodes."""
+        if not self.restarts:
+            raise EngineLost("The engine cannot be reached: time-out.")
+        return await super().object_info()
+
+
+async def test_an_engine_that_is_ready_and_does_not_answer_is_restarted(tmp_path: Path) -> None:
+    scripted = FrozenEngine()
+    async with shop(tmp_path, scripted) as place:
+        assert (await place.ended((await place.bundle.run(text_graph("a"))).id)).status is Status.SUCCESS
+        assert len(scripted.restarts) == 1 and "does not answer" in scripted.restarts[0]
+        assert place.said[:2] == [("starting", None), ("ready", None)]
+
+
 async def test_a_bug_at_the_start_does_not_end_the_worker(tmp_path: Path) -> None:
     async with shop(tmp_path, LateEngine(2, RuntimeError("a bug of ours"))) as place:
         assert (await place.ended((await place.bundle.run(text_graph("a"))).id)).status is Status.SUCCESS

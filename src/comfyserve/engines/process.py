@@ -44,11 +44,13 @@ SETTLED = frozenset({EngineState.STOPPED, EngineState.READY, EngineState.FATAL})
 @dataclass(frozen=True)
 class RestartPolicy:
     """How often to start again: `failures` in a row end it, with these `delays` between; a process that was ready for
-    `stable_seconds` has made up for earlier failures."""
+    `stable_seconds` has made up for earlier failures. A running one that does not say within `answer_seconds` that it
+    is ready is replaced."""
 
     failures: int = 3
     delays: tuple[float, ...] = (0.1, 1.0, 5.0, 15.0)
     stable_seconds: float = 10.0
+    answer_seconds: float = 5.0
 
 
 class ProcessEngine:
@@ -81,14 +83,29 @@ class ProcessEngine:
         return self._child.url if self._child is not None else None
 
     async def ready(self) -> None:
-        """Return when the engine takes prompts, starting it if need be. Raises EngineLost when it does not start."""
+        """Return when the engine takes prompts, starting it if need be, and anew, once, when the process lives and
+        does not answer. Raises EngineLost when it does not start."""
+        given_up = False
         while True:
             await self._started()
             try:
-                return await self._now().ready()
-            except EngineLost:
-                if not await self._notices():
+                return await self._answers_soon()
+            except EngineLost as error:
+                if await self._notices():
+                    continue
+                if given_up:
                     raise
+                given_up = True
+                log.warning("engine.silent", engine=self.launch.name, reason=error.message)
+                await self._replace("it did not answer")
+
+    async def _answers_soon(self) -> None:
+        seconds = self._policy.answer_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                await self._now().ready()
+        except TimeoutError:
+            raise EngineLost(f"The {self.launch.name} does not answer within {seconds:g} s.") from None
 
     async def _started(self) -> None:
         async with self._turn:
@@ -98,6 +115,9 @@ class ProcessEngine:
             await self._changed.wait_for(lambda: self.state in SETTLED)
         if self.state is not EngineState.READY:
             raise self._failure
+
+    async def _replace(self, reason: str) -> None:
+        await asyncio.shield(asyncio.ensure_future(self._begin_anew(reason)))  # half of it would leave two processes
 
     async def _begin_anew(self, reason: str) -> None:
         async with self._turn:
@@ -147,7 +167,7 @@ class ProcessEngine:
     async def restart(self, reason: str) -> None:
         """Stop the process and start it again; prompts in flight raise EngineLost."""
         log.info("engine.restart", engine=self.launch.name, reason=reason)
-        await asyncio.shield(asyncio.ensure_future(self._begin_anew(reason)))  # half of it would leave two processes
+        await self._replace(reason)
         await self.ready()
 
     async def close(self) -> None:

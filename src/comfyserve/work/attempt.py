@@ -152,17 +152,27 @@ class Attempt:
         while not work.done() and (left := until - asyncio.get_running_loop().time()) > 0:
             try:
                 if not self.executed.is_set():
-                    await engine.interrupt(self.claim.attempt_id)
-            except EngineLost:
+                    await self._ask_to_stop(left)
+            except EngineUnreached:
                 return
+            except EngineLost:
+                break
             await asyncio.wait([work], timeout=min(REPEAT_SECONDS, left))
-        if self.executed.is_set():
+        if work.done() or self.executed.is_set():
             return
         try:
-            await engine.restart(f"it did not stop within {grace:g} s of an interrupt")
+            await engine.restart(f"it did not stop within {grace:g} s of an interrupt, or did not answer")
         except EngineLost as error:
             log.error("engine_lost", run_id=self.claim.run.id, error=error.message)
             self.engine_lost = True
+
+    async def _ask_to_stop(self, seconds: float) -> bool:
+        """Interrupt; whether the engine still had the prompt. Raises EngineLost when it does not answer in time."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._tools.engine.interrupt(self.claim.attempt_id)
+        except TimeoutError:
+            raise EngineLost("The engine does not answer an interrupt.") from None
 
     async def _work(self) -> None:
         try:
@@ -226,13 +236,19 @@ class Attempt:
                 await engine.restart(error.message)
 
     async def _obeys(self) -> bool:
-        """Interrupt until the engine has let go of the prompt; False when the grace for that is over."""
+        """Interrupt until the engine has let go of the prompt; False when the grace for that is over or the engine does
+        not answer."""
         now = asyncio.get_running_loop().time
         until = now() + self._tools.limits.interrupt_grace
-        while await self._tools.engine.interrupt(self.claim.attempt_id):
-            if now() >= until:
-                return False
-            await asyncio.sleep(REPEAT_SECONDS)
+        try:
+            while await self._ask_to_stop(max(until - now(), REPEAT_SECONDS)):
+                if now() >= until:
+                    return False
+                await asyncio.sleep(REPEAT_SECONDS)
+        except EngineUnreached:
+            return True
+        except EngineLost:
+            return False
         return True
 
     async def _follow(self, events: AsyncIterator[EngineEvent]) -> Outcome:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import structlog
 
-from comfyserve.core.errors import EngineError, EngineLost
+from comfyserve.core.errors import EngineError, EngineLost, EngineUnreached
 from comfyserve.ports import Bell, Blobs, Claim, Engine, Fetch, Ledger, Live, Stop
 from comfyserve.work.attempt import Attempt, Tools
 from comfyserve.work.collect import Collect
@@ -161,7 +161,13 @@ class Worker:
 
     async def _start_engine(self) -> bool:
         await self._engine.ready()
-        await self._publish_catalogue()
+        try:
+            await self._publish_catalogue()
+        except EngineUnreached:
+            raise
+        except EngineLost as error:
+            await self._engine.restart(f"it said that it is ready and does not answer: {error.message}")
+            await self._publish_catalogue()
         return True
 
     async def _publish_catalogue(self) -> None:
