@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -34,6 +34,7 @@ from comfyserve.ports import (
 from comfyserve.work.collect import Collect
 from comfyserve.work.journal import Journal
 from comfyserve.work.limits import WorkLimits
+from comfyserve.work.places import Place
 from comfyserve.work.progress import ProgressMeter
 from comfyserve.work.stage import Stage, Staged
 
@@ -55,6 +56,14 @@ class Tools:
     monotonic: Callable[[], float]
 
 
+@dataclass(frozen=True, eq=False)
+class Life:
+    """One life of the engine: what it has taken and not finished, in its order, and whether it was lost."""
+
+    line: "list[Attempt]" = field(default_factory=list)
+    lost: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class Attempt:
     """Runs one claim. `executed` is set when the engine is free of it, `engine_lost` when the engine was lost;
     `left_behind` are the files that its engine may forget.
@@ -63,12 +72,14 @@ class Attempt:
     that is no longer ours, or a bug of ours, leaves it alone, so that the lease lapses.
     """
 
-    def __init__(self, claim: Claim, tools: Tools, line: "list[Attempt]") -> None:
-        """`line`: what the engine has taken and not finished, in its order; every life of the engine has its own."""
+    def __init__(self, claim: Claim, tools: Tools, place: Place, life: Callable[[], Life]) -> None:
+        """`life`: the engine's present one; it may have changed when the files are there."""
         self.claim = claim
+        self.place = place
+        self.life = life()
+        self._present_life = life
         self.executed = asyncio.Event()
         self._tools = tools
-        self._line = line
         self._journal = Journal(tools.ledger, claim, tools.limits.lease)
         self._meter = ProgressMeter(tools.live, claim.run.id, claim.graph, tools.monotonic)
         self._stopping = asyncio.Event()
@@ -115,8 +126,8 @@ class Attempt:
         finally:
             for task in [work, *stops]:
                 task.cancel()
-            if self in self._line and not self.engine_lost:
-                self._line.remove(self)
+            if self in self.life.line and not self.engine_lost:
+                self.life.line.remove(self)
             self.executed.set()
             self._tools.live.drop(self.claim.run.id)
 
@@ -176,14 +187,14 @@ class Attempt:
 
     async def _work(self) -> None:
         try:
-            staged = await self._staged()
+            staged = await self.place.make_ready(self._staged())
             outcome = await self._execute(staged)
             await self._record(outcome, staged)
         except Stale:
             raise
         except EngineLost as error:
             self.engine_lost = True
-            if self._line[:1] == [self] and not self._journal.started and not isinstance(error, EngineUnreached):
+            if self.life.line[:1] == [self] and not self._journal.started and not isinstance(error, EngineUnreached):
                 # It was the engine's turn to execute it: it may have died too soon to say so.
                 self._journal.note(Fact(FactKind.STARTED))
             await self._give_back(error.message, at_once=not self._journal.started)
@@ -214,7 +225,8 @@ class Attempt:
     async def _execute(self, staged: Staged) -> Outcome:
         engine, claim = self._tools.engine, self.claim
         self._submitted = True
-        self._line.append(self)
+        self.life = self._present_life()
+        self.life.line.append(self)
         try:
             async with engine.execute(claim.attempt_id, staged.graph, claim.extra_data) as events:
                 outcome = await self._follow(events)
@@ -224,7 +236,7 @@ class Attempt:
         if (reason := _needs_restart(outcome)) is not None:
             with suppress(EngineLost):
                 await engine.restart(reason)
-        self._line.remove(self)
+        self.life.line.remove(self)
         self.executed.set()
         return outcome
 

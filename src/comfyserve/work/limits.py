@@ -7,13 +7,17 @@ from dataclasses import dataclass
 class WorkLimits:
     """Sizes in bytes, times in seconds.
 
-    `ahead`: runs claimed while another executes. `collecting`: finished runs whose files are stored at the same time.
+    `ahead`: runs claimed while another executes. `stage_grace`: how long the files of a run may take before it steps
+    aside for others. `staging`: how many runs may be aside.
+    `collecting`: finished runs whose files are stored at the same time.
     `poll`: how long a missed bell costs at most. `lease`: how long a claim holds without a renewal.
     `interrupt_grace`: how long an interrupted engine may take before it is restarted.
     `catalogue`: how old what we know of the engine's nodes and models may become while it is idle.
     """
 
     ahead: int = 1
+    stage_grace: float = 1.0
+    staging: int = 8
     collecting: int = 4
     poll: float = 1.0
     lease: float = 30.0

@@ -9,9 +9,10 @@ import structlog
 
 from comfyserve.core.errors import EngineError, EngineLost, EngineUnreached
 from comfyserve.ports import Bell, Blobs, Claim, Engine, Fetch, Ledger, Live, Stop
-from comfyserve.work.attempt import Attempt, Tools
+from comfyserve.work.attempt import Attempt, Life, Tools
 from comfyserve.work.collect import Collect
 from comfyserve.work.limits import WorkLimits
+from comfyserve.work.places import Places
 from comfyserve.work.stage import Stage
 from comfyserve.work.waiting import unless
 
@@ -78,7 +79,8 @@ class Worker:
             monotonic,
         )
         self._attempts: dict[Attempt, asyncio.Task[None]] = {}
-        self._places = asyncio.Semaphore(1 + limits.ahead)
+        self._life = Life()
+        self._places = Places(limits, lambda: bell.ring(machine_topic(machine_id)))
         self._collecting = asyncio.Semaphore(limits.collecting)
         self._done: list[Attempt] = []
         self._draining = asyncio.Event()
@@ -91,7 +93,7 @@ class Worker:
     @property
     def idle(self) -> bool:
         """Whether the engine has nothing to do."""
-        return all(attempt.executed.is_set() for attempt in self._attempts)
+        return all(attempt.executed.is_set() or attempt.place.aside for attempt in self._attempts)
 
     async def run(self) -> None:
         """Work until drained. The engine is closed at the end, whatever the ending."""
@@ -192,17 +194,16 @@ class Worker:
 
     async def _claim_runs(self) -> None:
         """Claim and start runs until the engine is lost or we drain."""
-        lost = asyncio.Event()
-        line: list[Attempt] = []
-        while not self._draining.is_set() and not lost.is_set():
-            if await unless(self._draining, self._places.acquire()) is None:
+        self._life = life = Life()
+        while not self._draining.is_set() and not life.lost.is_set():
+            if (place := await unless(self._draining, self._places.take())) is None:
                 return
-            claim = await self._next_claim(lost)
+            claim = await self._next_claim(life.lost)
             if claim is None:
-                self._places.release()
+                place.give_back()
                 continue
-            attempt = Attempt(claim, self._tools, line)
-            self._attempts[attempt] = asyncio.create_task(self._carry(attempt, lost))
+            attempt = Attempt(claim, self._tools, place, lambda: self._life)
+            self._attempts[attempt] = asyncio.create_task(self._carry(attempt))
 
     async def _next_claim(self, lost: asyncio.Event) -> Claim | None:
         topic = machine_topic(self.machine_id)
@@ -220,7 +221,7 @@ class Worker:
         self._empty_at = None
         return None
 
-    async def _carry(self, attempt: Attempt, lost: asyncio.Event) -> None:
+    async def _carry(self, attempt: Attempt) -> None:
         """Run an attempt; its place is free for the next run as soon as the engine is done with it."""
         freed = asyncio.create_task(self._free_place(attempt))
         try:
@@ -230,7 +231,7 @@ class Worker:
             self._collecting.release()
             self._attempts.pop(attempt, None)
             if attempt.engine_lost:
-                lost.set()
+                attempt.life.lost.set()
                 self._bell.ring(machine_topic(self.machine_id))
             if attempt.left_behind is not None:
                 self._done.append(attempt)
@@ -251,7 +252,7 @@ class Worker:
     async def _free_place(self, attempt: Attempt) -> None:
         await attempt.executed.wait()
         await self._collecting.acquire()
-        self._places.release()
+        attempt.place.give_back()
 
     async def _renew(self) -> None:
         """Keep the leases alive; what is not ours any more, or cannot be renewed in time, is left."""
