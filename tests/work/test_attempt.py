@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from comfyserve.core.errors import EngineError, EngineLost, StorageFailed
+from comfyserve.core.errors import EngineError, EngineLost, Place, StorageFailed
 from comfyserve.core.outputs import EngineFile, NodeOutput
 from comfyserve.core.runs import Fact, FactKind, Run, Status
 from comfyserve.ports import ByteStream, Clocks, NodeFinished, NodeStarted, Outcome, Started, StoredBlob, StoredOutput
@@ -68,6 +68,27 @@ async def test_a_graph_that_fails_is_not_tried_again(tmp_path: Path, steps: Sequ
         assert ended.error["message"] == "The engine refuses the graph."
         assert (await place.story(run.id)).count("claimed") == 1
         assert scripted.restarts == []
+
+
+NODE_AT_FAULT = Place(node_id="1.0.2")
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [EngineError("No such hat.", place=NODE_AT_FAULT, details={"why": "hat"})],
+        [Started(), Outcome("error", error=EngineError("x", place=NODE_AT_FAULT, details={"why": "hat"}).as_dict())],
+    ],
+    ids=["refused", "raised"],
+)
+async def test_an_error_names_its_node_by_class_and_title(tmp_path: Path, steps: Sequence[Step]) -> None:
+    graph = {"1": {"class_type": "ShowText", "inputs": {"text": "a"}, "_meta": {"title": "The hat" + "!" * 500}}}
+    async with shop(tmp_path, engine(steps)) as place:
+        error = (await place.ended((await place.bundle.run(graph)).id)).error
+        assert error is not None and error["place"]["node_id"] == "1.0.2"
+        title = error["details"].pop("title")
+        assert error["details"] == {"why": "hat", "class_type": "ShowText"}
+        assert title.startswith("The hat!") and len(title) == 200
 
 
 async def test_a_lost_engine_costs_the_run_it_executed_an_attempt_and_the_next_one_none(tmp_path: Path) -> None:

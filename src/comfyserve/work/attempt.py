@@ -1,9 +1,10 @@
 """One attempt: a claimed run from staging to its recorded end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
@@ -15,6 +16,7 @@ from comfyserve.core.errors import (
     Stale,
     StorageFailed,
 )
+from comfyserve.core.graph import Graph, Node
 from comfyserve.core.outputs import EngineFile
 from comfyserve.core.runs import Fact, FactKind
 from comfyserve.ports import (
@@ -39,6 +41,8 @@ from comfyserve.work.progress import ProgressMeter
 from comfyserve.work.stage import Stage, Staged
 
 REPEAT_SECONDS = 0.5
+MAX_NAME = 200
+"""Characters of a node's class and title in an error."""
 
 log = structlog.get_logger(__name__)
 
@@ -206,7 +210,7 @@ class Attempt:
             await self._end(FactKind.FAILED, error)
 
     async def _end(self, kind: FactKind, error: DomainError) -> None:
-        await self._journal.finish([Fact(kind, {"error": error.as_dict()})])
+        await self._journal.finish([Fact(kind, {"error": _with_node(error.as_dict(), self.claim.graph)})])
 
     async def _staged(self) -> Staged:
         seconds = self.claim.clocks.start
@@ -290,7 +294,7 @@ class Attempt:
             case Started():
                 self._journal.note(Fact(FactKind.STARTED))
             case NodeStarted(node_id=node_id):
-                node = self.claim.graph.nodes.get(node_id.split(".")[0])
+                node = _node_of(node_id, self.claim.graph)
                 data = {
                     "node_id": node_id,
                     "class_type": node.class_type if node else "",
@@ -325,7 +329,22 @@ class Attempt:
     def _endings(self, outcome: Outcome) -> Sequence[Fact]:
         if outcome.ending == "success":
             return [Fact(FactKind.SUCCEEDED)]
-        return [Fact(FactKind.FAILED, {"error": dict(outcome.error or {})})]
+        return [Fact(FactKind.FAILED, {"error": _with_node(outcome.error or {}, self.claim.graph)})]
+
+
+def _node_of(node_id: str, graph: Graph) -> Node | None:
+    """The node of the caller's graph; the id of one that was expanded while running starts with it."""
+    return graph.nodes.get(node_id.split(".")[0])
+
+
+def _with_node(error: Mapping[str, Any], graph: Graph) -> dict[str, Any]:
+    """The error, with the class and the title of the node at fault in its details: people know a node by these."""
+    node_id = (error.get("place") or {}).get("node_id")
+    node = _node_of(node_id, graph) if isinstance(node_id, str) else None
+    if node is None:
+        return dict(error)
+    named = {"class_type": node.class_type[:MAX_NAME], "title": node.title[:MAX_NAME]}
+    return {**error, "details": {**(error.get("details") or {}), **named}}
 
 
 def _needs_restart(outcome: Outcome) -> str | None:
