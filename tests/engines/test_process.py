@@ -138,6 +138,18 @@ async def test_one_that_lives_and_does_not_answer_is_replaced_when_it_is_needed(
         await gone(first)
 
 
+async def test_one_that_does_not_answer_is_replaced_once_for_all_who_need_it(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    command = (sys.executable, "-S", str(SERVER), PORT, "--fork", str(pids))
+    async with running(Launch(command, stop_seconds=0.1), RestartPolicy(failures=1, answer_seconds=0.5)) as engine:
+        await engine.ready()
+        assert engine.pid is not None
+        before = len(read_pids(pids))
+        os.kill(engine.pid, signal.SIGSTOP)
+        await asyncio.wait_for(asyncio.gather(engine.ready(), engine.ready()), 20)
+        assert len(read_pids(pids)) == 2 * before
+
+
 async def test_restart_gives_a_new_process_and_counts_as_no_failure() -> None:
     async with running(launch(), RestartPolicy(failures=1)) as engine:
         await engine.ready()

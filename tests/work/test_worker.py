@@ -263,3 +263,33 @@ async def test_nodes_that_are_added_later_are_told(tmp_path: Path) -> None:
         await asyncio.wait_for(scripted.asked_again.wait(), SECONDS)
         graph = {"1": {"class_type": "New1", "inputs": {}}}
         assert (await place.ended((await place.bundle.run(graph)).id)).status is Status.SUCCESS
+
+
+class DozingEngine(ScriptedEngine):
+    """Tells its nodes once, and again when it was made ready a second time."""
+
+    def __init__(self) -> None:
+        super().__init__(QUIET, object_info=NODES)
+        self.asked = 0
+        self.made_ready = 0
+        self.awake = asyncio.Event()
+
+    async def ready(self) -> None:
+        """Count."""
+        self.made_ready += 1
+
+    async def object_info(self) -> Mapping[str, Any]:
+        """The nodes, or nothing."""
+        self.asked += 1
+        if self.asked > 1 and self.made_ready == 1:
+            raise EngineLost("The engine cannot be reached: time-out.")
+        if self.made_ready > 1:
+            self.awake.set()
+        return await super().object_info()
+
+
+async def test_an_idle_engine_that_does_not_answer_is_made_ready_again(tmp_path: Path) -> None:
+    scripted = DozingEngine()
+    async with shop(tmp_path, scripted, limits=replace(QUICK, catalogue=0.05)):
+        await asyncio.wait_for(scripted.awake.wait(), SECONDS)
+        assert scripted.restarts == []

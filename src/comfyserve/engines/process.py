@@ -88,6 +88,7 @@ class ProcessEngine:
         given_up = False
         while True:
             await self._started()
+            silent = self._child
             try:
                 return await self._answers_soon()
             except EngineLost as error:
@@ -97,7 +98,7 @@ class ProcessEngine:
                     raise
                 given_up = True
                 log.warning("engine.silent", engine=self.launch.name, reason=error.message)
-                await self._replace("it did not answer")
+                await self._replace("it did not answer", only=silent)
 
     async def _answers_soon(self) -> None:
         seconds = self._policy.answer_seconds
@@ -116,11 +117,15 @@ class ProcessEngine:
         if self.state is not EngineState.READY:
             raise self._failure
 
-    async def _replace(self, reason: str) -> None:
-        await asyncio.shield(asyncio.ensure_future(self._begin_anew(reason)))  # half of it would leave two processes
+    async def _replace(self, reason: str, *, only: Child | None = None) -> None:
+        """Start anew, whatever runs; nothing when `only` is given and somebody else has replaced it by now."""
+        task = asyncio.ensure_future(self._begin_anew(reason, only))
+        await asyncio.shield(task)  # half of it would leave two processes
 
-    async def _begin_anew(self, reason: str) -> None:
+    async def _begin_anew(self, reason: str, only: Child | None) -> None:
         async with self._turn:
+            if only is not None and self._child is not only:
+                return
             await self._stop(EngineLost(f"The {self.launch.name} was restarted: {reason}"))
             self._begin()
 

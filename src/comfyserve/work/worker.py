@@ -177,13 +177,24 @@ class Worker:
         self._published = asyncio.get_running_loop().time()
 
     async def _refresh_catalogue(self) -> None:
-        """Tell what nodes and models the engine has by now, when it is idle, and now and then when it never is."""
+        """Tell what nodes and models the engine has by now, when it is idle, and now and then when it never is.
+
+        One that does not answer although it is idle is made ready again before a run needs it."""
         every = self._limits.catalogue
         await asyncio.sleep(every)
         old = asyncio.get_running_loop().time() - self._published
-        if self._published and old >= every and (self.idle or old >= every * BUSY_TIMES):
-            with suppress(EngineLost):
+        if not self._published or old < every or not (self.idle or old >= every * BUSY_TIMES):
+            return
+        with suppress(EngineLost):
+            try:
                 await self._publish_catalogue()
+            except EngineLost as error:
+                log.warning("engine_silent", machine_id=self.machine_id, error=error.message)
+                await self._wake()
+
+    async def _wake(self) -> None:
+        if self.idle:
+            await self._engine.ready()
 
     async def _tell(self, state: MachineState, error: EngineLost | None = None) -> None:
         """Report the machine's state; that the report fails stops no work."""
