@@ -71,9 +71,8 @@ class Watch:
                 if await self._is_over(caller, run_id, found, seq):
                     return
                 pause = 0 if len(found) == BATCH else self._poll
-                async for value in merged.until(self._bell.wait(topic, pause, since=seen)):
-                    if begun:
-                        yield (value,)
+                async for value in merged.until(self._bell.wait(topic, pause, since=seen), quiet=not begun):
+                    yield (value,)
 
     async def wait(self, caller: Caller, run_id: str, seconds: float) -> RunView:
         """The run when it has ended, or as it is after so many seconds. Raises NotFound."""
@@ -125,13 +124,13 @@ class _Merged:
             self._next.cancel()
             await asyncio.wait([self._next])
 
-    async def until(self, other: Coroutine[Any, Any, Any]) -> AsyncIterator[LiveValue]:
-        """Yield values until `other` is done. A value that is still on its way is kept for the next time."""
+    async def until(self, other: Coroutine[Any, Any, Any], *, quiet: bool) -> AsyncIterator[LiveValue]:
+        """Yield values until `other` is done, or with `quiet` let them pass. One on its way is kept for later."""
         waiting = asyncio.ensure_future(other)
         try:
             while not waiting.done():
                 value = await self._value_or(waiting)
-                if value is not None:
+                if value is not None and not quiet:
                     yield value
         finally:
             waiting.cancel()
