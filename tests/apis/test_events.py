@@ -10,6 +10,7 @@ import pytest
 
 from comfyserve.apis.http.answers import iso
 from comfyserve.apis.http.events import Slots, message, primed, stream
+from comfyserve.core.runs import Fact, FactKind
 from comfyserve.ports import Preview, Progress
 from tests.apis.world import World, open_world, over_the_wire
 from tests.services.bundle import open_bundle
@@ -58,6 +59,9 @@ async def test_live_values_come_between_the_events(world: World) -> None:
         lines = answer.aiter_lines()
         assert await anext(lines) == "id: 1"
         claim = await world.next_claim()
+        await world.bundle.record.apply(run_id, claim.lease.token, [Fact(FactKind.STARTED)])
+        while await anext(lines) != "event: started":
+            pass
         world.bundle.live.put(run_id, Progress("9", 3, 4, 0.75))
         world.bundle.live.put(run_id, Preview(b"\xff\xd8", "image/jpeg", "9"))
         seen: dict[str, Any] = {}
