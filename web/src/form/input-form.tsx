@@ -3,6 +3,7 @@ import type { Input } from "../api";
 import { Button } from "../components/button";
 import { Notice } from "../components/notice";
 import { Field } from "./field";
+import { useUploading } from "./uploading";
 import { sections, type Values } from "./values";
 
 export interface FormError {
@@ -22,6 +23,7 @@ interface Props {
 /** The form of a deployment, made from its inputs. A refusal is shown at the field it is about. */
 export function InputForm({ inputs, values, onChange, onSubmit, sending, error }: Props) {
   const form = useRef<HTMLFormElement>(null);
+  const uploading = useUploading();
   const atField = inputs.some((input) => input.id === error?.field);
 
   useEffect(() => {
@@ -64,8 +66,8 @@ export function InputForm({ inputs, values, onChange, onSubmit, sending, error }
         </Notice>
       )}
       <div className="sticky bottom-0 -mx-1 bg-ground/95 px-1 py-3">
-        <Button look="main" type="submit" disabled={sending} className="w-full">
-          {sending ? "Sending..." : "Generate"}
+        <Button look="main" type="submit" disabled={sending || uploading} className="w-full">
+          {uploading ? "Uploading..." : sending ? "Sending..." : "Generate"}
         </Button>
       </div>
     </form>

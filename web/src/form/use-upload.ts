@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from "react";
 import { type Asset, api } from "../api";
+import { uploading } from "./uploading";
 import { useRememberAsset } from "./use-media";
 
 interface Upload {
@@ -22,6 +23,7 @@ export function useUpload(): Upload {
     const mine = new AbortController();
     current.current = mine;
     setBusy(true);
+    uploading.begin();
     setError(null);
     try {
       const assets: Asset[] = [];
@@ -32,6 +34,7 @@ export function useUpload(): Upload {
       if (!mine.signal.aborted) setError((failure as Error).message);
       return [];
     } finally {
+      uploading.end();
       if (current.current === mine) setBusy(false);
     }
   }
