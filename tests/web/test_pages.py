@@ -123,6 +123,7 @@ async def test_a_double_click_is_one_run(visit: Visit) -> None:
     page = await visit.open("/apps/pod")
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.method) if request.url.endswith("/v1/runs") else None)
+    await page.locator('[data-field="input_text"] textarea').fill("a mug, another text than other tests have")
     await page.get_by_role("button", name="Generate").dblclick()
     await expect(page.locator('[data-run-status="success"] figure img')).to_be_visible(timeout=RUN_MS)
     assert sent == ["POST"]
