@@ -215,6 +215,15 @@ class Stop(Protocol):
         """Those of these runs that somebody wants to stop, or that have ended otherwise."""
 
 
+STOP_TOPIC = "stop"
+"""The bell topic that rings when somebody wants a run to stop."""
+
+
+def machine_topic(machine_id: str) -> str:
+    """The bell topic that rings when a run of this machine is queued."""
+    return f"machine:{machine_id}"
+
+
 class Bell(Protocol):
     """A hint that something changed. A missed ring costs one poll interval, nothing more."""
 

@@ -17,10 +17,10 @@ from comfyserve.core.runs import claim as claimed
 from comfyserve.db import assets, machines, outputs, runs
 from comfyserve.db.database import Database
 from comfyserve.db.rows import Row
-from comfyserve.ports import AssetRef, Bell, Claim, Clocks, Live, StoredOutput
+from comfyserve.ports import AssetRef, Bell, Claim, Clocks, Live, StoredOutput, machine_topic
 from comfyserve.services.door import ENDINGS, Door
 from comfyserve.services.output_rows import OutputRow, output_rows
-from comfyserve.services.topics import DELIVERIES, machine_topic, run_topic
+from comfyserve.services.topics import DELIVERIES, run_topic
 
 RELEASE_BATCH = 500
 

@@ -20,7 +20,7 @@ from comfyserve.core.runs import Status
 from comfyserve.db import assets, deployments, runs
 from comfyserve.db.database import Database
 from comfyserve.db.rows import Row
-from comfyserve.ports import Bell
+from comfyserve.ports import Bell, machine_topic
 from comfyserve.services.checks import check_json, check_text
 from comfyserve.services.door import Door
 from comfyserve.services.graphs import Graphs, narrowed
@@ -28,7 +28,7 @@ from comfyserve.services.machines import Catalogue, Machines, find_machine
 from comfyserve.services.media import MediaStore, SettledMedia
 from comfyserve.services.records import Caller, RunView, SubmitRequest
 from comfyserve.services.runs import Runs
-from comfyserve.services.topics import DELIVERIES, machine_topic
+from comfyserve.services.topics import DELIVERIES
 from comfyserve.services.views import run_view
 
 PRIORITIES = range(LEAST_PRIORITY, MOST_PRIORITY + 1)

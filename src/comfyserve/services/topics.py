@@ -1,12 +1,6 @@
-"""The bell topics that the services ring."""
+"""The bell topics that only services ring and hear; those that workers hear stand beside the Bell in `ports`."""
 
-STOP = "stop"
 DELIVERIES = "deliveries"
-
-
-def machine_topic(machine_id: str) -> str:
-    """Rings when a run of this machine is queued."""
-    return f"machine:{machine_id}"
 
 
 def run_topic(run_id: str) -> str:

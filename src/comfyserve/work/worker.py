@@ -8,7 +8,7 @@ from typing import Literal
 import structlog
 
 from comfyserve.core.errors import EngineError, EngineLost, EngineUnreached
-from comfyserve.ports import Bell, Blobs, Claim, Engine, Fetch, Ledger, Live, Stop
+from comfyserve.ports import STOP_TOPIC, Bell, Blobs, Claim, Engine, Fetch, Ledger, Live, Stop, machine_topic
 from comfyserve.work.attempt import Attempt, Life, Tools
 from comfyserve.work.collect import Collect
 from comfyserve.work.limits import WorkLimits
@@ -18,7 +18,6 @@ from comfyserve.work.waiting import unless
 
 log = structlog.get_logger(__name__)
 
-STOP_TOPIC = "stop"
 TIDY_SECONDS = 0.5
 SHUT_DOWN = "The worker was shut down."
 LEAVE_SECONDS = 5.0
@@ -32,11 +31,6 @@ MachineState = Literal["starting", "ready", "failed"]
 
 Report = Callable[[MachineState, EngineLost | None], Awaitable[None]]
 """Is told the machine's state (starting, ready, failed) and why it failed."""
-
-
-def machine_topic(machine_id: str) -> str:
-    """The bell topic that rings when a run of this machine is queued."""
-    return f"machine:{machine_id}"
 
 
 class Worker:
