@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from comfyserve.embedded import routes_files, routes_info, routes_prompts
 from comfyserve.embedded.engine import ENGINE, Engine
+from comfyserve.embedded.routes.table import ROUTES
 from comfyserve.protocol.routes import PREFIX
 
 STOP_SECONDS = 3.0
@@ -17,17 +17,14 @@ STOP_SECONDS = 3.0
 
 Respond = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-ROUTE_TABLES = (routes_prompts.ROUTES, routes_files.ROUTES, routes_info.ROUTES)
-
 
 def build_app(engine: Engine) -> web.Application:
     """The application of one engine; starting it starts the worker, its end stops it."""
     app = web.Application(middlewares=[guard_origin, enter_engine], client_max_size=engine.settings.body_bytes)
     app[ENGINE] = engine
-    for table in ROUTE_TABLES:
-        for method, path, route in table:
-            for full in (path, PREFIX + path):
-                app.router.add_get(full, route) if method == "GET" else app.router.add_route(method, full, route)
+    for method, path, route in ROUTES:
+        for full in (path, PREFIX + path):
+            app.router.add_get(full, route) if method == "GET" else app.router.add_route(method, full, route)
     app.cleanup_ctx.append(_running)
     app.on_shutdown.append(_dismiss_sockets)
     return app

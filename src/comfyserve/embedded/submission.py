@@ -7,9 +7,9 @@ import time
 import uuid
 from typing import Any
 
-from comfyserve.embedded.bodies import bad_request, id_list, parse_object
 from comfyserve.embedded.engine import Engine
 from comfyserve.embedded.queue import QueuedPrompt, QueueFull
+from comfyserve.embedded.routes.bodies import bad_request, id_list, parse_object
 from comfyserve.embedded.validate import Answer, prompt_error, validate
 from comfyserve.protocol.errors import PROMPT_MESSAGES, PromptError
 

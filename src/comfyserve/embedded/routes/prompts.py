@@ -8,9 +8,9 @@ from typing import Any
 
 from aiohttp import web
 
-from comfyserve.embedded.bodies import bad_request, id_list, read_object
 from comfyserve.embedded.engine import ENGINE
 from comfyserve.embedded.history import NO_OFFSET
+from comfyserve.embedded.routes.bodies import bad_request, id_list, read_object
 from comfyserve.embedded.submission import Refused, accept
 from comfyserve.protocol import routes
 

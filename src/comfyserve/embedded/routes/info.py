@@ -12,8 +12,8 @@ from typing import Any
 from aiohttp import web
 
 import comfyserve
-from comfyserve.embedded.bodies import bad_request, read_object
 from comfyserve.embedded.engine import ENGINE, Engine
+from comfyserve.embedded.routes.bodies import bad_request, read_object
 from comfyserve.protocol import routes
 from comfyserve.protocol.files import MODEL_FOLDER_ALIASES, MODEL_FOLDERS
 

@@ -1,0 +1,1 @@
+"""The HTTP surface of the embedded engine: one module per noun, listed in `table`."""
