@@ -96,5 +96,6 @@ def _inputs(node: NodeType, schema: Schema) -> dict[str, Any]:
 def _v3_input(entry: tuple[Any, ...]) -> list[Any]:
     kind, options = entry[0], dict(entry[1]) if len(entry) > 1 else {}
     if isinstance(kind, list):
-        return ["COMBO", {"multiselect": False, "options": kind, **options}]
+        first = {"default": options.pop("default")} if "default" in options else {}
+        return ["COMBO", {**first, "multiselect": False, "options": kind, **options}]
     return [kind, options]
