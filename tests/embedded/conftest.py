@@ -15,6 +15,7 @@ from aiohttp import web
 
 from comfyserve.embedded.catalogue import Catalogue
 from comfyserve.embedded.engine import Engine, build_engine
+from comfyserve.embedded.faults.playing import Faults
 from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.graph_view import Graph
 from comfyserve.embedded.http import build_app
@@ -74,11 +75,14 @@ class Seat:
 
 @asynccontextmanager
 async def serve(
-    folders: Folders, settings: ServerSettings | None = None, nodes: Mapping[str, type] = MAPPINGS
+    folders: Folders,
+    settings: ServerSettings | None = None,
+    nodes: Mapping[str, type] = MAPPINGS,
+    faults: Faults | None = None,
 ) -> AsyncIterator[Seat]:
     catalogue = Catalogue()
     catalogue.add(nodes, {"Number": "A number"})
-    engine = build_engine(folders, catalogue, settings or ServerSettings())
+    engine = build_engine(folders, catalogue, settings or ServerSettings(), faults=faults)
     runner = web.AppRunner(build_app(engine), shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -14,8 +14,11 @@ from pathlib import Path
 
 from aiohttp import web
 
+from comfyserve.embedded.catalogue import Catalogue
 from comfyserve.embedded.context import EngineSettings
 from comfyserve.embedded.engine import build_engine
+from comfyserve.embedded.faults.playing import Faults, start_delay
+from comfyserve.embedded.faults.table import Fault, parse_fault
 from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.http import build_app
 from comfyserve.embedded.logs import log_to_stderr
@@ -53,8 +56,19 @@ async def _serve(options: argparse.Namespace, folders: Folders) -> int:
     settings = ServerSettings(
         work_ms=options.work_ms, queue_length=options.queue_length, history_length=options.history_length
     )
-    nodes = EngineSettings(options.step_ms, options.preview_size, options.disable_metadata)
-    engine = build_engine(folders, load_catalogue(folders), settings, nodes)
+    nodes = EngineSettings(
+        step_ms=options.step_ms,
+        load_ms=options.load_ms,
+        preview_size=options.preview_size,
+        disable_metadata=options.disable_metadata,
+    )
+    faults = Faults(options.fault)
+    if not await _start_in_time(start_delay(folders.base, faults), ended):
+        return 0
+    catalogue = load_catalogue(folders)
+    if options.fault_nodes:
+        _add_fault_nodes(catalogue)
+    engine = build_engine(folders, catalogue, settings, nodes, faults)
     # What is loaded now stays: the collector need not look at it during every prompt.
     gc.freeze()
     runner = web.AppRunner(build_app(engine), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
@@ -73,6 +87,28 @@ async def _serve(options: argparse.Namespace, folders: Folders) -> int:
     return 0
 
 
+async def _start_in_time(delay: float, ended: asyncio.Event) -> bool:
+    """Wait as a fault wants it; False when the program was told to end meanwhile."""
+    if delay:
+        logger.warning("starting late", extra={"seconds": delay})
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), delay)
+    return not ended.is_set()
+
+
+def _add_fault_nodes(catalogue: Catalogue) -> None:
+    from comfyserve.embedded.faults import nodes
+
+    catalogue.add(nodes.NODE_CLASS_MAPPINGS, nodes.NODE_DISPLAY_NAME_MAPPINGS, nodes.MODULE)
+
+
+def _fault(text: str) -> Fault:
+    try:
+        return parse_fault(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def _end(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
     with contextlib.suppress(RuntimeError):  # the loop has ended already
         loop.call_soon_threadsafe(ended.set)
@@ -86,11 +122,16 @@ def _options() -> argparse.Namespace:
     add("--host", default="127.0.0.1")
     add("--base-directory", type=Path, required=True, help="has input, output, temp, models, custom_nodes")
     add("--step-ms", type=int, default=nodes.step_ms, help="what one simulated sampler step costs")
+    add("--load-ms", type=int, default=nodes.load_ms, help="what loading a simulated model costs")
     add("--work-ms", type=int, default=0, help="added to every prompt, for measurements")
     add("--preview-size", type=int, default=nodes.preview_size)
     add("--disable-metadata", action="store_true", help="write no graph into saved files")
     add("--queue-length", type=int, default=server.queue_length, help="more waiting prompts are refused with 429")
     add("--history-length", type=int, default=server.history_length)
+    add(
+        "--fault", type=_fault, action="append", default=[], metavar="NAME,KEY=VALUE", help="misbehave; may be repeated"
+    )
+    add("--fault-nodes", action="store_true", help="publish a node for each fault")
     add("--exit-with-parent", type=int, nargs="?", const=0, metavar="PID", help="end when the parent process ends")
     add("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     return parser.parse_args()

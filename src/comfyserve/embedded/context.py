@@ -7,6 +7,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from comfyserve.embedded.faults.playing import Faults
+from comfyserve.embedded.faults.table import Kind
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -22,6 +25,7 @@ class EngineSettings:
     """What nodes need to know of the engine's settings."""
 
     step_ms: int = 15
+    load_ms: int = 0
     preview_size: int = 512
     disable_metadata: bool = False
 
@@ -54,15 +58,26 @@ class NodeContext:
     settings: EngineSettings = EngineSettings()
     reporter: Reporter = field(default_factory=_Silent)
     interrupt: threading.Event = field(default_factory=threading.Event)
+    faults: Faults = field(default_factory=Faults)
 
     def progress(self, value: float, maximum: float, preview: Image | None = None) -> None:
         """Report value of maximum, with a preview picture if there is one; raises Interrupted."""
         self.check_interrupted()
+        self.faults.step(value)
         self.reporter.progress(self.node_id, value, maximum, preview)
 
     def text(self, text: str) -> None:
         """Show a text on the node (binary frame TEXT of spec 8)."""
         self.reporter.text(self.node_id, text)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass; raises Interrupted as soon as the prompt is."""
+        self.interrupt.wait(seconds)
+        self.check_interrupted()
+
+    def loading(self) -> None:
+        """A model file is read: takes what the setting load_ms says, and what a fault adds."""
+        self.wait(self.settings.load_ms / 1000 + self.faults.seconds(Kind.SLOW_LOAD))
 
     def check_interrupted(self) -> None:
         """Raises Interrupted when the prompt was interrupted."""

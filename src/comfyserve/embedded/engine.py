@@ -10,6 +10,7 @@ from aiohttp import web
 
 from comfyserve.embedded.catalogue import Catalogue
 from comfyserve.embedded.context import EngineSettings, NodeContext, activate
+from comfyserve.embedded.faults.playing import Faults
 from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.history import History
 from comfyserve.embedded.queue import PromptQueue
@@ -31,6 +32,7 @@ class Engine:
     hub: Hub
     worker: Worker
     node_settings: EngineSettings
+    faults: Faults
     counter: itertools.count[int] = field(default_factory=itertools.count)
 
     def enter(self) -> None:
@@ -55,6 +57,7 @@ def build_engine(
     catalogue: Catalogue,
     settings: ServerSettings | None = None,
     node_settings: EngineSettings | None = None,
+    faults: Faults | None = None,
 ) -> Engine:
     """Put an engine together; nothing runs until the application starts."""
     settings = settings or ServerSettings()
@@ -62,5 +65,7 @@ def build_engine(
     history = History(settings.history_length, settings.history_bytes)
     hub = Hub(settings, server_flags(settings))
     node_settings = node_settings or EngineSettings()
-    worker = Worker(queue, history, hub, folders, catalogue, node_settings, work_ms=settings.work_ms)
-    return Engine(folders, catalogue, settings, queue, history, hub, worker, node_settings)
+    faults = faults or Faults()
+    faults.drop_sockets, faults.silence = hub.cut_all, hub.silence_all
+    worker = Worker(queue, history, hub, folders, catalogue, node_settings, work_ms=settings.work_ms, faults=faults)
+    return Engine(folders, catalogue, settings, queue, history, hub, worker, node_settings, faults)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -260,10 +260,7 @@ class Execution:
         return self._result(node_id) is not None
 
     def _context_of(self, node_id: str) -> NodeContext:
-        context = self._context
-        return NodeContext(
-            context.folders, context.prompt_id, node_id, context.settings, context.reporter, context.interrupt
-        )
+        return replace(self._context, node_id=node_id)
 
     def _check(self, node_id: str) -> None:
         self._current = node_id

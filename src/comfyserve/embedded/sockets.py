@@ -42,22 +42,33 @@ class Client:
         self._waiting: deque[str | bytes] = deque()
         self._bytes = 0
         self._wake = asyncio.Event()
-        self.too_slow = False
+        self.cut = False
+        """Whether the connection ends without a goodbye."""
+        self.silent = False
         self.dismissed = asyncio.Event()
         """Set when the server ends the connection."""
         self.flags: dict[str, Any] = {}
 
     def offer(self, payload: str | bytes, droppable: bool) -> None:
         """Queue a frame. A slow client misses droppable ones; one that is too far behind gets no more at all."""
-        if self.dismissed.is_set() or (droppable and self._is_behind()):
+        if self.dismissed.is_set() or self.silent or (droppable and self._is_behind()):
             return
         self._waiting.append(payload)
         self._bytes += len(payload)
         self._wake.set()
         backlog = self._settings
         if len(self._waiting) > backlog.socket_backlog or self._bytes > backlog.socket_backlog_bytes:
-            self.too_slow = True
-            self.dismissed.set()
+            logger.warning("websocket client dropped: it is too slow")
+            self.end(cut=True)
+
+    def end(self, *, cut: bool) -> None:
+        """The server ends the connection, with a goodbye or without."""
+        self.cut = cut
+        self.dismissed.set()
+
+    def hush(self) -> None:
+        """Send nothing more, without ending the connection."""
+        self.silent = True
 
     def _is_behind(self) -> bool:
         return len(self._waiting) >= self._settings.socket_slack or self._bytes >= self._settings.socket_slack_bytes
@@ -150,7 +161,23 @@ class Hub:
     def dismiss_all(self) -> None:
         """End every connection: the server stops."""
         for client in self._clients.values():
-            client.dismissed.set()
+            client.end(cut=False)
+
+    def cut_all(self) -> None:
+        """Play a lost network: every connection ends without a goodbye. From any thread."""
+        self._on_every_client(lambda client: client.end(cut=True))
+
+    def silence_all(self) -> None:
+        """Play a network that swallows: the open connections stay open and hear nothing more. From any thread."""
+        self._on_every_client(Client.hush)
+
+    def _on_every_client(self, play: Callable[[Client], None]) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._play, play)
+
+    def _play(self, play: Callable[[Client], None]) -> None:
+        for client in self._clients.values():
+            play(client)
 
     def _drain(self) -> None:
         with self._lock:
@@ -187,10 +214,9 @@ def text_message(event: Event, data: Mapping[str, Any]) -> str:
 
 async def _close(request: web.Request, socket: web.WebSocketResponse, client: Client) -> None:
     """Say goodbye, unless the client would not read that either."""
-    if not client.too_slow:
+    if not client.cut:
         await socket.close(code=WSCloseCode.GOING_AWAY)
     elif request.transport is not None:
-        logger.warning("websocket client dropped: it is too slow")
         request.transport.abort()
 
 

@@ -12,6 +12,8 @@ from comfyserve.embedded.cache import ResultCache
 from comfyserve.embedded.catalogue import Catalogue
 from comfyserve.embedded.context import EngineSettings, NodeContext
 from comfyserve.embedded.execute import Execution, NodeObjects, Outcome
+from comfyserve.embedded.faults.playing import Faults
+from comfyserve.embedded.faults.table import Kind
 from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.graph_view import GraphView
 from comfyserve.embedded.history import History
@@ -32,6 +34,7 @@ class Worker:
         catalogue: Catalogue,
         settings: EngineSettings,
         work_ms: int,
+        faults: Faults,
     ) -> None:
         self._queue = queue
         self._history = history
@@ -40,6 +43,7 @@ class Worker:
         self._catalogue = catalogue
         self._settings = settings
         self._work_seconds = work_ms / 1000
+        self._faults = faults
         self._cache = ResultCache()
         self._objects = NodeObjects()
         self._speaking: tuple[QueuedPrompt, Announcer] | None = None
@@ -84,8 +88,9 @@ class Worker:
         self.announce_status()
         announcer = Announcer(self._hub, prompt, self._settings.preview_size)
         self._speaking = (prompt, announcer)
+        self._faults.begin_prompt()
         context = NodeContext(
-            self._folders, prompt.prompt_id, "", self._settings, announcer, interrupt=self._queue.interrupted
+            self._folders, prompt.prompt_id, "", self._settings, announcer, self._queue.interrupted, self._faults
         )
         view = GraphView(prompt.graph, self._catalogue)
         execution = Execution(prompt, view, self._cache, self._objects, announcer, context)
@@ -94,11 +99,16 @@ class Worker:
         outcome = await execution.run()
         record = _record(prompt, execution, announcer, outcome)
         told = len(json.dumps([record["outputs"], record["status"]], default=str))
-        self._history.add(prompt.prompt_id, record, prompt.size + told)
+        late = self._faults.seconds(Kind.LATE_HISTORY)
+        if not late:
+            self._history.add(prompt.prompt_id, record, prompt.size + told)
         self._queue.finish()
         self.announce_status()
         announcer.ended()
         self._speaking = None
+        if late:
+            self._queue.wait_stopped(late)
+            self._history.add(prompt.prompt_id, record, prompt.size + told)
 
 
 def _record(prompt: QueuedPrompt, execution: Execution, announcer: Announcer, outcome: Outcome) -> dict[str, Any]:

@@ -89,7 +89,7 @@ class Family:
         v3: bool = False,
         experimental: bool = False,
         validate: Callable[..., bool | str] | None = None,
-        fingerprint: Callable[..., str] | None = None,
+        fingerprint: Callable[..., object] | None = None,
     ) -> Callable[[Call], Call]:
         """Publish the decorated function as node `name`. ValueError if the family has that name already.
 

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from comfyserve.embedded.engine import ENGINE
+from comfyserve.embedded.faults.answers import wrong_answer
 from comfyserve.embedded.history import NO_OFFSET
 from comfyserve.embedded.routes.bodies import bad_request, id_list, read_object
 from comfyserve.embedded.submission import Refused, accept
@@ -28,7 +29,8 @@ async def post_prompt(request: web.Request) -> web.Response:
     except Refused as refusal:
         return _json({"error": refusal.error, "node_errors": refusal.node_errors}, status=refusal.status)
     engine.worker.announce_status()
-    return _json({"prompt_id": prompt.prompt_id, "number": prompt.number, "node_errors": node_errors})
+    wrong = wrong_answer(request, engine.faults, prompt)
+    return wrong or _json({"prompt_id": prompt.prompt_id, "number": prompt.number, "node_errors": node_errors})
 
 
 async def get_queue(request: web.Request) -> web.Response:
