@@ -300,7 +300,7 @@ def _launch(settings: Settings) -> Launch:
         command, arguments = shlex.split(settings.comfy_command), shlex.split(settings.comfy_args)
         return replace(comfyui(home, *arguments, command=command), start_seconds=seconds)
     steps = ("--step-ms", str(settings.simulated_step_ms), "--work-ms", str(settings.engine_work_ms))
-    return embedded(settings.data_dir / "engine", *steps)
+    return embedded(settings.data_dir / "engine", *steps, *shlex.split(settings.embedded_args))
 
 
 def _api_options(base: Base, services: Services, machine_id: str) -> ApiOptions:

@@ -113,6 +113,10 @@ class Settings(BaseSettings):
         0, description="Extra milliseconds that the embedded engine spends on every run, for measurements."
     )
 
+    embedded_args: Annotated[str, AfterValidator(_words)] = Field(
+        "", description="Arguments added to the embedded engine's command, such as `--fault crash,step=3`."
+    )
+
     # ---- runs
     max_queued: Positive = Field(20_000, description="How many runs may wait for one machine.")
     max_attempts: Positive = Field(3, description="How often a run is tried when workers or engines are lost.")

@@ -1,5 +1,7 @@
 """The faults by name: what `--fault` takes and refuses."""
 
+from pathlib import Path
+
 import pytest
 
 from comfyserve.embedded.faults.nodes import NODE_CLASS_MAPPINGS, class_name
@@ -31,3 +33,13 @@ def test_a_wrong_fault_says_what_is_possible(text: str, said: str) -> None:
 def test_every_fault_has_a_meaning_and_a_node() -> None:
     assert set(MEANINGS) == set(PARAMETERS) == set(Kind)
     assert set(NODE_CLASS_MAPPINGS) == {class_name(kind) for kind in Kind}
+
+
+def test_the_page_tells_every_fault_with_its_values() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "testing-errors.md").read_text()
+    rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+    assert set(rows) == set(Kind)
+    for kind, parameters in PARAMETERS.items():
+        for parameter in parameters:
+            assert f"`{parameter.name}`" in rows[kind]
+            assert all(choice in rows[kind] for choice in parameter.choices)
