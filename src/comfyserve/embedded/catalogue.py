@@ -76,6 +76,8 @@ def _fixed_part(node: NodeType) -> dict[str, Any]:
         value = bool(getattr(node_class, attribute, False))
         if value or node.v3:
             info[key] = value
+    if getattr(node_class, "OUTPUT_MATCHTYPES", None):
+        info["output_matchtypes"] = list(node_class.OUTPUT_MATCHTYPES)
     if getattr(node_class, "SIMULATED", False):
         info["simulated"] = True
     return info

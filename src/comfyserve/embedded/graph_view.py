@@ -40,7 +40,7 @@ class GraphView:
             return
         schema = self.schema(node_id)
         for name, value in inputs.items():
-            spec = schema.find(name)
+            spec = schema.find(name, inputs)
             if spec is not None:
                 yield spec, value
 
@@ -49,7 +49,7 @@ class GraphView:
         inputs = self.graph[node_id].get("inputs")
         schema = self.schema(node_id)
         for name, value in inputs.items() if isinstance(inputs, dict) else ():
-            if schema.find(name) is None and not is_link(value):
+            if schema.find(name, inputs) is None and not is_link(value):
                 yield name, value
 
     def sources(self, node_id: str) -> list[str]:

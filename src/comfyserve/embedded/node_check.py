@@ -10,10 +10,14 @@ from typing import Any
 
 from comfyserve.embedded.catalogue import Catalogue
 from comfyserve.embedded.coerce import NotCoercible, Problem, check_bounds, coerce, problem, unwrap
+from comfyserve.embedded.dynamic_inputs import MATCH_TYPE
 from comfyserve.embedded.node_types import InputSpec, NodeType, Schema, Validator
 from comfyserve.protocol.errors import NodeError
 
 Graph = dict[str, Any]
+
+# What an output of match type carries is known when it runs.
+ANY = frozenset({"*", MATCH_TYPE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ class NodeCheck:
             return refusal.problem
         if node.validator is not None and node.validator.covers(spec.name):
             return None
-        if node.v3 and spec.choices is not None:
+        if node.v3 and isinstance(spec.type, list):
             return None
         return check_bounds(spec, value)
 
@@ -156,7 +160,7 @@ class NodeCheck:
     def _specs(self, node: NodeType, inputs: Mapping[str, Any]) -> list[InputSpec]:
         """The declared inputs, and those given that an endless declaration accepts."""
         schema = self._schema(node)
-        declared = list(schema)
+        declared = list(schema.expanded(inputs))
         names = {spec.name for spec in declared}
         accepted = (schema.find(name) for name in inputs if name not in names)
         return declared + [spec for spec in accepted if spec is not None]
@@ -175,7 +179,7 @@ def types_fit(given: Any, wanted: Any) -> bool:
     if not isinstance(given, str) or not isinstance(wanted, str):
         return False
     offered, accepted = _words(given), _words(wanted)
-    return "*" in offered or "*" in accepted or not offered.isdisjoint(accepted)
+    return not ANY.isdisjoint(offered | accepted) or not offered.isdisjoint(accepted)
 
 
 def _words(types: str) -> set[str]:

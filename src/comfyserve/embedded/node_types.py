@@ -6,7 +6,11 @@ import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
+
+from comfyserve.embedded import dynamic_inputs
+from comfyserve.embedded.dynamic_inputs import DYNAMIC_COMBO, MATCH_TYPE
 
 NodeClass = type[Any]
 
@@ -28,6 +32,8 @@ class InputSpec:
     @property
     def choices(self) -> list[Any] | None:
         """The options of a choice, None for any other type."""
+        if type(self.type) is str and self.type == DYNAMIC_COMBO:
+            return [option["key"] for option in self.options["options"]]
         return self.type if isinstance(self.type, list) else None
 
     @property
@@ -52,13 +58,24 @@ class Schema:
             for name, entry in (self.declared.get(category) or {}).items():
                 yield _spec(name, category, entry)
 
-    def find(self, name: str) -> InputSpec | None:
-        """The input of that name; asks with `in`, because some packs declare endless optional inputs that way."""
+    def expanded(self, given: Mapping[str, Any]) -> Iterator[InputSpec]:
+        """The same with the members that dynamic inputs have beside the given inputs of a node."""
+        for category in ("required", "optional"):
+            for name, entry in (self.declared.get(category) or {}).items():
+                yield from (_spec(*found) for found in dynamic_inputs.expand(name, category, entry, given))
+
+    def find(self, name: str, given: Mapping[str, Any] = MappingProxyType({})) -> InputSpec | None:
+        """The input of that name, for dotted names of a dynamic input beside the given ones.
+
+        Asks with `in`, because some packs declare endless optional inputs that way.
+        """
         for category in ("required", "optional"):
             declared = self.declared.get(category) or {}
             if name in declared:
                 return _spec(name, category, declared[name])
-        return None
+        if "." not in name or not given:
+            return None
+        return next((spec for spec in self.expanded(given) if spec.name == name), None)
 
 
 class NodeType:
@@ -143,4 +160,6 @@ def _spec(name: str, category: str, entry: Any) -> InputSpec:
     options = entry[1] if isinstance(entry, (tuple, list)) and len(entry) > 1 else {}
     if isinstance(kind, tuple):
         kind = list(kind)
+    if dynamic_inputs.kind(entry) == MATCH_TYPE:
+        kind = dynamic_inputs.allowed_types(entry)
     return InputSpec(name, category, kind, options or {})

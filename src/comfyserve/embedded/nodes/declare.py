@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from comfyserve.embedded.context import current
+from comfyserve.embedded.dynamic_inputs import nest
 from comfyserve.embedded.folders import Folders
 
 Call = TypeVar("Call", bound=Callable[..., Any])
@@ -88,13 +89,16 @@ class Family:
         output_node: bool = False,
         v3: bool = False,
         experimental: bool = False,
+        lazy: Callable[..., list[str]] | None = None,
+        match: tuple[str | None, ...] | None = None,
         validate: Callable[..., bool | str] | None = None,
         fingerprint: Callable[..., object] | None = None,
     ) -> Callable[[Call], Call]:
         """Publish the decorated function as node `name`. ValueError if the family has that name already.
 
         It gets the inputs by name and returns the output, a tuple of several, or (output nodes) the UI dictionary.
-        `lists` says which outputs are lists, `takes_lists` is INPUT_IS_LIST.
+        `lists` says which outputs are lists, `takes_lists` is INPUT_IS_LIST, `lazy` answers which lazy inputs are
+        needed, `match` names the match-type template of each output.
         """
         groups = {"required": inputs, "optional": optional, "hidden": hidden}
         traits: dict[str, object] = {
@@ -111,6 +115,8 @@ class Family:
             "INPUT_IS_LIST": takes_lists,
             "V3": v3,
             "EXPERIMENTAL": experimental,
+            "OUTPUT_MATCHTYPES": match,
+            "check_lazy_status": lazy and staticmethod(lazy),
             "VALIDATE_INPUTS": validate and staticmethod(validate),
             "IS_CHANGED": fingerprint and staticmethod(fingerprint),
         }
@@ -119,7 +125,7 @@ class Family:
         def publish(call: Call) -> Call:
             if name in self.classes:
                 raise ValueError(f"the node {name} is declared twice")
-            run = _adapted(call, len(outputs), output_node)
+            run = _adapted(call, len(outputs), output_node, {"required": inputs, "optional": optional or {}})
             self.classes[name] = type(name, (), traits | {"run": staticmethod(run), "__doc__": call.__doc__})
             if title is not None:
                 self.titles[name] = title
@@ -136,9 +142,11 @@ def _resolved(groups: Mapping[str, Mapping[str, Any] | None]) -> dict[str, dict[
     }
 
 
-def _adapted(call: Callable[..., Any], outputs: int, output_node: bool) -> Callable[..., Any]:
+def _adapted(
+    call: Callable[..., Any], outputs: int, output_node: bool, declared: Mapping[str, Inputs]
+) -> Callable[..., Any]:
     def run(**values: Any) -> Any:
-        result = call(**values)
+        result = call(**nest(declared, values))
         if output_node:
             return {"ui": result}
         return (result,) if outputs == 1 else result
