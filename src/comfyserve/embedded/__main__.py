@@ -24,7 +24,7 @@ from comfyserve.embedded.http import build_app
 from comfyserve.embedded.logs import log_to_stderr
 from comfyserve.embedded.packs import load_catalogue
 from comfyserve.embedded.parent import watch_parent
-from comfyserve.embedded.settings import ServerSettings
+from comfyserve.embedded.settings import MEBIBYTE, ServerSettings
 
 logger = logging.getLogger("comfyserve.embedded")
 
@@ -61,6 +61,8 @@ async def _serve(options: argparse.Namespace, folders: Folders) -> int:
         load_ms=options.load_ms,
         preview_size=options.preview_size,
         disable_metadata=options.disable_metadata,
+        media_bytes=options.media_megabytes * MEBIBYTE,
+        media_folders=tuple(options.media_folder),
     )
     faults = Faults(options.fault)
     if not await _start_in_time(start_delay(folders.base, faults), ended):
@@ -126,6 +128,10 @@ def _options() -> argparse.Namespace:
     add("--work-ms", type=int, default=0, help="added to every prompt, for measurements")
     add("--preview-size", type=int, default=nodes.preview_size)
     add("--disable-metadata", action="store_true", help="write no graph into saved files")
+    megabytes = nodes.media_bytes // MEBIBYTE
+    add("--media-megabytes", type=int, default=megabytes, help="the most that one decoded video or sound may take")
+    folder = "nodes that take a path may read there too; may be repeated"
+    add("--media-folder", type=Path, action="append", default=[], metavar="DIR", help=folder)
     add("--queue-length", type=int, default=server.queue_length, help="more waiting prompts are refused with 429")
     add("--history-length", type=int, default=server.history_length)
     add(

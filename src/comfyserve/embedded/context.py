@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from comfyserve.embedded.faults.playing import Faults
@@ -28,6 +29,10 @@ class EngineSettings:
     load_ms: int = 0
     preview_size: int = 512
     disable_metadata: bool = False
+    media_bytes: int = 4 * 2**30
+    """What the decoded frames or the sound of one file may take; more is refused before it is read."""
+    media_folders: tuple[Path, ...] = ()
+    """Where nodes that take a path may read besides the engine's own folders."""
 
 
 class Reporter(Protocol):

@@ -1,0 +1,1 @@
+"""Sound and moving pictures: decoding, encoding and resampling for the audio and video nodes (PyAV, extra `video`)."""
