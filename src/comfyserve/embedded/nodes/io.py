@@ -157,7 +157,7 @@ def save_image(
 )
 def preview_image(images: Image, prompt: Prompt | None = None, extra_pnginfo: Prompt | None = None) -> Ui:
     """One PNG per item in the temp folder."""
-    return _save(images, _temp_prefix(), "temp", 1, prompt, extra_pnginfo)
+    return _save(images, temp_prefix(), "temp", 1, prompt, extra_pnginfo)
 
 
 @family.node(
@@ -171,7 +171,7 @@ def preview_image(images: Image, prompt: Prompt | None = None, extra_pnginfo: Pr
 def preview_mask(mask: Mask, prompt: Prompt | None = None, extra_pnginfo: Prompt | None = None) -> Ui:
     """A mask as gray pictures in the temp folder."""
     gray = np.repeat(as_masks(mask)[..., np.newaxis], 3, axis=-1)
-    return _save(gray, _temp_prefix(), "temp", 4, prompt, extra_pnginfo)
+    return _save(gray, temp_prefix(), "temp", 4, prompt, extra_pnginfo)
 
 
 @family.node(
@@ -209,8 +209,13 @@ def _simulated(prompt: Prompt, node_id: str) -> dict[str, str]:
     return {MARK: "true"} if marks(prompt, NODE_CLASS_MAPPINGS, node_id) else {}
 
 
-def _temp_prefix() -> str:
-    # Stable per node, as the original's is: the counter then tells the previews of one node apart.
+def marked(ui: Ui, prompt: Prompt | None) -> Ui:
+    """The UI of saved files, with the mark of simulated results where it is due."""
+    return ui | {MARK: [True]} if _simulated(prompt or {}, current().node_id) else ui
+
+
+def temp_prefix() -> str:
+    """The file name prefix of the running node's previews: stable, so that the counter tells them apart."""
     digest = sha256(current().node_id.encode()).digest()
     letters = "".join(TEMP_LETTERS[byte % len(TEMP_LETTERS)] for byte in digest[:5])
     return f"ComfyUI_temp_{letters}"
@@ -228,4 +233,4 @@ def _save(images: Image, prefix: str, kind: str, level: int, prompt: Prompt | No
         name = target.name(index, "png")
         save_png(target.folder / name, picture, texts, level)
         saved.append({"filename": name, "subfolder": target.subfolder, "type": kind})
-    return {"images": saved, MARK: [True]} if _simulated(prompt or {}, context.node_id) else {"images": saved}
+    return marked({"images": saved}, prompt)
