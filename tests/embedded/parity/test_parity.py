@@ -1,7 +1,8 @@
 """Graphs of model-free nodes give the pixels and texts of real ComfyUI 0.3.64, through the engine as a program.
 
 Each folder in cases/ has workflow_api.json, case.json (tolerances) and expected/ (manifest.json, files); inputs/ has
-what they load. `max_abs` bounds the largest difference of an 8-bit sample, `max_fraction` the share of differing ones.
+what they load. `max_abs` bounds the largest difference of an 8-bit sample, `max_fraction` the share of differing ones,
+`audio_max_abs` the largest difference of a sound's 16-bit sample.
 """
 
 import io
@@ -16,6 +17,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -74,7 +76,8 @@ async def test_case(name: str, engine: str) -> None:
                 assert ui.get(key) == expected["ui"][key], f"node {node_id}"
             for index, file in enumerate(expected["files"]):
                 got = await _view(session, ui[file["key"]][index])
-                _compare((folder / "expected" / file["file"]).read_bytes(), got, allowed, file["file"])
+                compare = _compare_sound if file["key"] == "audio" else _compare
+                compare((folder / "expected" / file["file"]).read_bytes(), got, allowed, file["file"])
 
 
 def _read(path: Path) -> Json:
@@ -133,3 +136,18 @@ def _compare(expected: bytes, got: bytes, allowed: Json, name: str) -> None:
     fraction = max(float((difference > 0).mean()) for difference in differences)
     assert largest <= allowed["max_abs"], f"{name}: a sample differs by {largest}"
     assert fraction <= allowed["max_fraction"], f"{name}: {fraction:.4f} of the samples differ"
+
+
+def _pcm(data: bytes) -> tuple[npt.NDArray[np.int64], int]:
+    with av.open(io.BytesIO(data)) as container:
+        stream = container.streams.audio[0]
+        frames = [frame.to_ndarray().astype(np.int64) for frame in container.decode(stream)]
+        # All files are 16-bit FLAC, which decodes to packed samples.
+        return np.concatenate(frames, axis=1).reshape(-1, stream.channels), stream.rate
+
+
+def _compare_sound(expected: bytes, got: bytes, allowed: Json, name: str) -> None:
+    (wanted, rate), (samples, got_rate) = _pcm(expected), _pcm(got)
+    assert (samples.shape, got_rate) == (wanted.shape, rate), name
+    largest = int(np.abs(samples - wanted).max())
+    assert largest <= allowed["audio_max_abs"], f"{name}: a sample differs by {largest}"

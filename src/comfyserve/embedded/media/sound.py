@@ -26,7 +26,7 @@ PIECE = 1 << 16
 SCALE = {"int16": 2**15, "int32": 2**31, "int64": 2**63}
 
 
-def audio(waveform: Wave, sample_rate: int) -> dict[str, Any]:
+def as_audio(waveform: Wave, sample_rate: int) -> dict[str, Any]:
     """An AUDIO value."""
     return {"waveform": waveform, "sample_rate": sample_rate}
 
@@ -80,7 +80,7 @@ def decode_track(
         at += piece.shape[1]
         if end is not None and at >= end:
             break
-    return audio(np.concatenate(pieces, axis=1)[np.newaxis], rate) if pieces else None
+    return as_audio(np.concatenate(pieces, axis=1)[np.newaxis], rate) if pieces else None
 
 
 def _samples(frame: AudioFrame, channels: int) -> Wave:
