@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,8 @@ class VideoExtraMissing(RuntimeError):
 
 def library() -> ModuleType:
     """The module `av`; VideoExtraMissing where the extra is not installed."""
+    # The AV1 encoder would write its settings to stderr, where the engine's log is.
+    os.environ.setdefault("SVT_LOG", "1")
     try:
         import av
     except ImportError as reason:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from typing import Any
 
 from PIL import Image as Pillow
 from PIL.PngImagePlugin import PngInfo
 
 from comfyserve.embedded.context import current
 from comfyserve.embedded.nodes.declare import IMAGE, SAVE_METADATA, Family, boolean, choice, integer, number, text
-from comfyserve.embedded.nodes.io import Prompt, Ui, png_texts
+from comfyserve.embedded.nodes.io import Prompt, Ui, marked, png_texts
 from comfyserve.embedded.pixels.arrays import Image
 from comfyserve.embedded.pixels.codec import to_pillow
 
@@ -56,19 +57,9 @@ def save_webp(
         exif[EXIF_PROMPT] = f"prompt:{texts.pop('prompt')}"
     for tag, (key, value) in enumerate(texts.items(), start=1):
         exif[EXIF_PROMPT - tag] = f"{key}:{value}"
-    path, ui = _target(filename_prefix, images, "webp")
-    first, rest = _pictures(images)
-    first.save(
-        path,
-        save_all=True,
-        append_images=rest,
-        duration=int(1000 / fps),
-        exif=exif,
-        lossless=lossless,
-        quality=quality,
-        method=METHODS[method],
-    )
-    return ui | {"animated": [len(images) > 1]}
+    options = {"exif": exif, "lossless": lossless, "quality": quality, "method": METHODS[method]}
+    ui = _save(images, filename_prefix, "webp", fps, options)
+    return marked(ui | {"animated": [len(images) > 1]}, prompt)
 
 
 @family.node(
@@ -91,25 +82,22 @@ def save_apng(
     info = PngInfo()
     for key, value in png_texts(prompt, extra_pnginfo).items():
         info.add(b"comf", key.encode() + b"\0" + value.encode(), after_idat=True)
-    path, ui = _target(filename_prefix, images, "png")
-    first, rest = _pictures(images)
-    first.save(
-        path,
-        save_all=True,
-        append_images=rest,
-        duration=int(1000 / fps),
-        pnginfo=info,
-        compress_level=compress_level,
-    )
-    return ui | {"animated": [True]}
+    ui = _save(images, filename_prefix, "png", fps, {"pnginfo": info, "compress_level": compress_level})
+    return marked(ui | {"animated": [True]}, prompt)
 
 
-def _target(prefix: str, images: Image, ext: str) -> tuple[Path, Ui]:
-    target = current().folders.next_output(prefix, "output", images.shape[2], images.shape[1])
+def _save(images: Image, prefix: str, ext: str, fps: float, options: dict[str, Any]) -> Ui:
+    """All frames as one file; they are encoded one after the other, and the prompt can be interrupted between them."""
+    context = current()
+    target = context.folders.next_output(prefix, "output", images.shape[2], images.shape[1])
     name = target.name(0, ext)
-    return target.folder / name, {"images": [{"filename": name, "subfolder": target.subfolder, "type": "output"}]}
+    frames = _pictures(images)
+    next(frames).save(target.folder / name, save_all=True, append_images=frames, duration=int(1000 / fps), **options)
+    return {"images": [{"filename": name, "subfolder": target.subfolder, "type": "output"}]}
 
 
-def _pictures(images: Image) -> tuple[Pillow.Image, list[Pillow.Image]]:
-    first, *rest = [to_pillow(picture) for picture in images]
-    return first, rest
+def _pictures(images: Image) -> Iterator[Pillow.Image]:
+    context = current()
+    for picture in images:
+        context.check_interrupted()
+        yield to_pillow(picture)
