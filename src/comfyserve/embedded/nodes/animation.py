@@ -87,12 +87,11 @@ def save_apng(
 
 
 def _save(images: Image, prefix: str, ext: str, fps: float, options: dict[str, Any]) -> Ui:
-    """All frames as one file; they are encoded one after the other, and the prompt can be interrupted between them."""
-    context = current()
-    target = context.folders.next_output(prefix, "output", images.shape[2], images.shape[1])
+    """All frames as one file."""
+    target = current().folders.next_output(prefix, "output", images.shape[2], images.shape[1])
     name = target.name(0, ext)
-    frames = _pictures(images)
-    next(frames).save(target.folder / name, save_all=True, append_images=frames, duration=int(1000 / fps), **options)
+    first, *rest = _pictures(images)
+    first.save(target.folder / name, save_all=True, append_images=rest, duration=int(1000 / fps), **options)
     return {"images": [{"filename": name, "subfolder": target.subfolder, "type": "output"}]}
 
 
