@@ -3,7 +3,19 @@
 It stands alone: copy this folder into `ComfyUI/custom_nodes`. The embedded engine of comfyserve loads it as well.
 """
 
-from . import inputs, outputs, text_tools
+from . import inputs, media, models, outputs, realtime, text_tools
 from ._nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 
-__all__ = ["NODE_CLASS_MAPPINGS", "NODE_DISPLAY_NAME_MAPPINGS", "inputs", "outputs", "text_tools"]
+WEB_DIRECTORY = "./web"
+
+__all__ = [
+    "NODE_CLASS_MAPPINGS",
+    "NODE_DISPLAY_NAME_MAPPINGS",
+    "WEB_DIRECTORY",
+    "inputs",
+    "media",
+    "models",
+    "outputs",
+    "realtime",
+    "text_tools",
+]

@@ -1,15 +1,73 @@
-"""What the nodes need of the engine around them: ComfyUI with torch tensors, or comfyserve's embedded engine."""
+"""The engine around the nodes: a ComfyUI with torch tensors, or comfyserve's embedded engine with NumPy arrays."""
 
 import importlib
+import math
 import os
 import sys
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from . import _settings
+
 CONTEXT_MODULE = "comfyserve.embedded.context"
+OWN_FOLDER = "comfyserve"
+FLOAT_BYTES = 4
+EMBEDDED_BATCH_MB = 2048
+
+NameOf = Callable[[int, str], str]
+
+
+class Engine(Protocol):
+    """What the nodes need of either engine."""
+
+    @property
+    def may_fetch(self) -> bool:
+        """Whether a node may open URLs; beside the worker of comfyserve, which fetches before the run, it may not."""
+
+    @property
+    def batch_mb(self) -> int:
+        """The most memory that one decoded picture, batch or video may take, in MB."""
+
+    def folder(self, kind: str) -> Path:
+        """The folder `input`, `output` or `temp`."""
+
+    def annotated(self, name: str) -> Path:
+        """The path of 'x.png', 'sub/x.png' or 'x.png [output]'. Raises ValueError when it leaves its folder."""
+
+    def output_names(self, prefix: str, width: int, height: int) -> tuple[Path, str, NameOf]:
+        """The folder, the subfolder and a function (index, ending) -> file name for the next files to save."""
+
+    def model_folders(self, folder: str) -> list[Path]:
+        """Where the models of that kind lie; the first one takes new ones."""
+
+    def model_names(self, folder: str) -> list[str]:
+        """The model files of that kind, as the engine lists them."""
+
+    def shared_folders(self) -> list[Path]:
+        """Folders besides input, output and temp whose files may be given to callers."""
+
+    def metadata_wanted(self) -> bool:
+        """Whether saved pictures carry the prompt."""
+
+    def array(self, samples: np.ndarray) -> Any:
+        """A float32 array as this engine passes it on."""
+
+    def check_stopped(self) -> None:
+        """Raise the engine's own exception when the run was interrupted."""
+
+
+def engine() -> Engine:
+    """The engine that this code runs in."""
+    module = sys.modules.get(CONTEXT_MODULE)
+    try:
+        return _Embedded(module.current()) if module is not None else _ComfyUI()
+    except LookupError:
+        return _ComfyUI()
 
 
 def input_file(name: str) -> Path | None:
@@ -17,47 +75,34 @@ def input_file(name: str) -> Path | None:
 
     Raises ValueError for a name that leaves its folder.
     """
-    context = _embedded()
-    if context is not None:
-        path = Path(context.folders.annotated_path(name))
-    else:
-        path = _inside(Path(_folder_paths().get_annotated_filepath(name)))
-    return path if path.is_file() else None
+    path = engine().annotated(name)
+    try:
+        return path if path.is_file() else None
+    except OSError:
+        return None
 
 
-def output_names(prefix: str, width: int = 0, height: int = 0) -> tuple[Path, str, Callable[[int, str], str]]:
-    """The folder, the subfolder and a function (index, ending) -> file name for the next files to save."""
-    context = _embedded()
-    if context is not None:
-        names = context.folders.next_output(prefix, "output", width, height)
-        return names.folder, names.subfolder, names.name
-    paths = _folder_paths()
-    folder, stem, counter, subfolder, _ = paths.get_save_image_path(prefix, paths.get_output_directory(), width, height)
-
-    def name(index: int, ending: str) -> str:
-        return f"{stem.replace('%batch_num%', str(index))}_{counter + index:05}_.{ending}"
-
-    return Path(folder), subfolder, name
+def input_names(endings: frozenset[str]) -> list[str]:
+    """The files directly in the input folder with one of these endings, sorted."""
+    folder = engine().folder("input")
+    if not folder.is_dir():
+        return []
+    return sorted(path.name for path in folder.iterdir() if path.suffix.lower() in endings and path.is_file())
 
 
-def may_fetch() -> bool:
-    """Whether a node may open a URL itself; beside comfyserve's worker, which fetches before the run, it may not."""
-    return _embedded() is None
+def temp_file(ending: str) -> Path:
+    """A new path in the temp folder, which ComfyUI empties when it starts."""
+    return engine().folder("temp") / OWN_FOLDER / f"{uuid.uuid4().hex}{ending}"
 
 
-def metadata_wanted() -> bool:
-    """Whether saved pictures carry the prompt."""
-    context = _embedded()
-    if context is not None:
-        return not context.settings.disable_metadata
-    arguments = sys.modules.get("comfy.cli_args")
-    return arguments is None or not arguments.args.disable_metadata
-
-
-def to_engine(samples: np.ndarray) -> Any:
-    """A float32 array as the engine passes pictures on."""
-    torch = None if _embedded() is not None else sys.modules.get("torch")
-    return samples if torch is None else torch.from_numpy(samples)
+def check_room(shape: Sequence[int]) -> None:
+    """Raise ValueError when a float32 array of this shape is more than may be decoded."""
+    most = engine().batch_mb
+    if math.prod(shape) * FLOAT_BYTES > most * _settings.MB:
+        raise ValueError(
+            f"Decoded it would take {math.prod(shape) * FLOAT_BYTES // _settings.MB} MB ({' x '.join(map(str, shape))} "
+            f"samples), but at most {most} MB are allowed. Use less, or set {_settings.PREFIX}BATCH_MB."
+        )
 
 
 def to_numpy(value: Any) -> np.ndarray:
@@ -67,15 +112,112 @@ def to_numpy(value: Any) -> np.ndarray:
     return np.asarray(value, dtype=np.float32)
 
 
-def _embedded() -> Any:
-    """The context of the node call in progress in the embedded engine, or None elsewhere."""
-    module = sys.modules.get(CONTEXT_MODULE)
-    if module is None:
-        return None
+class _Embedded:
+    """comfyserve's embedded engine, through the context of the call in progress."""
+
+    may_fetch = False
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+
+    @property
+    def batch_mb(self) -> int:
+        return min(EMBEDDED_BATCH_MB, _settings.whole("BATCH_MB"))
+
+    def folder(self, kind: str) -> Path:
+        return Path(self._context.folders.of_type(kind))
+
+    def annotated(self, name: str) -> Path:
+        return Path(self._context.folders.annotated_path(name))
+
+    def output_names(self, prefix: str, width: int, height: int) -> tuple[Path, str, NameOf]:
+        names = self._context.folders.next_output(prefix, "output", width, height)
+        return names.folder, names.subfolder, names.name
+
+    def model_folders(self, folder: str) -> list[Path]:
+        return [Path(self._context.folders.models) / folder]
+
+    def model_names(self, folder: str) -> list[str]:
+        return list(self._context.folders.model_files(folder))
+
+    def shared_folders(self) -> list[Path]:
+        return []
+
+    def metadata_wanted(self) -> bool:
+        return not self._context.settings.disable_metadata
+
+    def array(self, samples: np.ndarray) -> Any:
+        return samples
+
+    def check_stopped(self) -> None:
+        self._context.check_interrupted()
+
+
+class _ComfyUI:
+    """A real ComfyUI, through its module `folder_paths`."""
+
+    may_fetch = True
+
+    @property
+    def batch_mb(self) -> int:
+        return _settings.whole("BATCH_MB")
+
+    def folder(self, kind: str) -> Path:
+        paths = _folder_paths()
+        ask = {"input": paths.get_input_directory, "output": paths.get_output_directory}
+        return Path(ask.get(kind, paths.get_temp_directory)())
+
+    def annotated(self, name: str) -> Path:
+        # ComfyUI joins names without looking, so look here.
+        path = Path(os.path.realpath(_folder_paths().get_annotated_filepath(name)))
+        if not any(is_inside(self.folder(kind), path) for kind in ("input", "output", "temp")):
+            raise ValueError(f"{name[:200]!r} leaves ComfyUI's folders; use a name inside the input folder.")
+        return path
+
+    def output_names(self, prefix: str, width: int, height: int) -> tuple[Path, str, NameOf]:
+        paths = _folder_paths()
+        folder, stem, counter, subfolder, _ = paths.get_save_image_path(
+            prefix, paths.get_output_directory(), width, height
+        )
+        return Path(folder), subfolder, partial(_numbered, stem, counter)
+
+    def model_folders(self, folder: str) -> list[Path]:
+        paths = _folder_paths()
+        known = paths.folder_names_and_paths.get(folder)
+        return [Path(path) for path in known[0]] if known else [Path(paths.models_dir) / folder]
+
+    def model_names(self, folder: str) -> list[str]:
+        paths = _folder_paths()
+        return list(paths.get_filename_list(folder)) if folder in paths.folder_names_and_paths else []
+
+    def shared_folders(self) -> list[Path]:
+        return [Path(_folder_paths().models_dir)]
+
+    def metadata_wanted(self) -> bool:
+        arguments = sys.modules.get("comfy.cli_args")
+        return arguments is None or not arguments.args.disable_metadata
+
+    def array(self, samples: np.ndarray) -> Any:
+        torch = sys.modules.get("torch")
+        return samples if torch is None else torch.from_numpy(samples)
+
+    def check_stopped(self) -> None:
+        management = sys.modules.get("comfy.model_management")
+        if management is not None:
+            management.throw_exception_if_processing_interrupted()
+
+
+def is_inside(folder: Path, path: Path) -> bool:
+    """Whether a path lies below a folder, links resolved."""
+    real = os.path.realpath(folder)
     try:
-        return module.current()
-    except LookupError:
-        return None
+        return os.path.commonpath((real, os.path.realpath(path))) == real
+    except ValueError:
+        return False
+
+
+def _numbered(stem: str, counter: int, index: int, ending: str) -> str:
+    return f"{stem.replace('%batch_num%', str(index))}_{counter + index:05}_.{ending}"
 
 
 def _folder_paths() -> Any:
@@ -83,13 +225,3 @@ def _folder_paths() -> Any:
         return importlib.import_module("folder_paths")
     except ImportError:
         raise ValueError("This node reads and writes files only inside a ComfyUI or comfyserve's engine.") from None
-
-
-def _inside(path: Path) -> Path:
-    """ComfyUI joins names without looking, so look here."""
-    paths = _folder_paths()
-    real = os.path.realpath(path)
-    for root in (paths.get_input_directory(), paths.get_output_directory(), paths.get_temp_directory()):
-        if os.path.commonpath((os.path.realpath(root), real)) == os.path.realpath(root):
-            return Path(real)
-    raise ValueError(f"{path.name!r} leaves ComfyUI's folders; use a name inside the input folder.")

@@ -3,9 +3,15 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from . import _host
+from ._sources import VIDEOS
+
+Run = TypeVar("Run", bound=Callable[..., Any])
 
 TABLE = json.loads(Path(__file__).with_name("_table.json").read_text(encoding="utf-8"))
+INPUT_VIDEOS = "input:video"
 
 NODE_CLASS_MAPPINGS: dict[str, type] = {}
 NODE_DISPLAY_NAME_MAPPINGS: dict[str, str] = {}
@@ -20,13 +26,13 @@ class AnyType(str):
         return False
 
 
-def node(*class_types: str, **traits: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def node(*class_types: str, **traits: Any) -> Callable[[Run], Run]:
     """Publish a function as these classes of the table; `traits` become class attributes such as IS_CHANGED.
 
     The function gets the node's inputs as keywords and returns the tuple of outputs or a UI object.
     """
 
-    def publish(run: Callable[..., Any]) -> Callable[..., Any]:
+    def publish(run: Run) -> Run:
         for class_type in class_types:
             facts = TABLE["classes"][class_type]
             NODE_CLASS_MAPPINGS[class_type] = type(class_type, (), {**_attributes(facts, run), **traits})
@@ -39,7 +45,7 @@ def node(*class_types: str, **traits: Any) -> Callable[[Callable[..., Any]], Cal
 def _attributes(facts: dict[str, Any], run: Callable[..., Any]) -> dict[str, Any]:
     def input_types() -> dict[str, Any]:
         return {
-            category: {name: tuple(entry) if isinstance(entry, list) else entry for name, entry in fields.items()}
+            category: {name: _published(entry) for name, entry in fields.items()}
             for category, fields in facts["inputs"].items()
         }
 
@@ -51,7 +57,26 @@ def _attributes(facts: dict[str, Any], run: Callable[..., Any]) -> dict[str, Any
         "RETURN_NAMES": tuple(name for _, name in facts["outputs"]),
         "FUNCTION": "run",
         "CATEGORY": TABLE["category"],
-        "DESCRIPTION": run.__doc__ or "",
+        "DESCRIPTION": facts["description"],
         "OUTPUT_NODE": facts["output_node"],
         "run": staticmethod(run),
     }
+
+
+def _published(entry: Any) -> Any:
+    """A field as INPUT_TYPES has it; the choices of a list of files are those of this moment."""
+    if not isinstance(entry, list):
+        return entry
+    kind, options = entry[0], dict(entry[1]) if len(entry) > 1 else {}
+    folder = options.pop("files", None)
+    if folder is not None:
+        kind = _names(folder)
+    return (kind, options)
+
+
+def _names(folder: str) -> list[str]:
+    """The files of that kind, none where there is no engine."""
+    try:
+        return _host.input_names(VIDEOS) if folder == INPUT_VIDEOS else _host.engine().model_names(folder)
+    except ValueError:
+        return []

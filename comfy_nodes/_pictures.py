@@ -1,19 +1,19 @@
-"""Pictures from what a caller named: a URL, a data URI, or a file in the input folder."""
+"""Pictures as float32 arrays, from whatever names them."""
 
-import base64
-import binascii
-import hashlib
 import io
+import json
+import zipfile
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from . import _host
-from ._download import MAX_BYTES, download
+from . import _host, _sources
 
-WEB = ("http://", "https://")
-ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"})
+ZIPPED = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+MAX_PICTURES = 1000
+MAX_ZIPPED_BYTES = 256 * 1024 * 1024
 
 
 def load(source: str, *, alpha: bool) -> np.ndarray | None:
@@ -22,71 +22,107 @@ def load(source: str, *, alpha: bool) -> np.ndarray | None:
     None when `source` names no file at all, such as the input's own name. Raises ValueError for a file that is
     missing, cannot be fetched or is no picture.
     """
-    content = read(source)
-    return None if content is None else _decoded(content, source, alpha=alpha)
+    content = _sources.read(source, _sources.PICTURES)
+    return None if content is None else decoded(content, _sources.shown(source), alpha=alpha)
 
 
-def read(source: str) -> bytes | None:
-    """The bytes that `source` names; None when it names no file. Raises ValueError."""
-    text = source.strip()
-    lowered = text[:8].lower()
-    if lowered.startswith(WEB):
-        return _fetched(text)
-    if lowered.startswith("data:"):
-        return _from_data_uri(text)
-    return _from_input_folder(text) if text else None
+def load_list(text: str) -> np.ndarray | None:
+    """The pictures of a JSON list of URLs, data URIs, names and zip files as [N,H,W,3], None for an empty list.
+
+    All get the size of the first. Raises ValueError that names the item.
+    """
+    batch: list[np.ndarray] = []
+    for index, source in enumerate(_listed(text)):
+        try:
+            for picture in _pictures_of(source):
+                _append(batch, picture)
+        except ValueError as error:
+            raise ValueError(f"Item {index} of the images: {error}") from error
+    return np.concatenate(batch) if batch else None
 
 
-def fingerprint(*sources: str | None) -> str:
-    """What changes when the picture behind the first source that names one changes."""
-    for source in sources:
-        content = read(source) if source and not source.lower().startswith(WEB) else None
-        if content is not None:
-            return hashlib.sha256(content).hexdigest()
-    return ""
-
-
-def _fetched(url: str) -> bytes:
-    if not _host.may_fetch():
-        raise ValueError(f"{url[:200]} was not fetched before the run; this engine opens no URLs.")
-    return download(url)
-
-
-def _from_data_uri(text: str) -> bytes:
-    head, _, data = text.partition(",")
-    if not head.lower().startswith("data:image/") or not head.lower().endswith(";base64"):
-        raise ValueError("The data URI must begin with data:image/png;base64, or another picture type.")
-    if len(data) > MAX_BYTES * 4 // 3:
-        raise ValueError(f"The data URI is larger than {MAX_BYTES} bytes.")
-    try:
-        return base64.b64decode(data, validate=True)
-    except binascii.Error as error:
-        raise ValueError(f"The data URI is not valid base64: {error}") from error
-
-
-def _from_input_folder(name: str) -> bytes | None:
-    """A name without folder and picture ending is the input's own name, unless there is such a file."""
-    looks_like_file = "/" in name or PurePosixPath(name.removesuffix("]")).suffix.lower() in ENDINGS
-    path = _host.input_file(name)
-    if path is not None:
-        return path.read_bytes()
-    if looks_like_file:
-        raise ValueError(f"There is no file {name!r} in the input folder.")
-    return None
-
-
-def _decoded(content: bytes, source: str, *, alpha: bool) -> np.ndarray:
+def decoded(content: bytes, name: str, *, alpha: bool) -> np.ndarray:
+    """The samples of a picture file as [1,H,W,C]. Raises ValueError that names it."""
     try:
         with Image.open(io.BytesIO(content)) as file:
+            _host.check_room((file.height, file.width, 4))
             picture = ImageOps.exif_transpose(file)
             picture.load()
     except UnidentifiedImageError:
-        raise ValueError(f"{source[:200]} is not a picture.") from None
+        raise ValueError(f"{name} is not a picture.") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{source[:200]} is a picture that cannot be read: {error}") from error
+        raise ValueError(f"{name} is a picture that cannot be read: {error}") from error
     if picture.mode.startswith("I"):
         gray = np.clip(np.asarray(picture, dtype=np.float32) / 65535, 0, 1)
         return np.repeat(gray[np.newaxis, :, :, np.newaxis], 3, axis=-1)
     has_alpha = "A" in picture.getbands() or "transparency" in picture.info
     converted = picture.convert("RGBA" if alpha and has_alpha else "RGB")
     return np.asarray(converted, dtype=np.float32)[np.newaxis] / np.float32(255)
+
+
+def resized(samples: np.ndarray, width: int, height: int) -> np.ndarray:
+    """8-bit RGB pictures [N,H,W,3] cut around the centre to the shape wanted and scaled with Lanczos."""
+    rows, columns = samples.shape[1:3]
+    if (columns, rows) == (width, height):
+        return samples
+    left = round(max(0.0, columns - rows * width / height) / 2)
+    top = round(max(0.0, rows - columns * height / width) / 2)
+    cut = samples[:, top : rows - top, left : columns - left]
+    size = (width, height)
+    return np.stack([np.asarray(Image.fromarray(one).resize(size, Image.Resampling.LANCZOS)) for one in cut])
+
+
+def _listed(text: str) -> Sequence[str]:
+    try:
+        items = json.loads(text) if text.strip() else []
+    except (ValueError, RecursionError):
+        raise ValueError(f'The images must be a JSON list such as ["https://..."], not {text[:80]!r}.') from None
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise ValueError("The images must be a JSON list of texts, each a URL, a data URI or a file name.")
+    if len(items) > MAX_PICTURES:
+        raise ValueError(f"There are {len(items)} images; at most {MAX_PICTURES} are allowed.")
+    return items
+
+
+def _pictures_of(source: str) -> Iterator[np.ndarray]:
+    content = _sources.read(source)
+    name = _sources.shown(source)
+    if content is None:
+        raise ValueError("it is empty; give a URL, a data URI or the name of a file in the input folder.")
+    if zipfile.is_zipfile(io.BytesIO(content)):
+        yield from _unzipped(content, name)
+    else:
+        yield decoded(content, name, alpha=False)
+
+
+def _unzipped(content: bytes, name: str) -> Iterator[np.ndarray]:
+    """The PNG, JPEG and WebP files of an archive in its own order."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            files = [one for one in archive.infolist() if PurePosixPath(one.filename).suffix.lower() in ZIPPED]
+            files = [one for one in files if not one.is_dir() and not one.filename.startswith("__MACOSX/")]
+            if not files or len(files) > MAX_PICTURES:
+                raise ValueError(f"{name} has {len(files)} pictures; 1 to {MAX_PICTURES} are allowed.")
+            for one in files:
+                yield decoded(_member(archive, one), f"{one.filename[:200]} in {name}", alpha=False)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        raise ValueError(f"{name} is a zip file that cannot be read: {error}") from error
+
+
+def _member(archive: zipfile.ZipFile, one: zipfile.ZipInfo) -> bytes:
+    with archive.open(one) as file:
+        content = file.read(MAX_ZIPPED_BYTES + 1)
+    if len(content) > MAX_ZIPPED_BYTES:
+        raise ValueError(f"{one.filename[:200]} is larger than {MAX_ZIPPED_BYTES} bytes.")
+    return content
+
+
+def _append(batch: list[np.ndarray], picture: np.ndarray) -> None:
+    if len(batch) >= MAX_PICTURES:
+        raise ValueError(f"with it there are more than {MAX_PICTURES} pictures.")
+    if batch and picture.shape != batch[0].shape:
+        height, width = batch[0].shape[1:3]
+        levels = np.clip(picture * 255, 0, 255).astype(np.uint8)
+        picture = resized(levels, width, height).astype(np.float32) / np.float32(255)
+    _host.check_room((len(batch) + 1, *picture.shape[1:]))
+    batch.append(picture)

@@ -11,6 +11,7 @@ from comfyserve.core.errors import FetchFailed, FetchRefused, InvalidInput, TooL
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.http import FetchLimits, HttpFetch
 from tests.fetch.conftest import LIMITS
+from tests.fetch.hostile import NAMES_OF_LOOPBACK, REDIRECTS_INSIDE
 from tests.fetch.origin import PNG, Origin
 
 
@@ -103,15 +104,7 @@ async def test_redirects_are_followed(fetch: HttpFetch, origin: Origin) -> None:
         assert file.filename == "b.png"
 
 
-@pytest.mark.parametrize(
-    "to",
-    [
-        "http://10.0.0.1/",
-        "http://169.254.169.254/latest",
-        "file:///etc/passwd",
-        "http://[::ffff:192.168.0.1]/",
-    ],
-)
+@pytest.mark.parametrize("to", REDIRECTS_INSIDE)
 async def test_every_redirect_is_checked(fetch: HttpFetch, origin: Origin, to: str) -> None:
     with pytest.raises(FetchRefused):
         async with fetch.fetch(f"{origin.url}/redirect?to={to}"):
@@ -120,7 +113,7 @@ async def test_every_redirect_is_checked(fetch: HttpFetch, origin: Origin, to: s
 
 async def test_a_name_that_leads_inside_is_refused_before_any_connection(origin: Origin, tmp_path: Path) -> None:
     fetch = HttpFetch(tmp_path, Guard("off"), LIMITS)
-    for host in ("localhost", "127.0.0.1", "0.0.0.0", "[::1]", "0x7f000001"):
+    for host in NAMES_OF_LOOPBACK:
         with pytest.raises(FetchRefused, match="allow_private_network"):
             async with fetch.fetch(f"http://{host}:{origin.port}/a.png"):
                 pass

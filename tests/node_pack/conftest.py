@@ -2,7 +2,7 @@
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from comfyserve.embedded.catalogue import Catalogue
 from comfyserve.embedded.context import NodeContext, activate
 from comfyserve.embedded.folders import Folders
-from comfyserve.embedded.packs import load_catalogue
+
+from .origin import BadOrigin, serving
 
 PACKAGE = Path(__file__).parents[2] / "comfy_nodes"
 RunNode = Callable[..., Any]
@@ -28,17 +28,18 @@ def folders(tmp_path: Path) -> Folders:
 
 
 @pytest.fixture
-def catalogue(folders: Folders) -> Catalogue:
-    return load_catalogue(folders)
+def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The package as the embedded engine imports it."""
+    return _imported(f"embedded_{tmp_path.name}", monkeypatch)
 
 
 @pytest.fixture
-def run(catalogue: Catalogue, folders: Folders) -> RunNode:
+def run(pack: ModuleType, folders: Folders) -> RunNode:
     """Call a node of the package as the embedded engine does."""
 
     def call(class_type: str, **inputs: Any) -> Any:
         activate(NodeContext(folders=folders))
-        node_class = catalogue[class_type].node_class
+        node_class = pack.NODE_CLASS_MAPPINGS[class_type]
         return getattr(node_class(), node_class.FUNCTION)(**inputs)
 
     return call
@@ -50,8 +51,15 @@ class ComfyFolders(ModuleType):
     def __init__(self, base: Path) -> None:
         super().__init__("folder_paths")
         self.base = base
-        for name in ("input", "output", "temp"):
-            (base / name).mkdir(exist_ok=True)
+        self.models_dir = str(base / "models")
+        self.folder_names_and_paths = {
+            name: ([str(base / "models" / name)], {".safetensors"}) for name in ("loras", "checkpoints")
+        }
+        for name in ("input", "output", "temp", "models/loras", "models/checkpoints"):
+            (base / name).mkdir(parents=True, exist_ok=True)
+
+    def get_filename_list(self, folder: str) -> list[str]:
+        return sorted(path.name for path in (self.base / "models" / folder).iterdir())
 
     def get_input_directory(self) -> str:
         return str(self.base / "input")
@@ -76,7 +84,10 @@ def comfy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The package as a real ComfyUI imports it: no engine of ours around."""
     monkeypatch.setitem(sys.modules, "folder_paths", ComfyFolders(tmp_path))
     monkeypatch.delitem(sys.modules, "comfyserve.embedded.context", raising=False)
-    name = f"pack_{tmp_path.name}"
+    return _imported(f"pack_{tmp_path.name}", monkeypatch)
+
+
+def _imported(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     spec = importlib.util.spec_from_file_location(
         name, PACKAGE / "__init__.py", submodule_search_locations=[str(PACKAGE)]
     )
@@ -86,6 +97,36 @@ def comfy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setitem(sys.modules, name, module)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def comfy_run(comfy: ModuleType) -> RunNode:
+    """Call a node of the package as a real ComfyUI does."""
+
+    def call(class_type: str, **inputs: Any) -> Any:
+        node_class = comfy.NODE_CLASS_MAPPINGS[class_type]
+        return getattr(node_class(), node_class.FUNCTION)(**inputs)
+
+    return call
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """The base folder of that ComfyUI, and of the embedded engine."""
+    return tmp_path
+
+
+@pytest.fixture
+def origin() -> Iterator[BadOrigin]:
+    """A web server on loopback that serves well and badly."""
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def open_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The operator allows downloads from this machine."""
+    monkeypatch.setenv("COMFYSERVE_NODES_ALLOW_PRIVATE_NETWORK", "127.0.0.0/8")
 
 
 @pytest.fixture

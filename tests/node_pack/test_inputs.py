@@ -1,41 +1,17 @@
 """The External nodes inside the embedded engine."""
 
 import math
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from comfyserve.core.graph import parse_graph
 from comfyserve.core.inputs import bind, declare
-from comfyserve.embedded.catalogue import Catalogue
 
 from .conftest import RunNode
 
 EXTERNAL = "ComfyUIDeployExternal"
-WORKING = [
-    *(f"{EXTERNAL}{name}" for name in ("Text", "TextAny", "TextSingleLine", "Number", "NumberInt", "NumberSlider")),
-    *(f"{EXTERNAL}{name}" for name in ("NumberSliderInt", "Boolean", "Enum", "Seed", "Image", "ImageAlpha", "Color")),
-    "ComfyUIDeployStringCombine",
-    "StringFunction",
-    "ComfyDeployOutputImage",
-    "ComfyDeployOutputText",
-]
-
-
-@pytest.mark.parametrize("class_type", WORKING)
-def test_the_engine_publishes_it(catalogue: Catalogue, class_type: str) -> None:
-    info = catalogue.info(class_type)
-    assert info["category"] == "🔗ComfyDeploy"
-    assert info["python_module"] == "custom_nodes.comfyserve"
-    assert info["display_name"] != class_type
-
-
-def test_the_published_form_is_the_documented_one(catalogue: Catalogue) -> None:
-    info = catalogue.info("ComfyUIDeployExternalNumberSlider")
-    assert info["input"]["required"] == {"input_id": ("STRING", {"default": "input_number_slider"})}
-    assert info["input_order"]["optional"] == ["default_value", "min_value", "max_value", "display_name", "description"]
-    assert (info["output"], info["output_name"]) == (["FLOAT"], ["value"])
-    assert catalogue.info("ComfyUIDeployExternalTextAny")["output"] == ["*"]
 
 
 @pytest.mark.parametrize(
@@ -49,15 +25,18 @@ def test_the_published_form_is_the_documented_one(catalogue: Catalogue) -> None:
         ("Number", {"input_id": "1e3", "default_value": 2.0}, 1000.0),
         ("Number", {"input_id": "input_number", "default_value": 2}, 2.0),
         ("Number", {"input_id": "nan", "default_value": 2}, 2.0),
+        ("Number", {"input_id": "infinity", "default_value": 2}, 2.0),
+        ("Number", {"input_id": "-.5e1"}, -5.0),
         ("NumberInt", {"input_id": "-5", "default_value": 2}, -5),
-        ("NumberInt", {"input_id": "3.7", "default_value": 2}, 2),
+        ("NumberInt", {"input_id": "3.0", "default_value": 2}, 3),
+        ("NumberInt", {"input_id": "9007199254740993"}, 9007199254740993),
         ("NumberInt", {"input_id": "0", "default_value": 2}, 0),
         ("NumberSlider", {"input_id": "0.7"}, 0.7),
-        ("NumberSlider", {"input_id": "7", "default_value": 0.25}, 0.25),
+        ("NumberSlider", {"input_id": "strength", "default_value": 0.25}, 0.25),
         ("NumberSlider", {"input_id": "7", "max_value": 9.0}, 7.0),
         ("NumberSliderInt", {"input_id": "2.5"}, 2),
         ("NumberSliderInt", {"input_id": "3.5"}, 4),
-        ("NumberSliderInt", {"input_id": "11", "default_value": 5}, 5),
+        ("NumberSliderInt", {"input_id": "steps", "default_value": 5}, 5),
         ("Seed", {"input_id": "x", "default_value": 5, "min_value": 1, "max_value": 10}, 5),
         ("Seed", {"input_id": "x", "default_value": 5, "min_value": 10, "max_value": 1}, 5),
     ],
@@ -67,10 +46,25 @@ def test_values(run: RunNode, name: str, inputs: dict[str, Any], value: Any) -> 
     assert (got, type(got)) == (value, type(value))
 
 
-def test_an_open_seed_is_in_its_range_and_never_cached(run: RunNode, catalogue: Catalogue) -> None:
+@pytest.mark.parametrize(
+    ("name", "inputs", "words"),
+    [
+        ("NumberInt", {"input_id": "3.7"}, "3.7 is not a whole number"),
+        ("Number", {"input_id": "1e999"}, "too large"),
+        ("NumberSlider", {"input_id": "7"}, "7 is out of range: at least 0.0, at most 1.0"),
+        ("NumberSliderInt", {"input_id": "-1"}, "out of range"),
+        ("NumberSlider", {"input_id": "0.5", "min_value": 1.0, "max_value": 0.0}, "swap them"),
+    ],
+)
+def test_a_number_that_cannot_be_taken_is_an_error(run: RunNode, name: str, inputs: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        run(f"{EXTERNAL}{name}", **inputs)
+
+
+def test_an_open_seed_is_in_its_range_and_never_cached(run: RunNode, pack: ModuleType) -> None:
     inputs = {"input_id": "x", "default_value": -1, "min_value": 3, "max_value": 5}
     assert {run(f"{EXTERNAL}Seed", **inputs)[0] for _ in range(60)} == {3, 4, 5}
-    changed = catalogue[f"{EXTERNAL}Seed"].node_class.IS_CHANGED
+    changed = pack.NODE_CLASS_MAPPINGS[f"{EXTERNAL}Seed"].IS_CHANGED
     assert math.isnan(changed(**inputs))
     assert math.isnan(changed(**{**inputs, "default_value": None}))
     assert changed(**{**inputs, "default_value": 4}) == 4

@@ -3,9 +3,7 @@
 import base64
 import io
 import re
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -13,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from comfyserve.embedded.catalogue import Catalogue
 from comfyserve.embedded.context import NodeContext, activate
 from comfyserve.embedded.folders import Folders
 
 from .conftest import RunNode
+from .origin import BadOrigin
 
 IMAGE = "ComfyUIDeployExternalImage"
 ALPHA = "ComfyUIDeployExternalImageAlpha"
@@ -36,33 +34,6 @@ def _data_uri(picture: Image.Image) -> str:
 
 def _levels(picture: Image.Image) -> np.ndarray:
     return np.asarray(picture, dtype=np.float32)[np.newaxis] / np.float32(255)
-
-
-@pytest.fixture
-def server(picture: Image.Image) -> Iterator[str]:
-    """A loopback web server with one picture, one dead end and one redirect to a file."""
-    content = _png(picture)
-
-    class Answers(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path == "/away":
-                self.send_response(302)
-                self.send_header("Location", "file:///etc/hostname")
-                self.end_headers()
-                return
-            self.send_response(200 if self.path == "/a.png" else 404)
-            self.end_headers()
-            self.wfile.write(content if self.path == "/a.png" else b"no")
-
-        def log_message(self, *_: Any) -> None:
-            """Quiet."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as running:
-        thread = threading.Thread(target=running.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
-        thread.join()
 
 
 def test_a_staged_file_loses_its_alpha_or_keeps_it(run: RunNode, folders: Folders, picture: Image.Image) -> None:
@@ -114,7 +85,7 @@ def test_the_linked_default_comes_last(run: RunNode, picture: Image.Image) -> No
         ("https://example.com/a.png", "opens no URLs"),
         ("data:image/png;base64,AAAA", "is not a picture"),
         ("data:image/png;base64,!!", "not valid base64"),
-        ("data:text/plain;base64,AAAA", "data:image/png;base64,"),
+        ("data:text/plain;base64,AAAA", "is not a picture"),
         ("data:image/png,AAAA", "data:image/png;base64,"),
     ],
 )
@@ -129,9 +100,9 @@ def test_a_broken_picture_is_an_error_although_there_is_a_default(run: RunNode, 
         run(IMAGE, input_id="broken.png", default_value=np.zeros((1, 4, 4, 3), np.float32))
 
 
-def test_a_replaced_file_runs_again(catalogue: Catalogue, folders: Folders, picture: Image.Image) -> None:
+def test_a_replaced_file_runs_again(pack: ModuleType, folders: Folders, picture: Image.Image) -> None:
     activate(NodeContext(folders=folders))
-    changed = catalogue[IMAGE].node_class.IS_CHANGED
+    changed = pack.NODE_CLASS_MAPPINGS[IMAGE].IS_CHANGED
     picture.save(folders.input / "a.png")
     first = changed(input_id="a.png")
     assert changed(input_id="a.png") == first
@@ -139,32 +110,28 @@ def test_a_replaced_file_runs_again(catalogue: Catalogue, folders: Folders, pict
     assert changed(input_id="a.png") != first
 
 
-def _comfy_run(comfy: ModuleType, class_type: str, **inputs: Any) -> Any:
-    node_class = comfy.NODE_CLASS_MAPPINGS[class_type]
-    return getattr(node_class(), node_class.FUNCTION)(**inputs)
-
-
-def test_inside_comfyui_names_and_urls_both_work(comfy: ModuleType, server: str, picture: Image.Image) -> None:
-    picture.save(comfy._host._folder_paths().base / "input" / "a.png")
-    for source in ("a.png", f"{server}/a.png"):
-        samples = np.asarray(_comfy_run(comfy, ALPHA, input_id=source)[0])
+@pytest.mark.usefixtures("open_loopback")
+def test_inside_comfyui_names_and_urls_both_work(
+    comfy_run: RunNode, base: Path, origin: BadOrigin, picture: Image.Image
+) -> None:
+    picture.save(base / "input" / "a.png")
+    origin.files["/a.png"] = _png(picture)
+    for source in ("a.png", f"{origin.url}/a.png"):
+        samples = np.asarray(comfy_run(ALPHA, input_id=source)[0])
         np.testing.assert_array_equal(samples, _levels(picture))
 
 
-@pytest.mark.parametrize("path", ["/missing", "/away"])
-def test_inside_comfyui_a_failed_download_is_an_error(comfy: ModuleType, server: str, path: str) -> None:
-    with pytest.raises(ValueError, match="could not be downloaded"):
-        _comfy_run(comfy, IMAGE, input_id=f"{server}{path}")
+def test_inside_comfyui_a_failed_download_is_an_error(comfy_run: RunNode, origin: BadOrigin) -> None:
+    with pytest.raises(ValueError, match="not a public address"):
+        comfy_run(IMAGE, input_id=f"{origin.url}/a.png", default_value=np.zeros((1, 4, 4, 3), np.float32))
 
 
-def test_inside_comfyui_names_stay_in_its_folders(comfy: ModuleType) -> None:
+def test_inside_comfyui_names_stay_in_its_folders(comfy_run: RunNode) -> None:
     with pytest.raises(ValueError, match="leaves ComfyUI's folders"):
-        _comfy_run(comfy, IMAGE, input_id="../../etc/hostname.png")
+        comfy_run(IMAGE, input_id="../../etc/hostname.png")
 
 
-def test_inside_comfyui_outputs_are_saved_under_its_names(comfy: ModuleType) -> None:
-    saved = _comfy_run(comfy, "ComfyDeployOutputImage", images=np.zeros((2, 4, 4, 3), np.float32), file_type="png")
+def test_inside_comfyui_outputs_are_saved_under_its_names(comfy_run: RunNode, base: Path) -> None:
+    saved = comfy_run("ComfyDeployOutputImage", images=np.zeros((2, 4, 4, 3), np.float32), file_type="png")
     assert [item["filename"] for item in saved["ui"]["images"]] == ["ComfyUI_00007_.png", "ComfyUI_00008_.png"]
-    assert all(
-        (comfy._host._folder_paths().base / "output" / one["filename"]).is_file() for one in saved["ui"]["images"]
-    )
+    assert all((base / "output" / one["filename"]).is_file() for one in saved["ui"]["images"])
