@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from comfyserve.embedded.node_types import NodeClass, NodeType, Schema
+
+logger = logging.getLogger(__name__)
 
 CORE_MODULE = "nodes"
 DEFAULT_CATEGORY = "sd"
@@ -18,6 +22,10 @@ class Catalogue:
         self._types: dict[str, NodeType] = {}
         self._core: set[str] = set()
         self._published: dict[str, dict[str, Any]] = {}
+        self.pack_folders: dict[str, Path] = {}
+        """Name of each package that was loaded from a folder -> that folder."""
+        self.web_folders: dict[str, Path] = {}
+        """Name of each package with a WEB_DIRECTORY -> the folder that is served at /extensions/<name>/."""
 
     def add(self, classes: Mapping[str, NodeClass], names: Mapping[str, str], module: str = CORE_MODULE) -> list[str]:
         """Add the classes of one package; returns the names that were refused because the core has them."""
@@ -31,6 +39,15 @@ class Catalogue:
             self._types[name] = NodeType(name, node_class, module, names.get(name))
             self._published.pop(name, None)
         return refused
+
+    def replace(self, name: str, node_class: NodeClass, module: str, display_name: str | None = None) -> None:
+        """Put a class under a name, the core's names too: what a pack does that writes to `nodes` itself."""
+        self._types[name] = NodeType(name, node_class, module, display_name)
+        self._published.pop(name, None)
+
+    def is_core(self, name: str) -> bool:
+        """Whether the name is one of the built-in nodes."""
+        return name in self._core
 
     def __contains__(self, name: object) -> bool:
         return name in self._types
@@ -51,6 +68,17 @@ class Catalogue:
         if fixed is None:
             fixed = self._published[name] = _fixed_part(node)
         return {**_inputs(node, node.schema()), **fixed}
+
+    def all_info(self) -> dict[str, dict[str, Any]]:
+        """The entries of all classes; one whose declaration raises is logged and left out, as ComfyUI does."""
+        found: dict[str, dict[str, Any]] = {}
+        for name in list(self._types):
+            # A pack's INPUT_TYPES may raise anything.
+            try:
+                found[name] = self.info(name)
+            except Exception:
+                logger.exception("a node class cannot be published", extra={"node": name})
+        return found
 
 
 def _fixed_part(node: NodeType) -> dict[str, Any]:
@@ -89,7 +117,9 @@ def _inputs(node: NodeType, schema: Schema) -> dict[str, Any]:
         if not node.v3:
             published[category] = dict(entries)
         elif category == "hidden":
-            published[category] = {name: [kind] for name, kind in entries.items()}
+            published[category] = {
+                name: list(kind) if isinstance(kind, (tuple, list)) else [kind] for name, kind in entries.items()
+            }
         else:
             published[category] = {name: _v3_input(entry) for name, entry in entries.items()}
     return {"input": published, "input_order": {key: list(value) for key, value in published.items()}}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -13,9 +15,13 @@ from comfyserve.embedded.context import EngineSettings, NodeContext, activate
 from comfyserve.embedded.faults.playing import Faults
 from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.history import History
+from comfyserve.embedded.log_panel import LogPanel
+from comfyserve.embedded.logs import LogRing
+from comfyserve.embedded.packs.registry import Packs
 from comfyserve.embedded.queue import PromptQueue
 from comfyserve.embedded.settings import ServerSettings
 from comfyserve.embedded.sockets import Hub
+from comfyserve.embedded.users import Users
 from comfyserve.embedded.worker import Worker
 from comfyserve.protocol.messages import MAX_UPLOAD_SIZE, SUPPORTS_PREVIEW_METADATA
 
@@ -33,11 +39,20 @@ class Engine:
     worker: Worker
     node_settings: EngineSettings
     faults: Faults
+    users: Users
+    logs: LogRing
+    log_panel: LogPanel
+    packs: Packs = field(default_factory=Packs)
     counter: itertools.count[int] = field(default_factory=itertools.count)
 
     def enter(self) -> None:
         """Let declarations and validators of nodes find the folders, in the current task."""
         activate(NodeContext(self.folders, settings=self.node_settings))
+
+    @property
+    def web_folders(self) -> Mapping[str, Path]:
+        """Package name -> the folder with its scripts for the editor."""
+        return self.catalogue.web_folders
 
     @property
     def features(self) -> dict[str, Any]:
@@ -58,6 +73,7 @@ def build_engine(
     settings: ServerSettings | None = None,
     node_settings: EngineSettings | None = None,
     faults: Faults | None = None,
+    logs: LogRing | None = None,
 ) -> Engine:
     """Put an engine together; nothing runs until the application starts."""
     settings = settings or ServerSettings()
@@ -67,5 +83,19 @@ def build_engine(
     node_settings = node_settings or EngineSettings()
     faults = faults or Faults()
     faults.drop_sockets, faults.silence = hub.cut_all, hub.silence_all
-    worker = Worker(queue, history, hub, folders, catalogue, node_settings, work_ms=settings.work_ms, faults=faults)
-    return Engine(folders, catalogue, settings, queue, history, hub, worker, node_settings, faults)
+    worker = Worker(queue, history, hub, folders, catalogue, node_settings, settings, faults)
+    logs = logs or LogRing()
+    return Engine(
+        folders,
+        catalogue,
+        settings,
+        queue,
+        history,
+        hub,
+        worker,
+        node_settings,
+        faults,
+        Users(folders.user, several=settings.multi_user),
+        logs,
+        LogPanel(logs, hub),
+    )

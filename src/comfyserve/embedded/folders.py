@@ -35,7 +35,7 @@ class OutputName:
 
 
 class Folders:
-    """The five folders of one engine: input, output, temp, models, custom_nodes."""
+    """The folders of one engine: input, output, temp, models, custom_nodes, user."""
 
     def __init__(self, base: Path) -> None:
         self.base = Path(os.path.realpath(base))
@@ -59,6 +59,10 @@ class Folders:
     @cached_property
     def custom_nodes(self) -> Path:
         return self.base / "custom_nodes"
+
+    @cached_property
+    def user(self) -> Path:
+        return self.base / "user"
 
     def of_type(self, kind: str) -> Path:
         """The folder behind `type=input|output|temp`; ValueError for any other word."""
@@ -85,7 +89,7 @@ class Folders:
 
     def model_files(self, folder: str) -> list[str]:
         """Sorted relative names (with '/') of the model files of a folder; [] when it is absent."""
-        root = self._model_root(folder)
+        root = self.model_root(folder)
         if root is None:
             return []
         names: list[str] = []
@@ -96,7 +100,7 @@ class Folders:
 
     def model_path(self, folder: str, name: str) -> Path | None:
         """The file of a model, or None when it is absent or its name leaves the folder."""
-        root = self._model_root(folder)
+        root = self.model_root(folder)
         if root is None:
             return None
         try:
@@ -122,14 +126,10 @@ class Folders:
 
         kind is "output" or "temp". ValueError when the prefix leaves the folder.
         """
-        root = self.of_type(kind)
-        posix = PurePosixPath(os.path.normpath(_fill_in(prefix, width, height)).replace("\\", "/"))
-        subfolder = "" if str(posix.parent) == "." else str(posix.parent)
-        folder = inside(root, subfolder)
-        folder.mkdir(parents=True, exist_ok=True)
-        return OutputName(folder, posix.name, _next_counter(folder, posix.name), subfolder)
+        return output_name(self.of_type(kind), prefix, width, height)
 
-    def _model_root(self, folder: str) -> Path | None:
+    def model_root(self, folder: str) -> Path | None:
+        """Where the files of a model folder lie, None for a name that is none; aliases are known."""
         folder = MODEL_FOLDER_ALIASES.get(folder, folder)
         if folder == "custom_nodes":
             return self.custom_nodes
@@ -138,9 +138,18 @@ class Folders:
         return self.models / folder
 
 
+def output_name(root: Path, prefix: str, width: int = 0, height: int = 0) -> OutputName:
+    """As Folders.next_output, below any folder."""
+    posix = PurePosixPath(os.path.normpath(_fill_in(prefix, width, height)).replace("\\", "/"))
+    subfolder = "" if str(posix.parent) == "." else str(posix.parent)
+    folder = inside(root, subfolder)
+    folder.mkdir(parents=True, exist_ok=True)
+    return OutputName(folder, posix.name, _next_counter(folder, posix.name), subfolder)
+
+
 def inside(root: Path, name: str) -> Path:
     """root/name with links resolved; ValueError when that is not under root or cannot be a path."""
-    if "\0" in name or len(name) > 4096:
+    if "\0" in name or len(name) > 4096 or any(len(os.fsencode(part)) > 255 for part in Path(name).parts):
         raise ValueError("this file name cannot be a path")
     path = os.path.realpath(root / name)
     if os.path.commonpath((os.path.realpath(root), path)) != os.path.realpath(root):

@@ -1,81 +1,55 @@
-"""The HTTP application: every route twice, the origin guard, the cache headers (spec section 1)."""
+"""The HTTP application: routes, manners, and the engine's start and end (spec section 1)."""
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import AsyncIterator, Awaitable, Callable
-from urllib.parse import urlsplit
+import logging
+from collections.abc import AsyncIterator
 
 from aiohttp import web
 
 from comfyserve.embedded.engine import ENGINE, Engine
-from comfyserve.embedded.routes.table import ROUTES
+from comfyserve.embedded.front_end import FRONT_END, FrontEnd
+from comfyserve.embedded.manners import middlewares
+from comfyserve.embedded.routes import pages
+from comfyserve.embedded.routes.bodies import Respond
+from comfyserve.embedded.routes.table import all_routes
 from comfyserve.protocol.routes import PREFIX
 
 STOP_SECONDS = 3.0
 """How long a node that does not look for interruption may keep the process at its end."""
 
-Respond = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+def build_app(engine: Engine, front_end: FrontEnd | None = None) -> web.Application:
+    """The application of one engine; starting it starts the worker, its end stops it.
 
-def build_app(engine: Engine) -> web.Application:
-    """The application of one engine; starting it starts the worker, its end stops it."""
-    app = web.Application(middlewares=[guard_origin, enter_engine], client_max_size=engine.settings.body_bytes)
+    Without a front end `GET /` is a plain page.
+    """
+    app = engine.packs.application(engine.settings.body_bytes)
+    app.middlewares[:0] = middlewares(engine.settings)
     app[ENGINE] = engine
-    for method, path, route in ROUTES:
-        for full in (path, PREFIX + path):
-            app.router.add_get(full, route) if method == "GET" else app.router.add_route(method, full, route)
+    app[FRONT_END] = front_end or FrontEnd()
+    for method, path, route in all_routes():
+        _add(app, method, path, route)
+    engine.packs.add_routes(app, PREFIX)
+    for method, path, route in pages.ROUTES:
+        _add(app, method, path, route)
     app.cleanup_ctx.append(_running)
     app.on_shutdown.append(_dismiss_sockets)
     return app
 
 
-@web.middleware
-async def guard_origin(request: web.Request, handler: Respond) -> web.StreamResponse:
-    """OPTIONS is always empty 200; a page of another origin gets 403 while we are on a loopback name.
-
-    On a loopback address any other name is a page's that has bound it to us, and gets 403 as well.
-    """
-    if request.method == "OPTIONS":
-        return web.Response()
-    host, origin = request.headers.get("Host"), request.headers.get("Origin")
-    if host and not is_loopback(host) and _is_local(request):
-        return web.Response(status=403)
-    if host and origin and is_loopback(host) and origin.partition("://")[2].lower() != host.lower():
-        return web.Response(status=403)
-    return await handler(request)
-
-
-@web.middleware
-async def enter_engine(request: web.Request, handler: Respond) -> web.StreamResponse:
-    """Choices and validators of nodes look at the engine's files."""
-    request.app[ENGINE].enter()
-    return await handler(request)
-
-
-def _is_local(request: web.Request) -> bool:
-    """Whether the request came in on a loopback address."""
-    here = request.transport.get_extra_info("sockname") if request.transport is not None else None
-    return here is not None and ipaddress.ip_address(here[0]).is_loopback
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a Host header (with or without port) names this machine's loopback."""
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-        if name == "localhost":
-            return True
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+def _add(app: web.Application, method: str, path: str, route: Respond) -> None:
+    app.router.add_get(path, route) if method == "GET" else app.router.add_route(method, path, route)
 
 
 async def _running(app: web.Application) -> AsyncIterator[None]:
-    engine = app[ENGINE]
+    engine, root = app[ENGINE], logging.getLogger()
+    root.addHandler(engine.logs)
     engine.hub.start()
     engine.worker.start()
     yield
     engine.worker.stop(STOP_SECONDS)
+    root.removeHandler(engine.logs)
 
 
 async def _dismiss_sockets(app: web.Application) -> None:

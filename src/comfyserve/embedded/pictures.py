@@ -1,18 +1,39 @@
-"""Pictures as /view and /upload/mask make them. Pillow is imported when the first one is asked for."""
+"""Pictures as /view and /upload/mask make them. Pillow is imported when the first one is asked for.
+
+Every function raises ValueError for a file that cannot be read as a picture.
+"""
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, ParamSpec, TypeVar
 
 Make = Callable[..., tuple[bytes, str]]
+Arguments = ParamSpec("Arguments")
+Made = TypeVar("Made")
 
 DEFAULT_QUALITY = 90
 PREVIEW_FORMATS = ("webp", "jpeg")
 
 
+def reads_pictures(make: Callable[Arguments, Made]) -> Callable[Arguments, Made]:
+    """Let the function raise ValueError whatever is wrong with the file."""
+
+    @functools.wraps(make)
+    def read(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Made:
+        try:
+            return make(*args, **kwargs)
+        # Pillow's decoders raise a dozen unrelated types for damaged and for oversized files.
+        except Exception as error:
+            raise ValueError(str(error) or type(error).__name__) from error
+
+    return read
+
+
+@reads_pictures
 def preview(path: Path, wish: str, channel: str) -> tuple[bytes, str]:
     """`wish` is `format[;quality]`: webp or jpeg, anything else (or a channel with alpha) is webp."""
     from PIL import Image
@@ -25,6 +46,7 @@ def preview(path: Path, wish: str, channel: str) -> tuple[bytes, str]:
         return _encoded(flat, form, quality=min(quality, 100)), f"image/{form}"
 
 
+@reads_pictures
 def without_alpha(path: Path) -> tuple[bytes, str]:
     """A PNG of the colours; alpha is dropped, not composited."""
     from PIL import Image
@@ -34,17 +56,19 @@ def without_alpha(path: Path) -> tuple[bytes, str]:
         return _encoded(flat, "png"), "image/png"
 
 
+@reads_pictures
 def only_alpha(path: Path) -> tuple[bytes, str]:
-    """A black RGBA PNG with the alpha of the picture, 255 when it has none."""
+    """A black RGBA PNG with the alpha of an RGBA picture, 255 for any other kind."""
     from PIL import Image
 
     with Image.open(path) as picture:
-        alpha = picture.convert("RGBA").getchannel("A")
+        alpha = picture.getchannel("A") if picture.mode == "RGBA" else Image.new("L", picture.size, 255)
     black = Image.new("RGBA", alpha.size)
     black.putalpha(alpha)
     return _encoded(black, "png"), "image/png"
 
 
+@reads_pictures
 def apply_mask(mask: Path, original: Path) -> bytes:
     """A PNG of the original with the alpha of the mask; text chunks stay. ValueError when the sizes differ."""
     from PIL import Image
@@ -59,6 +83,15 @@ def apply_mask(mask: Path, original: Path) -> bytes:
         result = picture.convert("RGBA")
         result.putalpha(drawn.convert("RGBA").getchannel("A"))
     return _encoded(result, "png", compress_level=4, pnginfo=texts)
+
+
+@reads_pictures
+def as_webp(source: Path | BinaryIO) -> bytes:
+    """The picture as WebP."""
+    from PIL import Image
+
+    with Image.open(source) as picture:
+        return _encoded(picture, "webp")
 
 
 def _encoded(picture: Any, form: str, **options: Any) -> bytes:

@@ -91,6 +91,11 @@ class PromptQueue:
             self.interrupted.set()
             self._changed.notify_all()
 
+    def wait_stopped(self, seconds: float) -> None:
+        """Let time pass, less when the queue is stopped."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopped, seconds)
+
     @property
     def stopped(self) -> bool:
         return self._stopped
@@ -113,14 +118,26 @@ class PromptQueue:
             if prompt_id is None or (self._running is not None and self._running.prompt_id == prompt_id):
                 self.interrupted.set()
 
-    def delete(self, prompt_ids: Iterable[str]) -> None:
-        """Remove one waiting prompt for each id; unknown ids are ignored."""
+    def delete(self, prompt_ids: Iterable[str]) -> int:
+        """Remove one waiting prompt for each id and tell how many; unknown ids are ignored."""
         with self._changed:
-            for prompt_id in prompt_ids:
-                index = next((i for i, entry in enumerate(self._heap) if entry[1] == prompt_id), None)
-                if index is not None:
-                    self._bytes -= self._heap.pop(index)[3].size
-            heapq.heapify(self._heap)
+            return sum(self._remove(prompt_id) for prompt_id in prompt_ids)
+
+    def cancel(self, prompt_id: str) -> bool:
+        """Remove the prompt if it waits, interrupt it if it runs; False when it does neither."""
+        with self._changed:
+            if self._running is not None and self._running.prompt_id == prompt_id:
+                self.interrupted.set()
+                return True
+            return self._remove(prompt_id)
+
+    def _remove(self, prompt_id: str) -> bool:
+        index = next((i for i, entry in enumerate(self._heap) if entry[1] == prompt_id), None)
+        if index is None:
+            return False
+        self._bytes -= self._heap.pop(index)[3].size
+        heapq.heapify(self._heap)
+        return True
 
     def clear(self) -> None:
         """Remove all waiting prompts."""
@@ -133,10 +150,7 @@ class PromptQueue:
         with self._changed:
             return len(self._heap) + (self._running is not None)
 
-    def running(self) -> QueuedPrompt | None:
-        return self._running
-
-    def pending(self) -> list[QueuedPrompt]:
-        """The waiting prompts in the order of the heap, as ComfyUI shows them."""
+    def look(self) -> tuple[QueuedPrompt | None, list[QueuedPrompt]]:
+        """The running prompt, and the waiting ones in the order of the heap, as ComfyUI shows them; of one moment."""
         with self._changed:
-            return [entry[3] for entry in self._heap]
+            return self._running, [entry[3] for entry in self._heap]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from comfyserve.embedded.cache_policy import CachePolicy
 from comfyserve.protocol.routes import MAX_UPLOAD_BYTES
 
 MEBIBYTE = 1024 * 1024
@@ -16,6 +17,9 @@ class ServerSettings:
     work_ms: int = 0
     body_bytes: int = MAX_UPLOAD_BYTES
     graph_nodes: int = 20_000
+    expanded_nodes: int = 10_000
+    """How many nodes expansions may add to one prompt while it runs."""
+    cache: CachePolicy = field(default_factory=CachePolicy)
     queue_length: int = 1000
     queue_bytes: int = 512 * MEBIBYTE
     history_length: int = 1000
@@ -26,3 +30,9 @@ class ServerSettings:
     socket_slack_bytes: int = 8 * MEBIBYTE
     """From this many waiting messages or bytes on, a client gets no more previews and progress."""
     sockets: int = 256
+    multi_user: bool = False
+    user_files: int = 10_000
+    user_bytes: int = 1024 * MEBIBYTE
+    cors_origin: str | None = None
+    """Pages of this origin (* for all) may call the engine from a browser; None refuses those of other origins."""
+    compress: bool = False

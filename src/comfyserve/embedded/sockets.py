@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import threading
@@ -95,6 +96,8 @@ class Hub:
         self._settings = settings
         self._server_flags = server_flags
         self._clients: dict[str, Client] = {}
+        self._open: set[Client] = set()
+        """Every open connection; one whose id was taken by a newer one hears nothing more."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._outbox: deque[Message] = deque()
         self._scheduled = False
@@ -122,10 +125,9 @@ class Hub:
             if self._scheduled:
                 return
             self._scheduled = True
-        try:
+        # After the end of the event loop nobody listens.
+        with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(self._drain)
-        except RuntimeError:
-            logger.debug("message after the end of the event loop")
 
     def send(self, event: Event, data: Mapping[str, Any], to: str | None = None, *, droppable: bool = False) -> None:
         """Post a text frame."""
@@ -134,11 +136,20 @@ class Hub:
 
     async def serve(self, request: web.Request, client_id: str) -> web.WebSocketResponse:
         """Accept a websocket and stay with it until it closes."""
-        if len(self._clients) >= self._settings.sockets:
+        if len(self._open) >= self._settings.sockets:
             raise web.HTTPServiceUnavailable(text=f"{self._settings.sockets} websockets are open; close one first")
         socket = web.WebSocketResponse(compress=False, max_msg_size=INCOMING_BYTES, timeout=CLOSE_SECONDS)
-        await socket.prepare(request)
         client = Client(socket, self._settings)
+        self._open.add(client)
+        try:
+            await socket.prepare(request)
+            await self._stay(socket, client, client_id)
+        finally:
+            self._open.discard(client)
+        await _close(request, socket, client)
+        return socket
+
+    async def _stay(self, socket: web.WebSocketResponse, client: Client, client_id: str) -> None:
         for frame in self.greet(client_id):
             client.offer(frame, droppable=False)
         self._clients[client_id] = client
@@ -155,12 +166,10 @@ class Hub:
             for ended in await asyncio.gather(*tasks, return_exceptions=True):
                 if isinstance(ended, Exception) and not isinstance(ended, ConnectionError):
                     logger.error("websocket client lost", exc_info=ended)
-        await _close(request, socket, client)
-        return socket
 
     def dismiss_all(self) -> None:
         """End every connection: the server stops."""
-        for client in self._clients.values():
+        for client in self._open:
             client.end(cut=False)
 
     def cut_all(self) -> None:
@@ -195,19 +204,20 @@ class Hub:
         return [client] if client else []
 
     async def _listen(self, socket: web.WebSocketResponse, client: Client) -> None:
-        """Only the first text frame counts, and only if it announces feature flags."""
+        """Only the first JSON object counts, and only if it announces feature flags."""
         first = True
         async for frame in socket:
-            if frame.type != WSMsgType.TEXT:
+            message = _object(frame.data) if first and frame.type == WSMsgType.TEXT else None
+            if message is None:
                 continue
-            flags = _announced_flags(frame.data) if first else None
             first = False
-            if flags is not None:
-                client.flags = flags
+            if message.get("type") == Event.FEATURE_FLAGS:
+                flags = message.get("data")
+                client.flags = flags if isinstance(flags, dict) else {}
                 client.offer(text_message(Event.FEATURE_FLAGS, self._server_flags), droppable=False)
 
 
-def text_message(event: Event, data: Mapping[str, Any]) -> str:
+def text_message(event: str, data: Any) -> str:
     """The text frame of an event; what has no JSON form (a node may show anything) becomes text."""
     return json.dumps({"type": event, "data": data}, default=str)
 
@@ -220,12 +230,9 @@ async def _close(request: web.Request, socket: web.WebSocketResponse, client: Cl
         request.transport.abort()
 
 
-def _announced_flags(text: str) -> dict[str, Any] | None:
+def _object(text: str) -> dict[str, Any] | None:
     try:
         message = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    if not isinstance(message, dict) or message.get("type") != Event.FEATURE_FLAGS:
-        return None
-    flags = message.get("data")
-    return flags if isinstance(flags, dict) else {}
+    return message if isinstance(message, dict) else None

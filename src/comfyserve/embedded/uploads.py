@@ -16,6 +16,7 @@ from aiohttp import BodyPartReader, web
 
 from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.pictures import apply_mask
+from comfyserve.embedded.routes.bodies import bad_request
 from comfyserve.protocol.files import FILE_TYPES
 
 CHUNK_BYTES = 256 * 1024
@@ -45,7 +46,7 @@ class Wish:
 async def receive(request: web.Request, folders: Folders, limit: int) -> AsyncIterator[tuple[Upload, Wish]]:
     """Read the form into a temporary file, which is gone afterwards. 400 without a file, 413 above the limit."""
     if not request.content_type.startswith("multipart/"):
-        raise web.HTTPBadRequest(text="The upload must be multipart/form-data with a file in the field image")
+        raise bad_request("The upload must be multipart/form-data with a file in the field image")
     handle, name = tempfile.mkstemp(prefix=".upload-", dir=folders.temp)
     path = Path(name)
     try:
@@ -53,7 +54,7 @@ async def receive(request: web.Request, folders: Folders, limit: int) -> AsyncIt
             reader = _FormReader(request, limit)
             await reader.read(file)
         if not reader.file_name:
-            raise web.HTTPBadRequest(text="The field image with a file name is missing")
+            raise bad_request("The field image with a file name is missing")
         yield Upload(path, reader.file_name), reader.wish()
     finally:
         await asyncio.to_thread(path.unlink, missing_ok=True)
@@ -95,11 +96,11 @@ class _FormReader:
         try:
             reader = await self._request.multipart()
         except ValueError as error:
-            raise web.HTTPBadRequest(text=f"The form cannot be read: {error}") from error
+            raise bad_request(f"The form cannot be read: {error}") from error
         async for part in reader:
             count += 1
             if count > MAX_FIELDS or not isinstance(part, BodyPartReader):
-                raise web.HTTPBadRequest(text="The form has too many or nested parts")
+                raise bad_request("The form has too many or nested parts")
             if part.name == "image" and part.filename:
                 self.file_name = part.filename
                 await self._copy(part, file)
@@ -120,14 +121,14 @@ class _FormReader:
         while chunk := await part.read_chunk():
             value += chunk
             if len(value) > FIELD_BYTES:
-                raise web.HTTPBadRequest(text=f"The field {part.name} is longer than {FIELD_BYTES} bytes")
+                raise bad_request(f"The field {part.name} is longer than {FIELD_BYTES} bytes")
         return value.decode("utf-8", "replace")
 
     def wish(self) -> Wish:
         fields = self._fields
         kind = fields.get("type") or "input"
         if kind not in FILE_TYPES:
-            raise web.HTTPBadRequest(text="type must be input, output or temp")
+            raise bad_request("type must be input, output or temp")
         return Wish(
             fields.get("overwrite") in ("true", "1"), kind, fields.get("subfolder", ""), fields.get("original_ref")
         )

@@ -15,6 +15,7 @@ class PromptError(StrEnum):
     NO_OUTPUTS = "prompt_no_outputs"
     OUTPUTS_FAILED = "prompt_outputs_failed_validation"
     INVALID_JSON = "invalid_json"
+    INVALID_REQUEST = "invalid_request"
     QUEUE_FULL = "queue_full"
 
 
@@ -39,7 +40,7 @@ PROMPT_MESSAGES: Final = {
     PromptError.NO_OUTPUTS: "Prompt has no outputs",
     PromptError.OUTPUTS_FAILED: "Prompt outputs failed validation",
 }
-"""Types of ours only (not ComfyUI's): invalid_json, queue_full, and dependency_cycle among the node errors."""
+"""Types of ours only: invalid_json, invalid_request, queue_full, and dependency_cycle among the node errors."""
 
 MISSING_CLASS_TYPE: Final = "Cannot execute because a node is missing the class_type property."
 UNKNOWN_CLASS: Final = "Cannot execute because node {class_type} does not exist."

@@ -1,14 +1,27 @@
-"""Request bodies: JSON objects, whatever the content type says (spec section 1)."""
+"""Request bodies and query values, and how a wrong one is told (spec section 1)."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
 
-from comfyserve.embedded.validate import prompt_error
+from comfyserve.core.errors import Conflict, DomainError, Forbidden, InvalidInput, NotFound, TooLarge, Unauthorized
 from comfyserve.protocol.errors import PromptError
+
+Respond = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+STATUSES: dict[type[DomainError], int] = {
+    InvalidInput: 400,
+    Unauthorized: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    TooLarge: 413,
+}
+TRUE = "true"
 
 
 async def read_object(request: web.Request, *, empty_ok: bool = False) -> dict[str, Any]:
@@ -20,19 +33,34 @@ def parse_object(body: bytes, *, empty_ok: bool = False) -> dict[str, Any]:
     """As read_object, for bytes already read."""
     if empty_ok and not body.strip():
         return {}
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise bad_request(f"The body is not valid JSON: {error}") from error
+    value = parse_json(body)
     if not isinstance(value, dict):
-        raise bad_request("The body must be a JSON object")
+        raise bad_request("The body must be a JSON object", PromptError.INVALID_JSON)
     return value
 
 
-def bad_request(message: str) -> web.HTTPBadRequest:
+def parse_json(body: bytes) -> Any:
+    """Any JSON value; 400 when it is none."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise bad_request(f"The body is not valid JSON: {error}", PromptError.INVALID_JSON) from error
+
+
+def bad_request(message: str, kind: str = PromptError.INVALID_REQUEST) -> web.HTTPBadRequest:
     """A 400 in the shape of a refused prompt."""
-    error = prompt_error(PromptError.INVALID_JSON, message)
-    return web.HTTPBadRequest(text=json.dumps({"error": error, "node_errors": {}}), content_type="application/json")
+    return web.HTTPBadRequest(text=_told(kind, message), content_type="application/json")
+
+
+def refusal(error: DomainError) -> web.Response:
+    """A domain error as an answer, in the shape of a refused prompt."""
+    text = _told(error.code, error.message)
+    return web.Response(status=status_of(error), text=text, content_type="application/json")
+
+
+def status_of(error: DomainError) -> int:
+    """The HTTP status of a domain error."""
+    return STATUSES.get(type(error), 400)
 
 
 def id_list(value: Any) -> list[str]:
@@ -40,3 +68,29 @@ def id_list(value: Any) -> list[str]:
     if not isinstance(value, list):
         raise bad_request("a list of ids is needed")
     return [str(item) for item in value]
+
+
+def integer(request: web.Request, name: str) -> int | None:
+    """A whole number of the query, None when it is absent; 400 for anything else."""
+    text = request.query.get(name)
+    if text is None:
+        return None
+    try:
+        return int(text)
+    except ValueError as error:
+        raise bad_request(f"{name} must be an integer") from error
+
+
+def flag(request: web.Request, name: str) -> bool:
+    """Whether the query says `name=true`."""
+    return request.query.get(name, "").lower() == TRUE
+
+
+def json_answer(value: Any, status: int = 200) -> web.Response:
+    """A JSON answer; received values and bounds of foreign nodes may have no JSON form and become text."""
+    return web.json_response(value, status=status, dumps=lambda data: json.dumps(data, default=str))
+
+
+def _told(kind: str, message: str) -> str:
+    error = {"type": kind, "message": message, "details": "", "extra_info": {}}
+    return json.dumps({"error": error, "node_errors": {}})

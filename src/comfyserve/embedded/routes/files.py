@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import mimetypes
+from collections.abc import Callable
 from pathlib import Path
 
 from aiohttp import web
@@ -12,11 +14,22 @@ from comfyserve.core.media import type_of
 from comfyserve.embedded import pictures
 from comfyserve.embedded.engine import ENGINE
 from comfyserve.embedded.folders import inside
+from comfyserve.embedded.routes.bodies import bad_request
 from comfyserve.embedded.uploads import Upload, Wish, receive, store, store_mask
 from comfyserve.protocol import routes
 from comfyserve.protocol.files import FILE_TYPES, split_annotation
 
-UNSAFE_TYPES = frozenset({"text/html", "text/html-sandboxed", "application/xhtml+xml", "text/javascript", "text/css"})
+STYLES = "text/css"
+UNSAFE_TYPES = frozenset(
+    {
+        "text/html",
+        "text/html-sandboxed",
+        "application/xhtml+xml",
+        "text/javascript",
+        "application/javascript",
+        STYLES,
+    }
+)
 UNKNOWN_TYPE = "application/octet-stream"
 
 
@@ -33,7 +46,7 @@ async def view(request: web.Request) -> web.StreamResponse:
     if channel in ("rgb", "a"):
         make = pictures.without_alpha if channel == "rgb" else pictures.only_alpha
         return _content(path, *await _picture(make, path))
-    headers = {"Content-Disposition": _disposition(path), "Content-Type": _content_type(path)}
+    headers = {"Content-Disposition": _disposition(path), "Content-Type": content_type(path)}
     return web.FileResponse(path, headers=headers)
 
 
@@ -41,7 +54,7 @@ async def upload_image(request: web.Request) -> web.Response:
     """Store an upload; the same content under the same name is stored once."""
     engine = request.app[ENGINE]
     async with receive(request, engine.folders, engine.settings.body_bytes) as (upload, wish):
-        path = await asyncio.to_thread(store, upload, _target(request, upload, wish), wish.overwrite)
+        path = await _stored(store, upload, _target(request, upload, wish), wish.overwrite)
     return web.json_response({"name": path.name, "subfolder": wish.subfolder, "type": wish.kind})
 
 
@@ -53,10 +66,7 @@ async def upload_mask(request: web.Request) -> web.Response:
         original = _original(request, wish)
         path = target
         if original.is_file():
-            try:
-                path = await asyncio.to_thread(store_mask, upload, original, target, wish.overwrite)
-            except (ValueError, OSError) as error:
-                raise web.HTTPBadRequest(text=f"The mask cannot be used: {error}") from error
+            path = await _stored(store_mask, upload, original, target, wish.overwrite)
     return web.json_response({"name": path.name, "subfolder": wish.subfolder, "type": wish.kind})
 
 
@@ -82,9 +92,9 @@ def _target(request: web.Request, upload: Upload, wish: Wish) -> Path:
         folder = inside(request.app[ENGINE].folders.of_type(wish.kind), wish.subfolder)
         target = inside(folder, upload.name)
     except ValueError as error:
-        raise web.HTTPBadRequest(text=str(error)) from error
+        raise bad_request(str(error)) from error
     if target.parent != folder:
-        raise web.HTTPBadRequest(text="The file name must not contain a folder; use the field subfolder")
+        raise bad_request("The file name must not contain a folder; use the field subfolder")
     return target
 
 
@@ -94,24 +104,34 @@ def _original(request: web.Request, wish: Wish) -> Path:
         name, kind = split_annotation(str(given["filename"]), str(given.get("type", "output")))
         root = request.app[ENGINE].folders.of_type(kind)
         return inside(root, str(inside(root, str(given.get("subfolder", ""))) / Path(name).name))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise web.HTTPBadRequest(text=f"original_ref must name a file: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise bad_request(f"original_ref must name a file: {error}") from error
+
+
+async def _stored(store_it: Callable[..., Path], *args: object) -> Path:
+    """Names and contents that the file system or the decoder does not take are the caller's to mend."""
+    try:
+        return await asyncio.to_thread(store_it, *args)
+    except (ValueError, OSError) as error:
+        raise bad_request(f"The upload cannot be stored: {error}") from error
 
 
 async def _picture(make: pictures.Make, path: Path, *wishes: str) -> tuple[bytes, str]:
     try:
         return await asyncio.to_thread(make, path, *wishes)
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise web.HTTPUnsupportedMediaType(text=f"{path.name} cannot be read as a picture: {error}") from error
 
 
-def _content(path: Path, body: bytes, content_type: str) -> web.Response:
-    return web.Response(body=body, content_type=content_type, headers={"Content-Disposition": _disposition(path)})
+def content_type(path: Path, *, styles: bool = False) -> str:
+    """By the name; what a browser would run is never told as what it is. `styles` lets style sheets pass."""
+    guessed = type_of(path.name) or mimetypes.guess_type(path.name)[0] or UNKNOWN_TYPE
+    unsafe = UNSAFE_TYPES - {STYLES} if styles else UNSAFE_TYPES
+    return UNKNOWN_TYPE if guessed in unsafe else guessed
 
 
-def _content_type(path: Path) -> str:
-    guessed = type_of(path.name) or UNKNOWN_TYPE
-    return UNKNOWN_TYPE if guessed in UNSAFE_TYPES else guessed
+def _content(path: Path, body: bytes, kind: str) -> web.Response:
+    return web.Response(body=body, content_type=kind, headers={"Content-Disposition": _disposition(path)})
 
 
 def _disposition(path: Path) -> str:

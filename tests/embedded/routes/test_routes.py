@@ -13,7 +13,7 @@ from PIL import Image, PngImagePlugin
 from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.settings import ServerSettings
 
-from .conftest import Seat, serve
+from ..conftest import Seat, serve
 
 
 def png(color: tuple[int, ...] = (10, 20, 30), mode: str = "RGB", size: tuple[int, int] = (8, 6), **text: str) -> bytes:
@@ -296,7 +296,7 @@ class TestInformation:
 
     async def test_small_answers(self, seat: Seat) -> None:
         assert (await seat.call("GET", "/extensions"))[1] == []
-        assert (await seat.call("GET", "/users"))[1] == {"storage": "server", "migrated": True}
+        assert (await seat.call("GET", "/users"))[1] == {"storage": "server", "migrated": False}
         assert (await seat.call("GET", "/features"))[1]["supports_preview_metadata"] is True
 
 
@@ -323,8 +323,9 @@ class TestSockets:
             assert record["status"]["completed"]
             await stuck.close()
 
-    async def test_only_the_first_text_frame_counts(self, seat: Seat) -> None:
-        await seat.socket.send_str("nonsense")
+    async def test_only_the_first_object_counts(self, seat: Seat) -> None:
+        for text in ("nonsense", "[" * 100_000, "[1]", '{"type": "other"}'):
+            await seat.socket.send_str(text)
         await seat.socket.send_json({"type": "feature_flags", "data": {"supports_preview_metadata": True}})
         events, _ = await seat.run({"1": {"class_type": "Show", "inputs": {"value": "x"}}})
         assert "feature_flags" not in [name for name, _ in events]
