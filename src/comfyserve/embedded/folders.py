@@ -20,6 +20,12 @@ from comfyserve.protocol.files import (
 )
 
 
+MAX_NAME = 2048
+MAX_DEPTH = 64
+MAX_PART = 255
+"""What a name below a folder may have: characters, folders, and bytes in one of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutputName:
     """Where the next saved files go: `name(0, "png")`, `name(1, "png")`, ... take consecutive counters."""
@@ -149,7 +155,11 @@ def output_name(root: Path, prefix: str, width: int = 0, height: int = 0) -> Out
 
 def inside(root: Path, name: str) -> Path:
     """root/name with links resolved; ValueError when that is not under root or cannot be a path."""
-    if "\0" in name or len(name) > 4096 or any(len(os.fsencode(part)) > 255 for part in Path(name).parts):
+    parts = Path(name).parts
+    too_long = (
+        len(name) > MAX_NAME or len(parts) > MAX_DEPTH or any(len(os.fsencode(part)) > MAX_PART for part in parts)
+    )
+    if "\0" in name or too_long:
         raise ValueError("this file name cannot be a path")
     path = os.path.realpath(root / name)
     if os.path.commonpath((os.path.realpath(root), path)) != os.path.realpath(root):

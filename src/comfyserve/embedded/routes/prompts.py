@@ -53,7 +53,7 @@ async def post_interrupt(request: web.Request) -> web.Response:
     """Interrupt what runs; with a prompt_id only if that prompt runs. A body that is no JSON counts as empty."""
     try:
         wish = json.loads(await request.read())
-    except ValueError:
+    except (ValueError, RecursionError):
         wish = {}
     prompt_id = wish.get("prompt_id") if isinstance(wish, dict) else None
     request.app[ENGINE].queue.interrupt(str(prompt_id) if prompt_id else None)
