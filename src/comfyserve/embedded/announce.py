@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import math
 import time
 import traceback
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from comfyserve.embedded.dynamic_prompt import DynamicPrompt
 from comfyserve.embedded.queue import QueuedPrompt
+from comfyserve.embedded.run_errors import DependencyCycleError
 from comfyserve.embedded.sockets import Hub, Message
 from comfyserve.embedded.validate import type_name
 from comfyserve.protocol.messages import Event, NodeState, preview_frame, preview_metadata_frame, text_frame
@@ -19,7 +22,9 @@ if TYPE_CHECKING:
 PREVIEW_QUALITY = 95
 LARGE_PROMPT = 100
 LARGE_PROMPT_SECONDS = 0.1
-"""progress_state repeats every node: from this many nodes on it is sent only this often."""
+LARGE_PROMPT_SHARE = 20
+"""progress_state repeats every node: from this many nodes on it is sent only so often, and takes a 20th of the time."""
+MAX_SAFE_INTEGER = 2**63
 SHOWN_CHARACTERS = 10_000
 """How much of a text, or of another value's str(), an execution_error shows."""
 
@@ -27,13 +32,14 @@ SHOWN_CHARACTERS = 10_000
 class Announcer:
     """Speaks for one prompt. Used by the worker thread only; also the Reporter of its nodes."""
 
-    def __init__(self, hub: Hub, prompt: QueuedPrompt, preview_size: int) -> None:
+    def __init__(self, hub: Hub, prompt: QueuedPrompt, nodes: DynamicPrompt, preview_size: int) -> None:
         self._hub = hub
+        self._nodes = nodes
         self._prompt_id = prompt.prompt_id
         self._client_id = prompt.client_id
         self._preview_size = preview_size
         self._progress: dict[str, dict[str, Any]] = {}
-        self._state_sent = 0.0
+        self._next_state = 0.0
         self.messages: list[tuple[str, dict[str, Any]]] = []
         self.last_node: str | None = None
 
@@ -44,14 +50,15 @@ class Announcer:
         self._record(Event.EXECUTION_CACHED, {"nodes": nodes, "prompt_id": self._prompt_id})
 
     def node_started(self, node_id: str) -> None:
-        self.last_node = node_id
+        display = self._nodes.get_display_node_id(node_id)
         self._set_state(node_id, 0.0, 1.0, NodeState.RUNNING)
-        self._tell(Event.EXECUTING, {"node": node_id, "display_node": node_id, "prompt_id": self._prompt_id})
+        self.last_node = display
+        self._tell(Event.EXECUTING, {"node": node_id, "display_node": display, "prompt_id": self._prompt_id})
 
     def node_output(self, node_id: str, ui: Mapping[str, Any] | None) -> None:
-        self._tell(
-            Event.EXECUTED, {"node": node_id, "display_node": node_id, "output": ui, "prompt_id": self._prompt_id}
-        )
+        display = self._nodes.get_display_node_id(node_id)
+        data = {"node": node_id, "display_node": display, "output": ui, "prompt_id": self._prompt_id}
+        self._tell(Event.EXECUTED, data)
 
     def node_finished(self, node_id: str) -> None:
         maximum = self._progress.get(node_id, {}).get("max", 1.0)
@@ -62,36 +69,36 @@ class Announcer:
             self._send_state(droppable=False)
         self._record(Event.EXECUTION_SUCCESS, {"prompt_id": self._prompt_id})
 
-    def interrupted(self, node_id: str, node_type: str, executed: Iterable[str]) -> None:
-        data = {
-            "prompt_id": self._prompt_id,
-            "node_id": node_id,
-            "node_type": node_type,
-            "executed": list(executed),
-        }
-        self._record(Event.EXECUTION_INTERRUPTED, data, everybody=True)
+    def interrupted(self, node_id: str, executed: Iterable[str]) -> None:
+        self._record(Event.EXECUTION_INTERRUPTED, self._ended_at(node_id, executed), everybody=True)
 
     def failed(
-        self,
-        node_id: str,
-        node_type: str,
-        error: BaseException,
-        inputs: Mapping[str, list[Any]],
-        executed: Iterable[str],
-        known: Iterable[str],
+        self, node_id: str, error: BaseException, inputs: Mapping[str, list[Any]], executed: Iterable[str]
     ) -> None:
+        """A node has raised; inside an expansion the node of the given graph is named."""
+        shown = {name: [_shown(value) for value in values] for name, values in inputs.items()}
+        said = f"{_text(error)}\n"
+        lines = traceback.format_tb(error.__traceback__)
+        self._record(
+            Event.EXECUTION_ERROR,
+            self._ended_at(node_id, executed) | self._error(said, type_name(error), lines, shown, self._known()),
+        )
+
+    def found_cycle(self, node_id: str, executed: Iterable[str]) -> None:
+        """Nodes that expansions added wait for each other."""
+        error = self._error("Dependency cycle detected", type_name(DependencyCycleError()), [], [], self._known())
+        self._record(Event.EXECUTION_ERROR, self._ended_at(node_id, executed) | error)
+
+    def blocked(self, node_id: str, message: Any, executed: Iterable[str]) -> None:
+        """A blocker with a message kept a call from being made. The history does not learn of it."""
         data = {
             "prompt_id": self._prompt_id,
             "node_id": node_id,
-            "node_type": node_type,
+            "node_type": self._nodes.get_node(node_id)["class_type"],
             "executed": list(executed),
-            "exception_message": f"{error}\n",
-            "exception_type": type_name(error),
-            "traceback": traceback.format_tb(error.__traceback__),
-            "current_inputs": {name: [_shown(value) for value in values] for name, values in inputs.items()},
-            "current_outputs": list(known),
+            **self._error(f"Execution Blocked: {_text(message)}", "ExecutionBlocked", [], [], []),
         }
-        self._record(Event.EXECUTION_ERROR, data)
+        self._hub.send(Event.EXECUTION_ERROR, data, self._client_id)
 
     def ended(self) -> None:
         """After the history has the record: the only reliable end marker."""
@@ -121,21 +128,46 @@ class Announcer:
         return {
             "node_id": node_id,
             "prompt_id": self._prompt_id,
-            "display_node_id": node_id,
-            "parent_node_id": None,
-            "real_node_id": node_id,
+            "display_node_id": self._nodes.get_display_node_id(node_id),
+            "parent_node_id": self._nodes.get_parent_node_id(node_id),
+            "real_node_id": self._nodes.get_real_node_id(node_id),
         }
+
+    def _ended_at(self, node_id: str, executed: Iterable[str]) -> dict[str, Any]:
+        real = self._nodes.get_real_node_id(node_id)
+        # A node may say that one shows it which the graph does not have.
+        node_type = self._nodes.get_node(real)["class_type"] if self._nodes.has_node(real) else ""
+        return {
+            "prompt_id": self._prompt_id,
+            "node_id": real,
+            "node_type": node_type,
+            "executed": list(executed),
+        }
+
+    def _error(self, message: str, kind: str, lines: list[str], inputs: Any, known: list[str]) -> dict[str, Any]:
+        return {
+            "exception_message": message,
+            "exception_type": kind,
+            "traceback": lines,
+            "current_inputs": inputs,
+            "current_outputs": known,
+        }
+
+    def _known(self) -> list[str]:
+        """ComfyUI names every node of the given graph here, whether it ran or not."""
+        return list(self._nodes.original_prompt)
 
     def _set_state(self, node_id: str, value: float, maximum: float, state: NodeState) -> None:
         self._progress[node_id] = {"value": value, "max": maximum, "state": state, **self._about(node_id)}
-        recent = time.monotonic() - self._state_sent < LARGE_PROMPT_SECONDS
-        if not recent or len(self._progress) <= LARGE_PROMPT:
+        if len(self._progress) <= LARGE_PROMPT or time.monotonic() >= self._next_state:
             self._send_state(droppable=True)
 
     def _send_state(self, *, droppable: bool) -> None:
-        self._state_sent = time.monotonic()
+        begun = time.monotonic()
         data = {"prompt_id": self._prompt_id, "nodes": self._progress}
         self._hub.send(Event.PROGRESS_STATE, data, self._client_id, droppable=droppable)
+        ended = time.monotonic()
+        self._next_state = ended + max(LARGE_PROMPT_SECONDS, LARGE_PROMPT_SHARE * (ended - begun))
 
     def _record(self, event: Event, data: dict[str, Any], *, everybody: bool = False) -> None:
         data["timestamp"] = int(time.time() * 1000)
@@ -163,6 +195,17 @@ def _encode(preview: Image, size: int) -> bytes:
 
 
 def _shown(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int, float)):
+    """Scalars as they are, unless JSON has no form for them; all else as text."""
+    if value is None or isinstance(value, bool) or (isinstance(value, int) and abs(value) < MAX_SAFE_INTEGER):
         return value
-    return str(value)[:SHOWN_CHARACTERS]
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    # A foreign object may fail at being shown; that must not hide the error that is reported.
+    try:
+        return str(value)[:SHOWN_CHARACTERS]
+    except Exception:
+        return f"<{type(value).__name__}>"

@@ -1,20 +1,17 @@
-"""Results kept from one prompt to the next, by what made them (spec 9, caching; the classic cache)."""
+"""Results kept from one prompt to the next, within a bound on their bytes (spec 9, caching)."""
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from comfyserve.embedded.graph_view import GraphView
-from comfyserve.embedded.node_types import is_link
+from comfyserve.embedded.cache_policy import CacheKind, CachePolicy
+from comfyserve.embedded.result_size import size_of
+from comfyserve.embedded.signatures import Signature
 
-Signature = bytes
-
-_serial = itertools.count()
+Owner = tuple[str, str]
+"""Node id and class: whose expansion a scope belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,88 +22,109 @@ class Result:
     ui: dict[str, list[Any]] | None = None
 
 
-class ResultCache:
-    """Signature -> Result. Holds what the latest prompt can use and nothing else."""
+@dataclass(slots=True, eq=False)
+class Scope:
+    """The results of one graph: the prompt's own, or one node's expansion inside another scope."""
 
-    def __init__(self) -> None:
-        self._results: dict[Signature, Result] = {}
+    signatures: set[Signature] = field(default_factory=set)
+    inside: dict[Owner, Scope] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Entry:
+    result: Result
+    size: int
+    generation: int
+
+
+class ResultCache:
+    """(scope, signature) -> Result. A prompt begins with begin(), an expansion with enter()."""
+
+    def __init__(self, policy: CachePolicy | None = None) -> None:
+        self._policy = policy or CachePolicy()
+        self._entries: dict[tuple[Scope, Signature], _Entry] = {}
+        self._size = 0
+        self._generation = 0
+        self.root = Scope()
 
     def __len__(self) -> int:
-        return len(self._results)
+        return len(self._entries)
 
-    def get(self, signature: Signature) -> Result | None:
-        return self._results.get(signature)
+    @property
+    def size(self) -> int:
+        """About how many bytes the results take."""
+        return self._size
 
-    def put(self, signature: Signature, result: Result) -> None:
-        self._results[signature] = result
+    def get(self, scope: Scope, signature: Signature) -> Result | None:
+        """The result, which becomes the most recently used one."""
+        entry = self._entries.pop((scope, signature), None)
+        if entry is None:
+            return None
+        entry.generation = self._generation
+        self._entries[(scope, signature)] = entry
+        return entry.result
 
-    def keep_only(self, signatures: Iterable[Signature]) -> None:
-        """Drop what the prompt that starts now does not use."""
-        wanted = set(signatures)
-        self._results = {key: value for key, value in self._results.items() if key in wanted}
+    def put(self, scope: Scope, signature: Signature, result: Result) -> None:
+        """Keep a result as the policy says; it may not be kept at all."""
+        if self._policy.kind is CacheKind.NONE:
+            return
+        self._drop(scope, signature)
+        size = size_of((result.outputs, result.ui), self._policy.size)
+        self._entries[(scope, signature)] = _Entry(result, size, self._generation)
+        scope.signatures.add(signature)
+        self._size += size
+        while self._size > self._policy.size:
+            self._drop(*next(iter(self._entries)))
+
+    def begin(self, nodes: Mapping[str, Signature], owners: Collection[Owner]) -> None:
+        """A prompt of these nodes starts: drop what the policy does not keep beyond the last one."""
+        self._generation += 1
+        signatures = set(nodes.values())
+        self._retain(self.root, signatures, set(owners))
+        for signature in signatures:
+            self.get(self.root, signature)
+        if self._policy.kind is CacheKind.LRU:
+            self._drop_generations()
+
+    def enter(self, scope: Scope, owner: Owner, nodes: Mapping[str, Signature], owners: Collection[Owner]) -> Scope:
+        """The scope for what a node of `scope` expanded into; keeps what these nodes can use again."""
+        inner = scope.inside.setdefault(owner, Scope())
+        self._retain(inner, set(nodes.values()), set(owners))
+        return self.root if self._policy.kind is CacheKind.LRU else inner
 
     def clear(self) -> None:
-        self._results.clear()
+        self._entries.clear()
+        self._size = 0
+        self.root = Scope()
 
+    def _retain(self, scope: Scope, signatures: set[Signature], owners: set[Owner]) -> None:
+        if self._policy.kind is not CacheKind.LRU:
+            self._drop_all(scope, scope.signatures - signatures)
+        for owner in [owner for owner in scope.inside if owner not in owners]:
+            self._forget(scope.inside.pop(owner))
 
-def signatures(view: GraphView, changed: Mapping[str, Any]) -> dict[str, Signature]:
-    """A signature for every node: its class, its change fingerprint, its literals and the signatures of its sources.
-    Literals count even under a name that the node does not know, as they do in ComfyUI.
+    def _forget(self, scope: Scope) -> None:
+        waiting = [scope]
+        while waiting:
+            gone = waiting.pop()
+            self._drop_all(gone, set(gone.signatures))
+            waiting.extend(gone.inside.values())
 
-    `changed` has what IS_CHANGED answered. Node ids do not count, except for nodes that ask for their id.
-    A node on a cycle or behind a missing one, or whose values have no stable form (NaN), never matches.
-    """
-    known: dict[str, Signature] = {}
-    for root in view.graph:
-        _sign(view, changed, root, known)
-    return known
+    def _drop_generations(self) -> None:
+        """Whole prompts are forgotten at once, the oldest first, never the one that starts now."""
+        oldest = min((entry.generation for entry in self._entries.values()), default=0)
+        while len(self._entries) > self._policy.entries and oldest < self._generation:
+            oldest += 1
+            old = [key for key, entry in self._entries.items() if entry.generation < oldest]
+            for scope, signature in old:
+                self._drop(scope, signature)
 
+    def _drop_all(self, scope: Scope, signatures: Iterable[Signature]) -> None:
+        for signature in signatures:
+            self._drop(scope, signature)
 
-def _sign(view: GraphView, changed: Mapping[str, Any], root: str, known: dict[str, Signature]) -> None:
-    stack = [root]
-    open_nodes: set[str] = set()
-    while stack:
-        node_id = stack[-1]
-        if node_id in known:
-            stack.pop()
-            continue
-        links = {value[0] for _, value in view.inputs(node_id) if is_link(value)}
-        missing = [source for source in links if source not in known and source in view]
-        if missing and node_id not in open_nodes:
-            open_nodes.add(node_id)
-            stack.extend(missing)
-            continue
-        stack.pop()
-        known[node_id] = _unique() if missing else _signature(view, changed, node_id, known)
-
-
-def _signature(view: GraphView, changed: Mapping[str, Any], node_id: str, known: Mapping[str, Signature]) -> Signature:
-    node = view.type_of(node_id)
-    parts: list[Any] = [node.name, changed.get(node_id)]
-    if not node.idempotent or "UNIQUE_ID" in view.schema(node_id).hidden.values():
-        parts.append({"id": node_id})
-    for spec, value in sorted(view.inputs(node_id), key=lambda item: item[0].name):
-        if not is_link(value):
-            parts.append([spec.name, value])
-        elif value[0] in known:
-            parts.append([spec.name, known[value[0]].hex(), value[1]])
-        else:
-            return _unique()
-    parts.append(sorted(view.unknown_literals(node_id)))
-    try:
-        text = json.dumps(parts, sort_keys=True, allow_nan=False, default=_stable)
-    except (ValueError, TypeError):
-        return _unique()
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
-
-
-def _stable(value: Any) -> str:
-    """Fingerprints may be bytes; anything else without a JSON form has no stable one."""
-    if isinstance(value, bytes):
-        return value.hex()
-    raise TypeError(f"{type(value).__name__} has no stable form")
-
-
-def _unique() -> Signature:
-    """A signature that nothing else has."""
-    return f"unique-{next(_serial)}".encode()
+    def _drop(self, scope: Scope, signature: Signature) -> None:
+        scope.signatures.discard(signature)
+        entry = self._entries.pop((scope, signature), None)
+        if entry is not None:
+            self._size -= entry.size

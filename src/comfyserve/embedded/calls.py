@@ -2,81 +2,157 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from comfyserve.embedded.cache import Result
+from comfyserve.embedded.blocker import ExecutionBlocker
+from comfyserve.embedded.graph_builder import GraphNodes
+from comfyserve.embedded.graph_view import Arguments
 from comfyserve.embedded.node_types import NodeType
 
-Arguments = dict[str, list[Any]]
-"""Every input holds a list of values; a literal is a list of one."""
+Blocked = Callable[[ExecutionBlocker], ExecutionBlocker]
 
 
-async def call(
-    function: Callable[..., Any], arguments: Mapping[str, list[Any]], *, whole: bool, check: Callable[[], None]
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """An exception of an asynchronous call, kept until its node is looked at."""
+
+    error: BaseException
+
+
+@dataclass(slots=True)
+class Answers:
+    """What the calls of one node gave: values for the slots or graphs to run first, and the UI object."""
+
+    values: list[Any] = field(default_factory=list)
+    graphs: list[GraphNodes | None] = field(default_factory=list)
+    ui: dict[str, list[Any]] | None = None
+
+    @property
+    def expands(self) -> bool:
+        return any(graph is not None for graph in self.graphs)
+
+
+async def start_calls(
+    function: Callable[..., Any],
+    arguments: Arguments,
+    *,
+    whole: bool,
+    before: Callable[[int], None] = lambda _: None,
+    blocked: Blocked = lambda block: block,
 ) -> list[Any]:
-    """The answers of one call (whole lists) or of a call per index; shorter lists repeat their last value.
+    """The answer of each call: one with whole lists, or one per index where shorter lists repeat their last value.
 
-    `check` is asked before each call and raises to stop.
+    An asynchronous call that goes on is a task; settle() waits. A call that would get a blocker is not made: what
+    `blocked` makes of it is the answer. `before` is told the index of each call and may raise to stop.
     """
-    answers = []
-    for given in _per_call(arguments, whole):
-        check()
+    answers: list[Any] = []
+    for index, given in enumerate(_per_call(arguments, whole)):
+        before(index)
+        block = _blocker_in(given.values(), whole)
+        if block is not None:
+            answers.append(blocked(block))
+            continue
         answer = function(**given)
-        answers.append(await answer if inspect.isawaitable(answer) else answer)
+        answers.append(await _begin(answer) if inspect.isawaitable(answer) else answer)
     return answers
 
 
-def combine(node: NodeType, answers: Sequence[Any]) -> Result:
-    """One Result of all answers: slots appended or extended, UI lists joined. ValueError for a wrong shape."""
-    slots: list[list[Any]] = [[] for _ in node.output_types]
-    ui: dict[str, list[Any]] | None = None
-    for answer in answers:
-        values, shown = _split(node, answer)
-        if shown is not None:
-            ui = _join(ui, shown)
-        if values is not None:
-            _append(node, slots, values)
-    return Result(tuple(slots), ui)
+async def settle(answers: Sequence[Any]) -> list[Any]:
+    """The answers with those of tasks in their place; raises what the first failing task raised."""
+    pending = [answer for answer in answers if isinstance(answer, asyncio.Task)]
+    if pending:
+        await asyncio.wait(pending)
+    settled = [answer.result() if isinstance(answer, asyncio.Task) else answer for answer in answers]
+    for answer in settled:
+        if isinstance(answer, Raised):
+            raise answer.error
+    return settled
 
 
-def _per_call(arguments: Mapping[str, list[Any]], whole: bool) -> list[dict[str, Any]]:
-    if whole:
-        return [dict(arguments)]
-    count = max((len(values) for values in arguments.values()), default=0)
-    if count == 0:
-        empty = [name for name, values in arguments.items() if not values]
-        return [] if empty else [{}]
-    for name, values in arguments.items():
-        if not values:
-            raise ValueError(f"input {name!r} got an empty list beside inputs with values")
-    return [{name: values[min(i, len(values) - 1)] for name, values in arguments.items()} for i in range(count)]
+async def call(function: Callable[..., Any], arguments: Arguments, *, whole: bool, **hooks: Any) -> list[Any]:
+    """start_calls and settle in one."""
+    return await settle(await start_calls(function, arguments, whole=whole, **hooks))
 
 
-def _split(node: NodeType, answer: Any) -> tuple[Sequence[Any] | None, Mapping[str, Any] | None]:
-    if isinstance(answer, Mapping):
-        if "expand" in answer:
-            raise ValueError(f"{node.name} expands into new nodes, which this engine does not do yet")
-        return answer.get("result"), answer.get("ui")
-    if answer is None:
-        return None, None
-    if not isinstance(answer, (tuple, list)):
-        raise ValueError(f"{node.name} must return a tuple or an object, not {type(answer).__name__}")
-    return answer, None
-
-
-def _append(node: NodeType, slots: list[list[Any]], values: Sequence[Any]) -> None:
-    if len(values) < len(slots):
-        raise ValueError(f"{node.name} returned {len(values)} values for {len(slots)} outputs")
-    for index, slot in enumerate(slots):
-        if node.output_is_list[index]:
-            slot.extend(values[index])
+def read_answers(node: NodeType, given: Sequence[Any]) -> Answers:
+    """Tell values, graphs and UI apart: a node answers with a tuple, a blocker, or an object of result, expand, ui."""
+    answers = Answers()
+    shown: list[Mapping[str, Any]] = []
+    for answer in given:
+        if isinstance(answer, Mapping):
+            if "ui" in answer:
+                shown.append(answer["ui"])
+            if "expand" not in answer and "result" not in answer:
+                continue
+            answers.graphs.append(answer.get("expand"))
+            answer = answer.get("result")
         else:
-            slot.append(values[index])
+            answers.graphs.append(None)
+        if isinstance(answer, ExecutionBlocker):
+            answer = (answer,) * len(node.output_types)
+        answers.values.append(answer)
+    if shown:
+        answers.ui = {key: [item for ui in shown for item in ui[key]] for key in shown[0]} or None
+    return answers
 
 
-def _join(ui: dict[str, list[Any]] | None, shown: Mapping[str, Any]) -> dict[str, list[Any]]:
-    if ui is None:
-        return {key: list(value) for key, value in shown.items()}
-    return {key: [*value, *shown.get(key, ())] for key, value in ui.items()}
+def combine(node: NodeType, values: Sequence[Any]) -> tuple[list[Any], ...]:
+    """One list per slot of all answers: appended, or extended where the class says OUTPUT_IS_LIST."""
+    if not values:
+        return ()
+    slots: list[list[Any]] = []
+    for index, is_list in zip(range(len(values[0])), node.output_is_list, strict=False):
+        slot: list[Any] = []
+        for answer in values:
+            if is_list and not isinstance(answer[index], ExecutionBlocker):
+                slot.extend(answer[index])
+            else:
+                slot.append(answer[index])
+        slots.append(slot)
+    return tuple(slots)
+
+
+def _per_call(arguments: Arguments, whole: bool) -> Iterator[dict[str, Any]]:
+    count = max((len(values) for values in arguments.values()), default=0)
+    if whole:
+        yield dict(arguments)
+    elif count == 0:
+        # All lists are empty: ComfyUI calls once, without any input.
+        yield {}
+    else:
+        for index in range(count):
+            yield {name: values[index if index < len(values) else -1] for name, values in arguments.items()}
+
+
+def _blocker_in(values: Any, whole: bool) -> ExecutionBlocker | None:
+    for value in values:
+        for item in value if whole else (value,):
+            if isinstance(item, ExecutionBlocker):
+                return item
+    return None
+
+
+async def _begin(awaitable: Awaitable[Any]) -> Any:
+    """Start an asynchronous call; its answer when it needed no waiting, else the task."""
+    task = asyncio.ensure_future(_caught(awaitable))
+    await asyncio.sleep(0)
+    if not task.done():
+        return task
+    answer = task.result()
+    if isinstance(answer, Raised):
+        raise answer.error
+    return answer
+
+
+async def _caught(awaitable: Awaitable[Any]) -> Any:
+    """Exceptions as values: SystemExit in a task would end the whole event loop."""
+    try:
+        return await awaitable
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        return Raised(error)

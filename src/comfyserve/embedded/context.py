@@ -64,6 +64,8 @@ class NodeContext:
     reporter: Reporter = field(default_factory=_Silent)
     interrupt: threading.Event = field(default_factory=threading.Event)
     faults: Faults = field(default_factory=Faults)
+    index: int = 0
+    """Which call of the node this is: nodes run once per item of a list."""
 
     def progress(self, value: float, maximum: float, preview: Image | None = None) -> None:
         """Report value of maximum, with a preview picture if there is one; raises Interrupted."""

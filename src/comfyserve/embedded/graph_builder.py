@@ -15,13 +15,6 @@ from comfyserve.embedded.node_types import is_link
 GraphNodes = dict[str, dict[str, Any]]
 
 
-class ExecutionBlocker:
-    """A value that keeps every node that gets it from running. A message is told once, None blocks silently."""
-
-    def __init__(self, message: str | None = None) -> None:
-        self.message = message
-
-
 @dataclass(slots=True)
 class _Place:
     """The call in progress: its node, its index in the list, and how many graphs it has begun."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from operator import ne
 from typing import Any
 
+from comfyserve.embedded.blocker import ExecutionBlocker
+from comfyserve.embedded.calls import call
 from comfyserve.embedded.catalogue import Catalogue
 from comfyserve.embedded.coerce import NotCoercible, Problem, check_bounds, coerce, problem, unwrap
 from comfyserve.embedded.dynamic_inputs import MATCH_TYPE
+from comfyserve.embedded.graph_view import arguments_of
+from comfyserve.embedded.hidden_inputs import hidden_arguments, known_before
 from comfyserve.embedded.node_types import InputSpec, NodeType, Schema, Validator
 from comfyserve.protocol.errors import NodeError
 
@@ -69,7 +72,7 @@ class NodeCheck:
                 report.problems.append(found)
         validator = node.validator
         if validator is not None:
-            report.problems.extend(await self._ask(node, validator, inputs, received_types, report.problems))
+            report.problems.extend(await self._ask(node_id, node, validator, inputs, received_types))
 
     def _check_input(
         self, spec: InputSpec, node: NodeType, inputs: dict[str, Any], report: Report, received: dict[str, Any]
@@ -103,8 +106,10 @@ class NodeCheck:
             )
         source, slot = link
         types = self._catalogue[self._graph[source]["class_type"]].output_types
+        given = types[slot]
         # Python would read a negative slot from the end, which no editor means.
-        given = types[slot] if slot >= 0 else types[len(types)]
+        if slot < 0:
+            raise IndexError("tuple index out of range")
         received[spec.name] = given
         skip = node.validator is not None and node.validator.checks_types
         if not skip and not types_fit(given, spec.type):
@@ -120,42 +125,24 @@ class NodeCheck:
         return None
 
     async def _ask(
-        self,
-        node: NodeType,
-        validator: Validator,
-        inputs: Mapping[str, Any],
-        received: Mapping[str, Any],
-        problems: list[Problem],
+        self, node_id: str, node: NodeType, validator: Validator, inputs: Mapping[str, Any], received: Mapping[str, Any]
     ) -> list[Problem]:
-        faulty = {found["extra_info"].get("input_name") for found in problems}
-        given = self._given(node, validator, inputs, received)
-        if faulty & given.keys() or (faulty and not given):
-            return []
-        arguments = dict(given)
-        if node.input_is_list:
-            arguments = {name: [value] for name, value in given.items()}
+        """What the validator says of the literals it wants to see; linked inputs are None to it."""
+        schema = self._schema(node)
+        given = arguments_of(inputs, schema, lambda name: schema.find(name, inputs), lambda source, slot: [None])
+        given |= hidden_arguments(schema, known_before(node_id))
+        arguments = {name: values for name, values in given.items() if validator.covers(name)}
         if validator.checks_types:
-            arguments["input_types"] = dict(received)
-        answer = getattr(node.node_class, validator.method)(**arguments)
-        if inspect.isawaitable(answer):
-            answer = await answer
-        if answer is True:
-            return []
-        said = "" if answer is False else f" - {answer}"
+            arguments["input_types"] = [dict(received)]
+        answers = await call(getattr(node.node_class, validator.method), arguments, whole=node.input_is_list)
         return [
-            problem(NodeError.CUSTOM_VALIDATION_FAILED, f"{name}{said}", input_name=name)
-            for name in given or {"input_types": None}
+            problem(
+                NodeError.CUSTOM_VALIDATION_FAILED, name if answer is False else f"{name} - {answer}", input_name=name
+            )
+            for name in arguments
+            for answer in answers
+            if answer is not True and not isinstance(answer, ExecutionBlocker)
         ]
-
-    def _given(
-        self, node: NodeType, validator: Validator, inputs: Mapping[str, Any], received: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """What the validator wants to see: literals as they are, linked inputs as None."""
-        return {
-            spec.name: None if spec.name in received else inputs[spec.name]
-            for spec in self._specs(node, inputs)
-            if spec.name in inputs and validator.covers(spec.name)
-        }
 
     def _specs(self, node: NodeType, inputs: Mapping[str, Any]) -> list[InputSpec]:
         """The declared inputs, and those given that an endless declaration accepts."""

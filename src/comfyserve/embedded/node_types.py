@@ -147,11 +147,7 @@ class Validator:
 def is_link(value: Any) -> bool:
     """Whether an input value is a link: [source id, slot]."""
     return (
-        isinstance(value, list)
-        and len(value) == 2
-        and isinstance(value[0], str)
-        and isinstance(value[1], (int, float))
-        and not isinstance(value[1], bool)
+        isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], (int, float))
     )
 
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 from comfyserve.embedded.announce import Announcer
 from comfyserve.embedded.cache import ResultCache
 from comfyserve.embedded.catalogue import Catalogue
 from comfyserve.embedded.context import EngineSettings, NodeContext
-from comfyserve.embedded.execute import Execution, NodeObjects, Outcome
+from comfyserve.embedded.dynamic_prompt import DynamicPrompt
+from comfyserve.embedded.execute import Execution, Outcome
 from comfyserve.embedded.faults.playing import Faults
 from comfyserve.embedded.faults.table import Kind
 from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.graph_view import GraphView
 from comfyserve.embedded.history import History
+from comfyserve.embedded.node_call import NodeObjects
 from comfyserve.embedded.queue import PromptQueue, QueuedPrompt
+from comfyserve.embedded.settings import ServerSettings
 from comfyserve.embedded.sockets import Hub, text_message
 from comfyserve.protocol.messages import Event
 
@@ -33,7 +37,7 @@ class Worker:
         folders: Folders,
         catalogue: Catalogue,
         settings: EngineSettings,
-        work_ms: int,
+        server: ServerSettings,
         faults: Faults,
     ) -> None:
         self._queue = queue
@@ -42,9 +46,10 @@ class Worker:
         self._folders = folders
         self._catalogue = catalogue
         self._settings = settings
-        self._work_seconds = work_ms / 1000
+        self._work_seconds = server.work_ms / 1000
+        self._expanded_nodes = server.expanded_nodes
         self._faults = faults
-        self._cache = ResultCache()
+        self._cache = ResultCache(server.cache)
         self._objects = NodeObjects()
         self._speaking: tuple[QueuedPrompt, Announcer] | None = None
         self._thread = threading.Thread(target=lambda: asyncio.run(self._work()), name="nodes", daemon=True)
@@ -81,23 +86,24 @@ class Worker:
             prompt = self._queue.take()
             if self._queue.take_free_wish():
                 self._cache.clear()
+                self._objects.clear()
             if prompt is not None:
                 await self._run(prompt)
 
     async def _run(self, prompt: QueuedPrompt) -> None:
         self.announce_status()
-        announcer = Announcer(self._hub, prompt, self._settings.preview_size)
+        view = GraphView(prompt.graph, self._catalogue, self._expanded_nodes)
+        announcer = Announcer(self._hub, prompt, view.nodes, self._settings.preview_size)
         self._speaking = (prompt, announcer)
         self._faults.begin_prompt()
         context = NodeContext(
             self._folders, prompt.prompt_id, "", self._settings, announcer, self._queue.interrupted, self._faults
         )
-        view = GraphView(prompt.graph, self._catalogue)
         execution = Execution(prompt, view, self._cache, self._objects, announcer, context)
         if self._work_seconds:
             self._queue.interrupted.wait(self._work_seconds)
         outcome = await execution.run()
-        record = _record(prompt, execution, announcer, outcome)
+        record = _record(prompt, execution.outputs, view.nodes, announcer, outcome)
         told = len(json.dumps([record["outputs"], record["status"]], default=str))
         late = self._faults.seconds(Kind.LATE_HISTORY)
         if not late:
@@ -111,17 +117,28 @@ class Worker:
             self._history.add(prompt.prompt_id, record, prompt.size + told)
 
 
-def _record(prompt: QueuedPrompt, execution: Execution, announcer: Announcer, outcome: Outcome) -> dict[str, Any]:
+def _record(
+    prompt: QueuedPrompt,
+    outputs: Mapping[str, Any],
+    nodes: DynamicPrompt,
+    announcer: Announcer,
+    outcome: Outcome,
+) -> dict[str, Any]:
     return {
         "prompt": prompt.row(secrets=False),
-        "outputs": execution.outputs,
+        "outputs": outputs,
         "status": {
             "status_str": str(outcome),
             "completed": outcome is Outcome.SUCCESS,
             "messages": [list(message) for message in announcer.messages],
         },
         "meta": {
-            node_id: {"node_id": node_id, "display_node": node_id, "parent_node": None, "real_node_id": node_id}
-            for node_id in execution.outputs
+            node_id: {
+                "node_id": node_id,
+                "display_node": nodes.get_display_node_id(node_id),
+                "parent_node": nodes.get_parent_node_id(node_id),
+                "real_node_id": nodes.get_real_node_id(node_id),
+            }
+            for node_id in outputs
         },
     }
