@@ -144,10 +144,17 @@ def _unpacked(data: bytes, header: _Header, wanted: int) -> bytes:
     elif header.compression == "RLE":
         raw = _unpredicted(_runs(data, wanted))
     else:
-        raw = _unpredicted(zlib.decompressobj().decompress(data, wanted))
+        raw = _unpredicted(_inflated(data, wanted))
     if len(raw) != wanted:
         raise ValueError("it is a damaged EXR file: a part of it has the wrong length")
     return raw
+
+
+def _inflated(data: bytes, wanted: int) -> bytes:
+    """At most one byte more than is wanted, however much it would become."""
+    unpack = zlib.decompressobj()
+    raw = unpack.decompress(data, wanted + 1)
+    return raw if unpack.eof else b""
 
 
 def _unpredicted(data: bytes) -> bytes:

@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import io
+import itertools
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -150,7 +151,7 @@ def _with_end(frames: Iterator[Any]) -> Iterator[Any]:
 def _chosen(source: Source, choice: Choice, rate: float) -> Iterator[np.ndarray]:
     """Frames at the rate, then without the first ones, then every nth, then at most so many."""
     given = 0
-    for index, picture in enumerate(_paced(source.frames, rate) if choice.rate else _only(source.frames)):
+    for index, picture in enumerate(_paced(source, rate) if choice.rate else _only(source.frames)):
         place = index - choice.skip
         if place < 0 or place % choice.every:
             continue
@@ -165,17 +166,17 @@ def _only(frames: Iterator[tuple[float, np.ndarray]]) -> Iterator[np.ndarray]:
         yield picture
 
 
-def _paced(frames: Iterator[tuple[float, np.ndarray]], rate: float) -> Iterator[np.ndarray]:
+def _paced(source: Source, rate: float) -> Iterator[np.ndarray]:
     """What is seen at each tick of the rate: frames are repeated or left out."""
     tick = 0
     shown: np.ndarray | None = None
-    for seconds, picture in frames:
-        while shown is not None and tick / rate < seconds - EARLY:
+    end = 0.0
+    for seconds, picture in itertools.chain(source.frames, ((math.inf, None),)):
+        until = end if picture is None else seconds
+        while shown is not None and tick / rate < until - EARLY:
             yield shown
             tick += 1
-        shown = picture
-    if shown is not None:
-        yield shown
+        shown, end = picture, seconds + 1 / source.rate
 
 
 def _opened(path: Path) -> AbstractContextManager[Source]:
