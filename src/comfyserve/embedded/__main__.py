@@ -16,15 +16,17 @@ from aiohttp import web
 
 from comfyserve.embedded.catalogue import Catalogue
 from comfyserve.embedded.context import EngineSettings
+from comfyserve.embedded.editor import installed_editor
 from comfyserve.embedded.engine import build_engine
 from comfyserve.embedded.faults.playing import Faults, start_delay
 from comfyserve.embedded.faults.table import Fault, parse_fault
 from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.http import build_app
-from comfyserve.embedded.logs import log_to_stderr
-from comfyserve.embedded.packs import load_catalogue
+from comfyserve.embedded.logs import LogRing, log_to_stderr
+from comfyserve.embedded.packs import PackChoice, load_catalogue, load_packs
 from comfyserve.embedded.parent import watch_parent
 from comfyserve.embedded.settings import MEBIBYTE, ServerSettings
+from comfyserve.embedded.simulate.model_files import well_known
 
 logger = logging.getLogger("comfyserve.embedded")
 
@@ -36,17 +38,17 @@ SWITCH_SECONDS = 0.001
 def main() -> int:
     """Run until SIGTERM or SIGINT; the exit status is 0 then, 1 when the address cannot be used."""
     options = _options()
-    log_to_stderr(options.log_level)
+    logs = log_to_stderr(options.log_level)
     sys.setswitchinterval(SWITCH_SECONDS)
-    folders = Folders(options.base_directory)
+    folders = Folders(options.base_directory, {} if options.only_model_files else well_known())
     folders.create()
     try:
-        return asyncio.run(_serve(options, folders))
+        return asyncio.run(_serve(options, folders, logs))
     finally:
         folders.empty_temp()
 
 
-async def _serve(options: argparse.Namespace, folders: Folders) -> int:
+async def _serve(options: argparse.Namespace, folders: Folders, logs: LogRing) -> int:
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
@@ -54,13 +56,20 @@ async def _serve(options: argparse.Namespace, folders: Folders) -> int:
         parent = options.exit_with_parent or os.getppid()
         watch_parent(parent, lambda: _end(loop, ended))
     settings = ServerSettings(
-        work_ms=options.work_ms, queue_length=options.queue_length, history_length=options.history_length
+        work_ms=options.work_ms,
+        body_bytes=round(options.max_upload_size * MEBIBYTE),
+        queue_length=options.queue_length,
+        history_length=options.history_length,
+        multi_user=options.multi_user,
+        cors_origin=options.enable_cors_header,
+        compress=options.enable_compress_response_body,
     )
     nodes = EngineSettings(
         step_ms=options.step_ms,
         load_ms=options.load_ms,
         preview_size=options.preview_size,
         disable_metadata=options.disable_metadata,
+        picture_bytes=options.picture_megabytes * MEBIBYTE,
         media_bytes=options.media_megabytes * MEBIBYTE,
         media_folders=tuple(options.media_folder),
     )
@@ -70,10 +79,12 @@ async def _serve(options: argparse.Namespace, folders: Folders) -> int:
     catalogue = load_catalogue(folders)
     if options.fault_nodes:
         _add_fault_nodes(catalogue)
-    engine = build_engine(folders, catalogue, settings, nodes, faults)
+    engine = build_engine(folders, catalogue, settings, nodes, faults, logs)
+    await load_packs(engine, PackChoice(options.disable_all_custom_nodes, frozenset(options.whitelist_custom_nodes)))
     # What is loaded now stays: the collector need not look at it during every prompt.
     gc.freeze()
-    runner = web.AppRunner(build_app(engine), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    editor = installed_editor(options.front_end_root, networked=options.networked_editor)
+    runner = web.AppRunner(build_app(engine, editor), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
         await web.TCPSite(runner, options.host, options.port).start()
@@ -124,20 +135,31 @@ def _options() -> argparse.Namespace:
     add("--host", default="127.0.0.1")
     add("--base-directory", type=Path, required=True, help="has input, output, temp, models, custom_nodes")
     add("--step-ms", type=int, default=nodes.step_ms, help="what one simulated sampler step costs")
+    add("--only-model-files", action="store_true", help="list no model whose file is not in models")
     add("--load-ms", type=int, default=nodes.load_ms, help="what loading a simulated model costs")
     add("--work-ms", type=int, default=0, help="added to every prompt, for measurements")
     add("--preview-size", type=int, default=nodes.preview_size)
     add("--disable-metadata", action="store_true", help="write no graph into saved files")
+    megabytes = nodes.picture_bytes // MEBIBYTE
+    add("--picture-megabytes", type=int, default=megabytes, help="the most that one picture or batch may take")
     megabytes = nodes.media_bytes // MEBIBYTE
     add("--media-megabytes", type=int, default=megabytes, help="the most that one decoded video or sound may take")
     folder = "nodes that take a path may read there too; may be repeated"
     add("--media-folder", type=Path, action="append", default=[], metavar="DIR", help=folder)
     add("--queue-length", type=int, default=server.queue_length, help="more waiting prompts are refused with 429")
     add("--history-length", type=int, default=server.history_length)
+    add("--max-upload-size", type=float, default=server.body_bytes / MEBIBYTE, help="of a request body, in MB")
+    add("--multi-user", action="store_true", help="settings and files for each user")
+    add("--enable-cors-header", nargs="?", const="*", metavar="ORIGIN", help="let pages of this origin call the engine")
+    add("--enable-compress-response-body", action="store_true", help="gzip for JSON and plain text")
+    add("--front-end-root", type=Path, metavar="DIR", help="an editor other than the installed package's")
+    add("--networked-editor", action="store_true", help="let the editor's page ask other hosts")
     add(
         "--fault", type=_fault, action="append", default=[], metavar="NAME,KEY=VALUE", help="misbehave; may be repeated"
     )
     add("--fault-nodes", action="store_true", help="publish a node for each fault")
+    add("--disable-all-custom-nodes", action="store_true", help="load no pack of custom_nodes")
+    add("--whitelist-custom-nodes", nargs="+", default=[], metavar="NAME", help="load these packs all the same")
     add("--exit-with-parent", type=int, nargs="?", const=0, metavar="PID", help="end when the parent process ends")
     add("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     return parser.parse_args()

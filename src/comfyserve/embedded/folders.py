@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -18,7 +19,6 @@ from comfyserve.protocol.files import (
     output_file_name,
     split_annotation,
 )
-
 
 MAX_NAME = 2048
 MAX_DEPTH = 64
@@ -43,8 +43,10 @@ class OutputName:
 class Folders:
     """The folders of one engine: input, output, temp, models, custom_nodes, user."""
 
-    def __init__(self, base: Path) -> None:
+    def __init__(self, base: Path, bundled: Mapping[str, Sequence[str]] | None = None) -> None:
+        """`bundled` names model files per folder that are listed besides those that exist."""
         self.base = Path(os.path.realpath(base))
+        self.bundled = bundled or {}
 
     @cached_property
     def input(self) -> Path:
@@ -94,14 +96,14 @@ class Folders:
         shutil.rmtree(self.temp, ignore_errors=True)
 
     def model_files(self, folder: str) -> list[str]:
-        """Sorted relative names (with '/') of the model files of a folder; [] when it is absent."""
+        """Sorted relative names (with '/') of the model files of a folder and the bundled ones; [] when it is absent."""
         root = self.model_root(folder)
         if root is None:
             return []
-        names: list[str] = []
+        names = set(self.bundled.get(MODEL_FOLDER_ALIASES.get(folder, folder), ()))
         for path, _, files in os.walk(root, followlinks=False):
             relative = Path(path).relative_to(root)
-            names.extend((relative / name).as_posix() for name in files if name.lower().endswith(MODEL_EXTENSIONS))
+            names.update((relative / name).as_posix() for name in files if name.lower().endswith(MODEL_EXTENSIONS))
         return sorted(names)
 
     def model_path(self, folder: str, name: str) -> Path | None:
@@ -139,7 +141,7 @@ class Folders:
         folder = MODEL_FOLDER_ALIASES.get(folder, folder)
         if folder == "custom_nodes":
             return self.custom_nodes
-        if folder not in MODEL_FOLDERS:
+        if folder not in MODEL_FOLDERS and folder not in self.bundled:
             return None
         return self.models / folder
 

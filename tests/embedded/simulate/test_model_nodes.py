@@ -3,7 +3,6 @@
 import base64
 import io
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +12,10 @@ from PIL import Image
 
 from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.graph_view import Graph
-from comfyserve.embedded.packs import load_catalogue
-from tests.embedded.conftest import Seat, serve
+from tests.embedded.conftest import Seat
 
 POD = Path(__file__).parents[3] / "examples" / "pod"
 CHECKPOINT = "simulated-sd15.safetensors"
-
-
-@pytest.fixture
-async def engine(folders: Folders) -> AsyncIterator[Seat]:
-    catalogue = load_catalogue(folders)
-    async with serve(folders, nodes={name: catalogue[name].node_class for name in catalogue}) as seat:
-        yield seat
 
 
 def text_to_image(**sampler: Any) -> Graph:
@@ -91,18 +82,24 @@ async def test_a_model_free_graph_is_not_marked(engine: Seat) -> None:
     assert "simulated" not in (await picture(engine, graph, "2")).info
 
 
-async def test_an_empty_folder_offers_the_bundled_checkpoint_and_a_file_takes_its_place(
+async def test_files_are_listed_beside_the_well_known_names_and_everywhere_alike(
     engine: Seat, folders: Folders
 ) -> None:
-    async def offered() -> list[str]:
-        _, info = await engine.call("GET", "/object_info/CheckpointLoaderSimple")
-        names: list[str] = info["CheckpointLoaderSimple"]["input"]["required"]["ckpt_name"][0]
-        return names
-
-    assert await offered() == [CHECKPOINT]
     (folders.models / "checkpoints").mkdir()
     (folders.models / "checkpoints" / "mine.safetensors").touch()
-    assert await offered() == ["mine.safetensors"]
+    _, info = await engine.call("GET", "/object_info/CheckpointLoaderSimple")
+    offered = info["CheckpointLoaderSimple"]["input"]["required"]["ckpt_name"][0]
+    assert {CHECKPOINT, "mine.safetensors", "sd_xl_base_1.0.safetensors"} <= set(offered)
+    assert (await engine.call("GET", "/models/checkpoints"))[1] == offered
+    graph = text_to_image()
+    graph["1"]["inputs"]["ckpt_name"] = "mine.safetensors"
+    assert (await engine.submit(graph))[0] == 200
+
+
+async def test_without_the_well_known_names_only_files_are_listed(tmp_path: Path) -> None:
+    bare = Folders(tmp_path / "bare")
+    bare.create()
+    assert bare.model_files("checkpoints") == []
 
 
 async def test_a_missing_checkpoint_is_refused_at_validation(engine: Seat) -> None:

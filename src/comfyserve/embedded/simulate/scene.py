@@ -34,7 +34,7 @@ PAINTERS: dict[str, Painter] = {
 MAX_DRAWN = 2**21
 
 
-def render(positive: str, negative: str, seed: str, model: str, width: int, height: int) -> Floats:
+def render(positive: str, seed: str, width: int, height: int) -> Floats:
     """The picture [H,W,3] on about 0..1 that these words and this seed decide."""
     reading = read(positive)
     shrink = max(1.0, (width * height / MAX_DRAWN) ** 0.5)
@@ -42,14 +42,7 @@ def render(positive: str, negative: str, seed: str, model: str, width: int, heig
     words = generator("words", reading.text)
     chance = generator("scene", reading.text, seed)
     picture = PAINTERS.get(reading.subject, abstract)(frame, reading, words, chance)
-    picture = _accent(picture, negative, model)
     if shrink == 1:
         return picture
     return to_floats(np.asarray(Image.fromarray(to_bytes(picture)).resize((width, height), Image.Resampling.BICUBIC)))
 
-
-def _accent(picture: Floats, negative: str, model: str) -> Floats:
-    """The negative prompt and the model's name shift warmth and brightness a little."""
-    chance = generator("accent", " ".join(negative.lower().split()), model)
-    shift = chance.uniform(-0.012, 0.012, 3).astype(np.float32)
-    return np.asarray(picture + shift, dtype=np.float32)

@@ -1,0 +1,227 @@
+"""The simulated model: draws what the prompt names instead of running a network. Same task, same bytes, everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image
+
+from . import latent as latents
+from .chance import generator
+from .drawing import draw
+from .grid import SD, Grid
+from .latent import Floats, SimulatedLatent, resized, to_bytes, to_floats
+from .model import Bytes, Control, Latent
+from .motion import Camera, camera_for, clip
+from .prompt import read
+from .recolour import blend, following, palette, recoloured
+from .sampler import OnStep, Preview, Task
+from .wish import KEYFRAMES, read_wish
+
+# Below this denoise a given picture is only recoloured; above it, what the prompt names comes in.
+KEEPS_ALL = 0.45
+# How far an edited reference, and the last frame of a clip, go towards the colours of the prompt.
+EDIT_SHARE, DRIFT_SHARE = 0.6, 0.3
+NOISE_CELL = 8
+
+
+class SimulatedSampler:
+    """See the protocol `Sampler`."""
+
+    def encode(self, pictures: Floats, grid: Grid = SD) -> SimulatedLatent:
+        return latents.encode(pictures, grid)
+
+    def decode(self, latent: Latent) -> Floats:
+        return to_floats(latents.decode(latent))
+
+    def sample(self, task: Task, latent: Latent, on_step: OnStep) -> SimulatedLatent:
+        start = _start(task, latent)
+        if task.start <= 0 or task.steps <= 0:
+            return start.latent(start.clips, start.origin, start.words)
+        walk = _Walk(task, latent, start)
+        final = walk.final()
+        noise = _noise(task.seed, *start.size)
+        noisy = blend(start.clips[0, 0], noise, min(1.0, task.start))
+        way = max(0.0, 1 - task.end / task.start)
+        for step in range(1, task.steps + 1):
+            on_step(step, _preview(noisy, final[0, 0], way * step / task.steps))
+        if task.end <= 0:
+            return start.latent(final, walk.origin, walk.wish.words)
+        left = np.stack([[blend(picture, noise, task.end) for picture in frames] for frames in final])
+        return start.latent(left, walk.origin, walk.wish.words, clean=final)
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What a walk starts from: the pictures of the latent as clips [B,F,H,W,3], and how they came about."""
+
+    clips: Bytes = field(repr=False)
+    grid: Grid
+    origin: str
+    words: str
+
+    @property
+    def size(self) -> tuple[int, int]:
+        height, width = self.clips.shape[2:4]
+        return height, width
+
+    def latent(self, clips: Bytes, origin: str, words: str, clean: Bytes | None = None) -> SimulatedLatent:
+        """The latent of these clips, in the form of the one that was given."""
+        flat, rest = (
+            one if one is None else one.reshape(-1, *one.shape[2:]) for one in (np.ascontiguousarray(clips), clean)
+        )
+        assert flat is not None
+        return latents.latent_of(flat, self.grid, len(clips), origin=origin, words=words, clean=rest)
+
+
+def _start(task: Task, latent: Latent) -> _Start:
+    carried = latents.carried_by(latent)
+    pictures = latents.decode(latents.clean_part(latent))
+    count = np.shape(latent["samples"])[0]
+    grid = latents.grid_by(latent)
+    moves = task.model.family.moves or any(part.kind == "motion" for part in task.model.parts)
+    clips = 1 if moves and not grid.stride else count
+    shaped = pictures.reshape(clips, -1, *pictures.shape[1:])
+    return _Start(shaped, grid, carried.origin if carried else "", carried.words if carried else "")
+
+
+class _Walk:
+    """One task on one latent: where it ends when all noise is gone."""
+
+    def __init__(self, task: Task, latent: Latent, start: _Start) -> None:
+        self._task = task
+        self._latent = latent
+        self._start = start
+        self.wish = read_wish(task.positive, start.size, task.start, task.end)
+        given = bool(start.origin) and (task.seed is None or task.start < 1)
+        self._goes_on = given and (task.seed is None or read(self.wish.words).text == read(start.words).text)
+        """The same words over a picture of this model: its composition stays (second passes, refiners)."""
+        self.origin = start.origin if self._goes_on else str(task.seed)
+
+    def final(self) -> Bytes:
+        """The clips [B,F,H,W,3] without noise."""
+        clips = self._start.clips
+        indices = self._latent.get("batch_index")
+        known = indices is not None and len(indices) == len(clips)
+        numbers = [int(index) for index in indices] if known and indices is not None else range(len(clips))
+        made = np.stack([self._clip(frames, number) for frames, number in zip(clips, numbers, strict=True)])
+        return self._inside_mask(made)
+
+    def _clip(self, given: Bytes, number: int) -> Bytes:
+        height, width = self._start.size
+        seed = f"{self.origin}/{number}"
+        scene = draw(self._task, self.wish, seed, width, height)
+        colours = palette(scene)
+        keys = self._keys(scene, colours, len(given))
+        if len(given) == 1:
+            picture = next(iter(keys.values()), scene)
+            return self._from_start(self._controlled(picture, number), given[0], colours)[None]
+        if self._task.start < 1 and not keys:
+            frames = [self._from_start(scene, frame, colours) for frame in given]
+        else:
+            frames = list(clip(keys or {0: scene}, len(given), self._camera(seed)))
+            frames = [_drifted(frame, colours, index / len(frames)) for index, frame in enumerate(frames)]
+        return np.stack([self._controlled(frame, index) for index, frame in enumerate(frames)])
+
+    def _keys(self, scene: Bytes, colours: Bytes, length: int) -> dict[int, Bytes]:
+        """Given frames by number, else an edited reference as the first."""
+        height, width = self._start.size
+        given: Mapping[int, Bytes] = {**self.wish.keyframes, **self._latent.get(KEYFRAMES, {})}
+        keys = {
+            max(0, min(length - 1, number + length if number < 0 else number)): resized(picture, width, height)
+            for number, picture in given.items()
+        }
+        if keys or not self.wish.references:
+            return keys
+        first = resized(self.wish.references[0], width, height)
+        edited = blend(first, recoloured(first, colours), EDIT_SHARE)
+        for other in self.wish.references[1:]:
+            edited = _beside(edited, other)
+        return {0: edited}
+
+    def _camera(self, seed: str) -> Camera:
+        added = " ".join(part.name for part in self._task.model.parts if part.kind == "camera")
+        return camera_for(f"{self.wish.camera} {added} {self.wish.words}", generator("camera", seed))
+
+    def _controlled(self, picture: Bytes, number: int) -> Bytes:
+        for control in (*self.wish.controls, *self._task.model.controls):
+            strength = control.strength * self._in_force(control)
+            hint = control.pictures[min(number, len(control.pictures) - 1)]
+            picture = following(picture, hint, strength)
+        return picture
+
+    def _in_force(self, control: Control) -> float:
+        """How much of a control acts on this way; the early half of a way decides most of a picture."""
+        task = self._task
+        met = min(control.end, 1 - task.end) - max(control.start, 1 - task.start)
+        way = max(task.start - task.end, 1e-6)
+        return max(0.0, min(1.0, 1.5 * met / way))
+
+    def _from_start(self, picture: Bytes, given: Bytes, colours: Bytes) -> Bytes:
+        """As much of the given picture as the denoise leaves."""
+        share = self._task.start
+        if share >= 1:
+            return picture
+        if self._goes_on:
+            return blend(given, picture, 1.6 * share)
+        toned = blend(given, recoloured(given, colours), 0.8 * min(1.0, 1.4 * share))
+        coming = max(0.0, share - KEEPS_ALL) / (1 - KEEPS_ALL)
+        return blend(toned, picture, coming * coming)
+
+    def _inside_mask(self, clips: Bytes) -> Bytes:
+        """Inpainting: only where the mask is 1 may the pictures change."""
+        given, mask = self._start.clips, self._latent.get("noise_mask")
+        if mask is None and self.wish.inpaint is not None:
+            pictures, mask = self.wish.inpaint
+            height, width = self._start.size
+            kept = np.stack([resized(picture, width, height) for picture in pictures])
+            given = np.broadcast_to(kept[0], given.shape) if len(kept) == 1 else kept.reshape(given.shape)
+        if mask is None or max(np.shape(mask)[-2:]) == 1:
+            return clips
+        masks = to_bytes(np.asarray(mask, np.float32).reshape(-1, *np.shape(mask)[-2:]))
+        flat, start = (one.reshape(-1, *one.shape[2:]) for one in (clips, given))
+        kept_pictures = [
+            _composed(new, old, masks[min(index, len(masks) - 1)])
+            for index, (new, old) in enumerate(zip(flat, start, strict=True))
+        ]
+        return np.stack(kept_pictures).reshape(clips.shape)
+
+
+def _composed(new: Bytes, old: Bytes, mask: Bytes) -> Bytes:
+    size = (new.shape[1], new.shape[0])
+    share = Image.fromarray(mask).resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(Image.composite(Image.fromarray(new), Image.fromarray(old), share), np.uint8)
+
+
+def _beside(picture: Bytes, other: Bytes) -> Bytes:
+    """A further reference in the lower right third of the picture."""
+    height, width = picture.shape[0] * 2 // 5, picture.shape[1] * 2 // 5
+    result = picture.copy()
+    result[-height:, -width:] = resized(other, width, height)
+    return result
+
+
+def _drifted(frame: Bytes, colours: Bytes, time: float) -> Bytes:
+    return blend(frame, recoloured(frame, colours), DRIFT_SHARE * time) if time else frame
+
+
+def _noise(seed: int | None, height: int, width: int) -> Bytes:
+    """Coarse coloured noise."""
+    cells = generator("noise", seed).integers(
+        0, 256, (max(height // NOISE_CELL, 1), max(width // NOISE_CELL, 1), 3), dtype=np.uint8
+    )
+    return resized(cells, width, height)
+
+
+def _preview(noisy: Bytes, final: Bytes, done: float) -> Preview:
+    def make(longest: int) -> Image.Image:
+        height, width = final.shape[:2]
+        scale = min(1.0, longest / max(height, width))
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        first, last = (Image.fromarray(one).resize(size, Image.Resampling.BOX) for one in (noisy, final))
+        return Image.blend(first, last, done * (2 - done))
+
+    return make
+
