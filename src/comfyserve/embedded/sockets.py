@@ -194,7 +194,7 @@ class Hub:
             self._scheduled = False
         for message in messages:
             for client in self._receivers(message.to):
-                if message.metadata is None or message.metadata == bool(client.flags.get(SUPPORTS_PREVIEW_METADATA)):
+                if message.metadata in (None, _takes_metadata(message, client)):
                     client.offer(message.payload, message.droppable)
 
     def _receivers(self, to: str | None) -> list[Client]:
@@ -215,6 +215,11 @@ class Hub:
                 flags = message.get("data")
                 client.flags = flags if isinstance(flags, dict) else {}
                 client.offer(text_message(Event.FEATURE_FLAGS, self._server_flags), droppable=False)
+
+
+def _takes_metadata(message: Message, client: Client) -> bool:
+    """What goes to everybody goes in the older form: ComfyUI asks for the flags of a prompt's own client only."""
+    return message.to is not None and client.flags.get(SUPPORTS_PREVIEW_METADATA) is True
 
 
 def text_message(event: str, data: Any) -> str:
