@@ -45,6 +45,17 @@ class Catalogue:
         self._types[name] = NodeType(name, node_class, module, display_name)
         self._published.pop(name, None)
 
+    def remove(self, name: str) -> None:
+        """Forget a class; KeyError when there is none."""
+        del self._types[name]
+        self._published.pop(name, None)
+
+    def entitle(self, name: str, title: str | None) -> None:
+        """Give a class another title; unknown ones are ignored."""
+        if name in self._types:
+            self._types[name].display_name = title
+            self._published.pop(name, None)
+
     def is_core(self, name: str) -> bool:
         """Whether the name is one of the built-in nodes."""
         return name in self._core

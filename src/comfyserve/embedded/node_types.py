@@ -48,9 +48,13 @@ class InputSpec:
 class Schema:
     """What INPUT_TYPES answered once; valid for one prompt, since choices depend on files."""
 
-    def __init__(self, declared: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, declared: Mapping[str, Mapping[str, Any]], hidden_prefix: str = "") -> None:
         self.declared = declared
-        self.hidden: Mapping[str, str] = declared.get("hidden") or {}
+        self.hidden: Mapping[str, str] = {
+            f"{hidden_prefix}{name}": str(kind[0] if isinstance(kind, (tuple, list)) and kind else kind)
+            for name, kind in (declared.get("hidden") or {}).items()
+        }
+        """Name under which the node gets it -> the word that says what it is."""
 
     def __iter__(self) -> Iterator[InputSpec]:
         """The required and the optional inputs, in order."""
@@ -98,7 +102,7 @@ class NodeType:
 
     def schema(self) -> Schema:
         """Ask the class again: the choices of a file input change with the folders."""
-        return Schema(self.node_class.INPUT_TYPES())
+        return Schema(self.node_class.INPUT_TYPES(), getattr(self.node_class, "HIDDEN_PREFIX", ""))
 
     @cached_property
     def is_async(self) -> bool:

@@ -26,7 +26,7 @@ class Refused(Exception):
 
 async def accept(engine: Engine, body: bytes) -> tuple[QueuedPrompt, dict[str, Answer]]:
     """Validate and queue; the second value has the errors of outputs that will not run. Raises Refused or 400."""
-    wish = parse_object(body)
+    wish = engine.packs.on_prompt(parse_object(body))
     number = _number(wish, engine)
     graph = _graph(wish, engine.settings.graph_nodes)
     verdict = await validate(graph, engine.catalogue, _targets(wish))

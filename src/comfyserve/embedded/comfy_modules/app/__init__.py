@@ -1,0 +1,1 @@
+"""The parts of ComfyUI's `app` that packs import."""

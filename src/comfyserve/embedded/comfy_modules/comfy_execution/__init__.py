@@ -1,0 +1,1 @@
+"""The parts of ComfyUI's `comfy_execution` that nodes use."""
