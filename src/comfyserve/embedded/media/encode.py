@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from comfyserve.embedded.context import current
 from comfyserve.embedded.media.frames import LONG
-from comfyserve.embedded.media.library import created, library
+from comfyserve.embedded.media.library import created, library, opened
 from comfyserve.embedded.media.resample import Wave
 from comfyserve.embedded.media.sound import SoundCoding, SoundTrack
 
@@ -29,6 +29,7 @@ LAYOUTS = {(1, 3): "rgb24", (1, 4): "rgba", (2, 3): "rgb48le", (2, 4): "rgba64le
 KEEP_TAGS = {"movflags": "use_metadata_tags"}
 # Encoders that take no odd sides with their colours at half size.
 EVEN_SIDES = ("libx264", "libx265", "h264_nvenc", "hevc_nvenc", "av1_nvenc")
+GPU_NEEDED = "It needs an NVIDIA GPU with a video encoder; choose another format where there is none."
 BT709 = 1
 LIMITED_RANGE = 1
 
@@ -84,7 +85,8 @@ def write_video(
             f"{coding.codec} needs even sides; these frames are {reel.width} x {reel.height}. Scale or crop them."
         )
     context = current()
-    with created(path, dict(options)) as container:
+    hint = GPU_NEEDED if coding.codec.endswith("_nvenc") else "Choose another format."
+    with created(path, dict(options), hint=hint) as container:
         container.metadata.update(tags)
         stream = _stream(container, reel, coding)
         track = SoundTrack(container, sound.wave, sound.rate, sound.coding) if sound else None
@@ -98,6 +100,51 @@ def write_video(
         container.mux(stream.encode(None))
         if track is not None:
             track.finish()
+
+
+def add_sound(source: Path, target: Path, sound: Sound, tags: Mapping[str, str], options: Mapping[str, str]) -> None:
+    """The pictures of a file as they are, with a sound; they end where the sound ends."""
+    context = current()
+    with opened(source) as given, created(target, dict(options)) as made:
+        made.metadata.update(tags)
+        pictures = given.streams.video[0]
+        copy = made.add_stream_from_template(template=pictures, opaque=True)
+        track = SoundTrack(made, sound.wave, sound.rate, sound.coding)
+        for packet in given.demux(pictures):
+            context.check_interrupted()
+            if packet.dts is None:
+                continue
+            at = float(packet.dts * (packet.time_base or 0))
+            if at >= track.seconds:
+                break
+            track.write_until(max(at, 0.0))
+            packet.stream = copy
+            made.mux(packet)
+        track.finish()
+
+
+def write_pictures(pattern: Path, reel: Reel, pixels: str) -> list[Path]:
+    """Each frame as a PNG; `%03d` in the file name becomes its number, from 1 on."""
+    context, av = current(), library()
+    encoder: Any = av.CodecContext.create("png", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = reel.width, reel.height, pixels
+    encoder.time_base = 1 / reel.rate
+    files = []
+    for number, samples in enumerate(reel.frames, 1):
+        context.check_interrupted()
+        path = pattern.with_name(pattern.name % number)
+        path.write_bytes(
+            b"".join(bytes(packet) for packet in encoder.encode(as_frame(samples).reformat(format=pixels)))
+        )
+        files.append(path)
+    return files
+
+
+def as_frame(samples: Samples) -> VideoFrame:
+    """Samples [height, width, 3 or 4] as FFmpeg holds them."""
+    layout = LAYOUTS[samples.itemsize, samples.shape[-1]]
+    frame: VideoFrame = library().VideoFrame.from_ndarray(np.ascontiguousarray(samples), format=layout)
+    return frame
 
 
 def encoder_exists(name: str) -> bool:
@@ -122,8 +169,7 @@ def _stream(container: OutputContainer, reel: Reel, coding: PictureCoding) -> Vi
 
 
 def _frame(samples: Samples, coding: PictureCoding) -> VideoFrame:
-    layout = LAYOUTS[samples.itemsize, samples.shape[-1]]
-    frame: VideoFrame = library().VideoFrame.from_ndarray(np.ascontiguousarray(samples), format=layout)
-    if coding.pixels == layout:
+    frame = as_frame(samples)
+    if coding.pixels == frame.format.name:
         return frame
     return frame.reformat(format=coding.pixels, dst_colorspace="ITU709" if coding.bt709 else None)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from av import VideoFrame, VideoStream
     from av.container import InputContainer
 
-CHANNELS = 3
+RGB = 3
 SAMPLE_BYTES = 4
 # From this many frames on, a node tells how far it is.
 LONG = 32
@@ -94,20 +94,20 @@ class FrameStore:
     def __len__(self) -> int:
         return len(self._frames)
 
-    def check_room(self, width: int, height: int, count: int) -> None:
+    def check_room(self, width: int, height: int, count: int, channels: int = RGB) -> None:
         """ValueError when so many frames of that size would take more than the engine gives one file."""
         limit = current().settings.media_bytes
-        if width * height * CHANNELS * SAMPLE_BYTES * count > limit:
+        if width * height * channels * SAMPLE_BYTES * count > limit:
             raise ValueError(
                 f"{self._name}: {count} frames of {width} x {height} are more than the {limit} bytes that this engine"
                 " holds at once. Load fewer frames, or smaller ones."
             )
 
     def add(self, frame: Bytes) -> None:
-        """Keep one RGB frame [height, width, 3]. ValueError when it has another size, or is one too many."""
+        """Keep one frame [height, width, channels]. ValueError when it has another size, or is one too many."""
         if self._frames and frame.shape != self._frames[0].shape:
             raise ValueError(f"{self._name} changes its size at frame {len(self)}. Convert it to one size first.")
-        self.check_room(frame.shape[1], frame.shape[0], len(self) + 1)
+        self.check_room(frame.shape[1], frame.shape[0], len(self) + 1, frame.shape[2])
         self._frames.append(frame)
         if self._expected >= LONG:
             current().progress(min(len(self), self._expected), self._expected)

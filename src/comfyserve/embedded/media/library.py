@@ -62,9 +62,13 @@ def opened(path: Path) -> Iterator[InputContainer]:
 
 
 @contextmanager
-def created(path: Path, options: dict[str, str] | None = None, form: str | None = None) -> Iterator[OutputContainer]:
-    """A media file to be written, complete at the end; whatever goes wrong before removes it. ValueError for FFmpeg's
-    refusals."""
+def created(
+    path: Path, options: dict[str, str] | None = None, form: str | None = None, hint: str = "Choose another format."
+) -> Iterator[OutputContainer]:
+    """A media file to be written, complete at the end; whatever goes wrong before removes it.
+
+    ValueError for what FFmpeg refuses, with `hint` at its end.
+    """
     av = library()
     try:
         with av.open(str(path), "w", format=form, container_options=options or {}) as container:
@@ -72,7 +76,7 @@ def created(path: Path, options: dict[str, str] | None = None, form: str | None 
     except BaseException as reason:
         path.unlink(missing_ok=True)
         if isinstance(reason, av.error.FFmpegError):
-            raise ValueError(f"{path.name} could not be encoded: {reason.strerror}. Choose another format.") from reason
+            raise ValueError(f"{path.name} could not be encoded: {reason.strerror}. {hint}") from reason
         raise
 
 

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 Audio = Mapping[str, Any]
 
+
+class NoSoundError(ValueError):
+    """The file has no audio track."""
+
+
 # Samples that are handed to an encoder at once; between two of them the prompt can be interrupted.
 PIECE = 1 << 16
 # Whole-number samples to -1..1.
@@ -51,10 +56,10 @@ class SoundCoding:
 
 
 def read_sound(path: Path, start: float = 0.0, duration: float = 0.0) -> dict[str, Any]:
-    """The first sound of a file from `start` on, for `duration` seconds (0: to its end). ValueError without sound."""
+    """The first sound of a file from `start` on, for `duration` seconds (0: all). NoSoundError without a track."""
     with opened(path) as container:
         if not container.streams.audio:
-            raise ValueError(f"{path.name} has no sound. Give a file with an audio track.")
+            raise NoSoundError(f"{path.name} has no sound. Give a file with an audio track.")
         found = decode_track(container, container.streams.audio[0], start, duration)
     if found is None:
         raise ValueError(f"{path.name} has no sound there. Start earlier, or give another file.")
@@ -93,6 +98,17 @@ def _samples(frame: AudioFrame, channels: int) -> Wave:
     return np.asarray(given / np.float32(SCALE.get(given.dtype.name, 1)), np.float32)
 
 
+def fitting_rate(codec: str, rate: int) -> int:
+    """The sample rate itself if the encoder has it, otherwise its next higher one, or its highest."""
+    rates = _rates(codec)
+    return next((known for known in rates if known >= rate), rates[-1]) if rates else rate
+
+
+def _rates(codec: str) -> list[int]:
+    """The sample rates of an encoder; empty when it takes any."""
+    return sorted(library().Codec(codec, "w").audio_rates or ())
+
+
 def write_sound(path: Path, wave: Wave, rate: int, form: str, coding: SoundCoding, tags: Mapping[str, str]) -> None:
     """One sound [channels, samples] as a file with its tags. ValueError for what the codec cannot hold."""
     with created(path, form=form) as container:
@@ -116,10 +132,10 @@ class SoundTrack:
         channels = len(self.wave)
         if channels not in (1, 2) or self.wave.shape[1] == 0:
             raise ValueError(f"A sound of {self.wave.shape[1]} samples in {channels} channels cannot be saved.")
-        codec = library().Codec(self.coding.codec, "w")
-        if codec.audio_rates and self.rate not in codec.audio_rates:
-            rates = ", ".join(map(str, sorted(codec.audio_rates)))
-            raise ValueError(f"{codec.name} has no sample rate of {self.rate} Hz. Use one of: {rates}.")
+        rates = _rates(self.coding.codec)
+        if rates and self.rate not in rates:
+            words = ", ".join(map(str, rates))
+            raise ValueError(f"{self.coding.codec} has no sample rate of {self.rate} Hz. Use one of: {words}.")
         layout = "mono" if channels == 1 else "stereo"
         stream = self.container.add_stream(self.coding.codec, rate=self.rate, layout=layout)
         self.stream = cast("AudioStream", stream)
@@ -127,6 +143,11 @@ class SoundTrack:
             self.stream.bit_rate = self.coding.bit_rate
         if self.coding.variable:
             self.stream.codec_context.qscale = True
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return float(self.wave.shape[1] / self.rate)
 
     def write_until(self, seconds: float) -> None:
         """Encode what is heard before this moment."""
@@ -137,7 +158,7 @@ class SoundTrack:
 
     def finish(self) -> None:
         """Encode the rest."""
-        self.write_until(self.wave.shape[1] / self.rate)
+        self.write_until(self.seconds)
         self.container.mux(self.stream.encode(None))
 
     def _frames(self, end: int) -> Iterator[AudioFrame]:

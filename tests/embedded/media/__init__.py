@@ -1,0 +1,1 @@
+"""Tests of sound and video: the library part and the nodes on it."""
