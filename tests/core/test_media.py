@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from comfyserve.apis.comfydeploy.files import allowed_mime
-from comfyserve.core.media import TYPES, extension_of, sniff_mime, type_of
+from comfyserve.core.media import TYPES, MediaKind, extension_of, fits, renamed, sniff_mime, type_of
 from comfyserve.services.files import clean_mime
 
 
@@ -67,3 +67,20 @@ def test_a_type_is_given_its_first_ending() -> None:
 )
 def test_first_bytes_say_what_a_file_is(head: bytes, mime: str | None) -> None:
     assert sniff_mime(head) == mime
+
+
+def test_files_get_new_names_also_inside_a_list() -> None:
+    names = {"https://a": "asset:1", "[": "x"}
+    assert renamed("https://a", names) == "asset:1"
+    assert renamed('["https://a", "b", "https://a"]', names) == '["asset:1", "b", "asset:1"]'
+    for kept in ("b", '["b"]', '["https://a", 1]', '{"https://a": 1}', "[https://a", 5, ["1", 0], "[" * 100_000):
+        assert renamed(kept, names) == kept
+
+
+def test_a_list_of_pictures_takes_pictures_and_zip_files() -> None:
+    assert [fits(MediaKind.IMAGES, mime) for mime in ("image/png", "application/zip", "video/mp4", None)] == [
+        True,
+        True,
+        False,
+        False,
+    ]

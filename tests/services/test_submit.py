@@ -1,6 +1,7 @@
 """From a caller's values to a queued run, or to a sentence that says what is wrong."""
 
 import base64
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,18 @@ async def test_a_data_uri_becomes_an_asset(bundle: Bundle, uri: str) -> None:
     async with bundle.blobs.open(asset.blob_key) as content:
         assert b"".join([piece async for piece in content]) == PNG
     assert asset.mime == "image/png"
+
+
+@pytest.mark.parametrize("given", [[DATA_URI, "https://example.com/a.png"], f'["{DATA_URI}"]'])
+async def test_data_uris_in_a_list_become_assets(bundle: Bundle, given: Any) -> None:
+    batch = {"class_type": "ComfyUIDeployExternalImageBatch", "inputs": {"input_id": "photos", "images": "[]"}}
+    run = await bundle.run({"1": batch}, inputs={"photos": given})
+    claim = await bundle.claim()
+    (asset,) = claim.assets.values()
+    kept = json.loads(claim.graph.nodes["1"].inputs["images"])
+    assert kept[0] == f"asset:{asset.id}"
+    assert DATA_URI not in str(claim.graph.as_json())
+    assert run.inputs["photos"] in (kept, json.dumps(kept))
 
 
 async def test_the_asset_of_a_data_uri_belongs_to_its_run(bundle: Bundle) -> None:

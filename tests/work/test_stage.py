@@ -1,5 +1,6 @@
 """What is put at an engine for a run: what goes wrong has its place, and what was put there is known."""
 
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -20,6 +21,7 @@ from tests.services.bundle import PNG, open_bundle, pieces
 from tests.work.shop import NoFetch, shop
 
 GRAPH = {"1": {"class_type": "LoadImage", "inputs": {"image": "asset:a1"}}}
+ZIP = b"PK\x03\x04" + b"pictures"
 PICTURE = AssetRef("a1", "assets/a1", "cap.png", "image/png", len(PNG))
 
 
@@ -75,6 +77,28 @@ async def test_a_file_that_was_put_there_is_known_although_another_one_fails(cla
     with pytest.raises(InvalidInput):
         await stage.stage(replace(claim, graph=parse_graph(graph), assets=assets), files)
     assert files == [EngineFile(f"{claim.attempt_id}_0.png", "comfyserve", "input")]
+
+
+async def test_each_file_of_a_list_is_put_there(claim: Claim) -> None:
+    blobs, files = MemoryBlobs(), list[EngineFile]()
+    await blobs.put(PICTURE.blob_key, pieces(PNG))
+    await blobs.put("assets/a2", pieces(ZIP))
+    inputs = {"input_id": "x", "images": '["asset:a1", "own.png", "asset:a2", "asset:a1"]'}
+    graph = {"1": {"class_type": "ComfyUIDeployExternalImageBatch", "inputs": inputs}}
+    assets = {"a1": PICTURE, "a2": replace(PICTURE, id="a2", blob_key="assets/a2")}
+    stage = Stage(ScriptedEngine([]), blobs, NoFetch(), WorkLimits())
+    staged = await stage.stage(replace(claim, graph=parse_graph(graph), assets=assets), files)
+    names = [f"comfyserve/{claim.attempt_id}_{name}" for name in ("0.png", "1.zip")]
+    assert json.loads(staged.graph["1"]["inputs"]["images"]) == [names[0], "own.png", names[1], names[0]]
+
+
+async def test_an_item_of_a_list_that_is_no_picture_is_named(claim: Claim) -> None:
+    blobs = MemoryBlobs()
+    await blobs.put(PICTURE.blob_key, pieces(b"no picture"))
+    node = {"class_type": "ComfyUIDeployExternalImageBatch", "inputs": {"input_id": "x", "images": '["a", "asset:a1"]'}}
+    stage = Stage(ScriptedEngine([]), blobs, NoFetch(), WorkLimits())
+    with pytest.raises(InvalidInput, match=r"images\[1\] needs images data"):
+        await stage.stage(replace(claim, graph=parse_graph({"1": node}), assets={"a1": PICTURE}), [])
 
 
 class TidyEngine(ScriptedEngine):

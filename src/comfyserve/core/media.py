@@ -3,6 +3,7 @@
 Node facts from comfyui-protocol.md section 13 and external-nodes.md section 2.
 """
 
+import json
 import mimetypes
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,9 +21,10 @@ OUTSIDE_PREFIXES = ("http://", "https://", "data:", ASSET_PREFIX)
 
 
 class MediaKind(StrEnum):
-    """What a field expects of its file; FILE takes anything."""
+    """What a field expects of its file; IMAGES holds a JSON list of pictures and zip files, FILE takes anything."""
 
     IMAGE = "image"
+    IMAGES = "images"
     VIDEO = "video"
     AUDIO = "audio"
     FILE = "file"
@@ -39,9 +41,10 @@ FIELDS: Mapping[str, tuple[MediaKind, Sequence[str]]] = {
     "ComfyUIDeployExternalImageAlpha": (MediaKind.IMAGE, ("input_id",)),
     "ComfyUIDeployExternalVideo": (MediaKind.VIDEO, ("input_id", "default_value_url")),
     "ComfyUIDeployExternalVid": (MediaKind.VIDEO, ("input_id",)),
-    "ComfyUIDeployExternalAudio": (MediaKind.AUDIO, ("audio_file",)),
-    "ComfyUIDeployExternalEXR": (MediaKind.FILE, ("exr_file",)),
-    "ComfyUIDeployExternalFile": (MediaKind.FILE, ("file_url",)),
+    "ComfyUIDeployExternalImageBatch": (MediaKind.IMAGES, ("images",)),
+    "ComfyUIDeployExternalAudio": (MediaKind.AUDIO, ("audio_file", "input_id")),
+    "ComfyUIDeployExternalEXR": (MediaKind.FILE, ("exr_file", "input_id")),
+    "ComfyUIDeployExternalFile": (MediaKind.FILE, ("file_url", "input_id")),
 }
 """Class type -> kind, and the fields that may name a file; of several, the first that does is the one used."""
 
@@ -123,13 +126,13 @@ MODEL_ENDINGS = frozenset({ending for ending, mime in TYPES.items() if mime.star
 UNKNOWN_TYPE = "application/octet-stream"
 
 ENDINGS: Mapping[str, str] = {mime: ending for ending, mime in reversed([*TYPES.items()])}
-"""Media type -> the file ending that it is given."""
 """Media type -> the file ending it is given."""
 
 
 @dataclass(frozen=True)
 class MediaPlace:
-    """A field of the graph that holds a URL, a data URI or `asset:<id>`. `label` is the input's public name."""
+    """A field of the graph that holds a URL, a data URI or `asset:<id>`, or one in its list. `label` is the input's
+    public name, with the item's index for one of a list."""
 
     node_id: str
     field: str
@@ -144,10 +147,35 @@ def media_places(graph: Graph) -> Iterator[MediaPlace]:
         kind, fields = FIELDS.get(node.class_type, (MediaKind.FILE, ()))
         for field in fields:
             value = node.inputs.get(field)
-            if is_outside(value):
-                label = str(node.meta.get(INPUT_ID_META) or field)
+            label = str(node.meta.get(INPUT_ID_META) or field)
+            if kind is MediaKind.IMAGES:
+                for index, item in enumerate(listed(value) or ()):
+                    if is_outside(item):
+                        yield MediaPlace(node_id, field, kind, item, f"{label}[{index}]")
+            elif is_outside(value):
                 yield MediaPlace(node_id, field, kind, value, label)
                 break
+
+
+def renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """A field's value with the files that `names` knows under their new names, also inside a list of files."""
+    if not isinstance(value, str):
+        return value
+    items = listed(value)
+    if items is None or not any(item in names for item in items):
+        return names.get(value, value)
+    return json.dumps([names.get(item, item) for item in items])
+
+
+def listed(value: Any) -> list[str] | None:
+    """The items of a JSON list of texts, None for anything else."""
+    if not isinstance(value, str) or not value.startswith("["):
+        return None
+    try:
+        items = json.loads(value)
+    except (ValueError, RecursionError):
+        return None
+    return items if isinstance(items, list) and all(isinstance(item, str) for item in items) else None
 
 
 def is_outside(value: Any) -> TypeGuard[str]:
@@ -175,4 +203,6 @@ def extension_of(mime: str | None) -> str:
 
 def fits(kind: MediaKind, mime: str | None) -> bool:
     """Whether a file of this type can serve a field of this kind."""
+    if kind is MediaKind.IMAGES:
+        return mime == "application/zip" or fits(MediaKind.IMAGE, mime)
     return kind is MediaKind.FILE or (mime is not None and mime.startswith(f"{kind}/"))

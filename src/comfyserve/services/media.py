@@ -8,7 +8,7 @@ from typing import Any
 from comfyserve.core.data_uri import decode_data_uri
 from comfyserve.core.errors import DomainError, InvalidInput, Place
 from comfyserve.core.graph import Graph
-from comfyserve.core.media import ASSET_PREFIX, MediaPlace, extension_of, fits, sniff_mime
+from comfyserve.core.media import ASSET_PREFIX, MediaPlace, extension_of, fits, renamed, sniff_mime
 from comfyserve.services.files import Files
 from comfyserve.services.records import Caller
 
@@ -37,7 +37,10 @@ class SettledMedia:
         return {key: self._named(value) for key, value in inputs.items()}
 
     def _named(self, value: Any) -> Any:
-        return self.names.get(value.strip(), value) if isinstance(value, str) else value
+        if isinstance(value, list):
+            return [self._named(item) for item in value]
+        known = renamed(value.strip(), self.names) if isinstance(value, str) else value
+        return known if known != value else value
 
 
 class MediaStore:
@@ -62,7 +65,7 @@ class MediaStore:
             await self.discard(caller, made)
             raise
         changes = {
-            node_id: {name: names[value] for name, value in graph.nodes[node_id].inputs.items() if _is_in(value, names)}
+            node_id: {name: renamed(value, names) for name, value in graph.nodes[node_id].inputs.items()}
             for node_id in {place.node_id for place in media}
         }
         return SettledMedia(graph.with_inputs(changes), names, made)
@@ -103,7 +106,3 @@ async def _pieces(content: bytes) -> AsyncIterator[bytes]:
 
 def _is_data(value: str) -> bool:
     return value[: len(DATA)].lower() == DATA
-
-
-def _is_in(value: Any, names: Mapping[str, str]) -> bool:
-    return isinstance(value, str) and value in names

@@ -13,7 +13,7 @@ from comfyserve.core.errors import InvalidInput
 from comfyserve.core.graph import Graph
 from comfyserve.core.inputs import EXTERNALS, Bound, Narrowing, Notice, bind, declare, narrow
 from comfyserve.core.inputs.bind import MAX_VALUES
-from comfyserve.core.media import MediaKind, MediaPlace
+from comfyserve.core.media import MediaKind, MediaPlace, media_places
 
 from .graphs import PREFIX, graph, node
 
@@ -293,6 +293,23 @@ def test_files_are_reported_with_their_public_names() -> None:
         MediaPlace("3", "image", MediaKind.IMAGE, DATA, "image"),
         MediaPlace("5", "audio_file", MediaKind.AUDIO, "asset:abc", "voice"),
     )
+
+
+def test_each_file_of_a_list_is_reported_with_its_index() -> None:
+    saved = json.dumps([DATA, "a.png"])
+    one = graph(node("ImageBatch", "photos", images="[]"), node("ImageBatch", "more", images=saved))
+    assert _bind(one, {"photos": [URL, "asset:abc"]}).media == (
+        MediaPlace("1", "images", MediaKind.IMAGES, URL, "photos[0]"),
+        MediaPlace("1", "images", MediaKind.IMAGES, "asset:abc", "photos[1]"),
+        MediaPlace("2", "images", MediaKind.IMAGES, DATA, "more[0]"),
+    )
+    assert _bind(one, {"2.images": [URL]}).graph.nodes["2"].inputs["images"] == json.dumps([URL])
+
+
+@pytest.mark.parametrize(("name", "field"), [("Audio", "audio_file"), ("EXR", "exr_file"), ("File", "file_url")])
+def test_a_file_in_the_place_of_the_name_is_found_too(name: str, field: str) -> None:
+    one = graph({"class_type": f"ComfyUIDeployExternal{name}", "inputs": {"input_id": URL, field: ""}})
+    assert [(place.field, place.value) for place in media_places(one)] == [("input_id", URL)]
 
 
 def test_a_deployments_default_picture_is_a_file_like_any_other() -> None:

@@ -123,7 +123,7 @@ def _written(one: Input, node: Node, value: Any) -> dict[str, Any]:
     """The fields of one node that a value changes."""
     external = EXTERNALS.get(node.class_type)
     if external is None or one.field != INPUT_ID:
-        return {one.field: value}
+        return {one.field: as_text(value) if one.kind is Kind.IMAGES else value}
     if external.realtime:
         raise refused(one, "is fed by a realtime session; it cannot be set for a run")
     value = _converted(one, external, value)

@@ -8,7 +8,7 @@ from io import BufferedReader
 from typing import Any
 
 from comfyserve.core.errors import DomainError, EngineLost, InvalidInput, NotFound, Place, StorageFailed, TooLarge
-from comfyserve.core.media import ASSET_PREFIX, MediaPlace, extension_of, fits, media_places, sniff_mime
+from comfyserve.core.media import ASSET_PREFIX, MediaPlace, extension_of, fits, media_places, renamed, sniff_mime
 from comfyserve.core.outputs import EngineFile, NodeOutput
 from comfyserve.ports import Blobs, ByteStream, Claim, Engine, Fetch
 from comfyserve.work.gathering import gather
@@ -66,9 +66,10 @@ class Stage:
         sources = _sources(claim)
         uploads = await gather(self._bring(claim, source, index, files) for index, source in enumerate(sources))
         changes: dict[str, dict[str, Any]] = {}
-        for source, (name, _) in zip(sources, uploads, strict=True):
-            for place in source.places:
-                changes.setdefault(place.node_id, {})[place.field] = name
+        names = {source.value: name for source, (name, _) in zip(sources, uploads, strict=True)}
+        for place in (place for source in sources for place in source.places):
+            value = claim.graph.nodes[place.node_id].inputs[place.field]
+            changes.setdefault(place.node_id, {})[place.field] = renamed(value, names)
         graph = claim.graph.with_inputs(changes) if changes else claim.graph
         own_graph, own_nodes = make_own(graph, claim.attempt_id)
         return Staged(
