@@ -29,6 +29,8 @@ class EngineSettings:
     load_ms: int = 0
     preview_size: int = 512
     disable_metadata: bool = False
+    picture_bytes: int = 2 * 2**30
+    """What the float32 samples of one picture or batch may take: 16384 x 8192 in RGB still fits."""
     media_bytes: int = 4 * 2**30
     """What the decoded frames or the sound of one file may take; more is refused before it is read."""
     media_folders: tuple[Path, ...] = ()

@@ -163,6 +163,8 @@ def types_fit(given: Any, wanted: Any) -> bool:
     # Some packs declare a str subclass whose comparison always answers "equal".
     if given == wanted or not ne(given, wanted):
         return True
+    if isinstance(wanted, list):
+        return bool(given == "COMBO")
     if not isinstance(given, str) or not isinstance(wanted, str):
         return False
     offered, accepted = _words(given), _words(wanted)

@@ -27,6 +27,22 @@ NEWER = "newer ComfyUI versions"
 VHS = "ComfyUI-VideoHelperSuite"
 ELSEWHERE: dict[str, str] = {
     "AudioEqualizer3Band": NEWER,
+    "BatchImagesMasksLatentsNode": NEWER,
+    "BatchImagesNode": NEWER,
+    "BatchLatentsNode": NEWER,
+    "BatchMasksNode": NEWER,
+    "ComfyAndNode": NEWER,
+    "ComfyNotNode": NEWER,
+    "ComfyOrNode": NEWER,
+    "ComfyPassOrNoneNode": NEWER,
+    "ComfySoftSwitchNode": NEWER,
+    "ComfySwitchNode": NEWER,
+    "ConvertStringToComboNode": NEWER,
+    "CustomCombo": NEWER,
+    "ImageCompare": NEWER,
+    "InvertBooleanNode": NEWER,
+    "ResizeImageMaskNode": NEWER,
+    "ImageResize+": "ComfyUI_essentials",
     "JoinAudioChannels": NEWER,
 }
 

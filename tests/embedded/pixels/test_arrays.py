@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from comfyserve.embedded.pixels.arrays import (
-    MAX_SAMPLES,
+    TooLarge,
     as_masks,
+    check_batches,
     check_room,
     fit_batch,
     from_bytes,
@@ -24,8 +25,8 @@ def test_saving_clips_and_truncates(value: float, level: int) -> None:
 
 def test_room_is_bounded() -> None:
     assert check_room([1, 2, 3]) == (1, 2, 3)
-    with pytest.raises(ValueError, match=str(MAX_SAMPLES)):
-        check_room((4096, 16384, 16384, 3))
+    with pytest.raises(TooLarge, match="--picture-megabytes"):
+        check_room((1, 16384, 16384, 3))
 
 
 @pytest.mark.parametrize(("size", "items"), [(2, [0, 1]), (3, [0, 1, 2]), (7, [0, 1, 2, 0, 1, 2, 0])])
@@ -40,7 +41,16 @@ def test_a_plain_mask_becomes_a_batch_of_one() -> None:
 
 
 def test_surplus_channels_are_cut_and_missing_ones_refused() -> None:
-    rgb, rgba = np.zeros((1, 2, 2, 3), np.float32), np.zeros((1, 2, 2, 4), np.float32)
-    assert match_channels(rgb, rgba).shape == (1, 2, 2, 3)
+    gray, rgb, rgba = (np.zeros((1, 2, 2, channels), np.float32) for channels in (1, 3, 4))
+    assert match_channels(rgb, rgba)[1].shape == (1, 2, 2, 3)
     with pytest.raises(ValueError, match="4 channels"):
         match_channels(rgba, rgb)
+    below, above = match_channels(rgb, gray)
+    assert (below[..., 3] == 1).all()
+    assert above.shape == (1, 2, 2, 1)
+
+
+def test_batches_are_of_one_size_or_single() -> None:
+    check_batches(3, 1, 3)
+    with pytest.raises(ValueError, match="2, 3"):
+        check_batches(2, 3)

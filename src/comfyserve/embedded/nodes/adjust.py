@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from comfyserve.embedded.nodes.declare import IMAGE, Family, choice, integer, number
-from comfyserve.embedded.pixels.arrays import Image, fit_batch, match_channels
+from comfyserve.embedded.pixels.arrays import Image, check_batches, match_channels
 from comfyserve.embedded.pixels.filters import gaussian_blur
 from comfyserve.embedded.pixels.resample import upscale
 
@@ -58,13 +58,12 @@ def blend(image1: Image, image2: Image, blend_factor: float, blend_mode: str) ->
     """image1 and its blend with image2 (fitted to its size), mixed by the factor. ValueError for an unknown mode."""
     if blend_mode not in BLENDS:
         raise ValueError(f"The blend mode {blend_mode!r} is not known. Use one of: {', '.join(BLENDS)}.")
-    image2 = match_channels(image1, image2)
+    image1, image2 = match_channels(image1, image2)
     if image1.shape[1:3] != image2.shape[1:3]:
         image2 = upscale(image2, image1.shape[2], image1.shape[1], "bicubic", "center")
-    batch = max(len(image1), len(image2))
-    one, two = fit_batch(image1, batch), fit_batch(image2, batch)
+    check_batches(len(image1), len(image2))
     factor = np.float32(blend_factor)
-    return np.clip(one * (1 - factor) + BLENDS[blend_mode](one, two) * factor, 0, 1)
+    return np.clip(image1 * (1 - factor) + BLENDS[blend_mode](image1, image2) * factor, 0, 1)
 
 
 @family.node(

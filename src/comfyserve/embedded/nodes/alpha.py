@@ -115,6 +115,8 @@ def split_alpha(image: Image) -> tuple[Image, Mask]:
 )
 def join_alpha(image: Image, alpha: Mask) -> Image:
     """The first three channels with 1 - mask (resized to the picture) as the fourth; the shorter batch counts."""
+    if alpha.ndim == 2 and len(image) > 1:
+        raise ValueError("One mask without a batch axis fits one picture only. Give as many masks as pictures.")
     masks = as_masks(alpha)
     batch = min(len(image), len(masks))
     resized = upscale_mask(masks[:batch], image.shape[2], image.shape[1], "bilinear")

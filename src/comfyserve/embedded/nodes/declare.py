@@ -18,9 +18,21 @@ MAX_SIDE: Final = 16384
 
 IMAGE: Final[Spec] = ("IMAGE",)
 MASK: Final[Spec] = ("MASK",)
+LATENT: Final[Spec] = ("LATENT",)
+ANYTHING: Final[Spec] = ("*", {})
 LINE: Final[Spec] = ("STRING", {"multiline": False})
 LINES: Final[Spec] = ("STRING", {"multiline": True})
 SAVE_METADATA: Final = {"prompt": "PROMPT", "extra_pnginfo": "EXTRA_PNGINFO"}
+
+
+class Everything(dict[str, Spec]):
+    """Optional inputs of any name and type; none of them is published."""
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str)
+
+    def __missing__(self, name: str) -> Spec:
+        return ANYTHING
 
 
 def integer(default: int, low: int, high: int, step: int | None = None, **options: object) -> Spec:
@@ -96,7 +108,8 @@ class Family:
     ) -> Callable[[Call], Call]:
         """Publish the decorated function as node `name`. ValueError if the family has that name already.
 
-        It gets the inputs by name and returns the output, a tuple of several, or (output nodes) the UI dictionary.
+        It gets the inputs by name and returns the output, a tuple of several, or (output nodes) the UI dictionary,
+        with the outputs behind it if there are any.
         `lists` says which outputs are lists, `takes_lists` is INPUT_IS_LIST, `lazy` answers which lazy inputs are
         needed, `match` names the match-type template of each output.
         """
@@ -135,11 +148,13 @@ class Family:
 
 
 def _resolved(groups: Mapping[str, Mapping[str, Any] | None]) -> dict[str, dict[str, Any]]:
-    return {
-        group: {name: spec() if callable(spec) else spec for name, spec in specs.items()}
-        for group, specs in groups.items()
-        if specs is not None
-    }
+    return {group: _called(specs) for group, specs in groups.items() if specs is not None}
+
+
+def _called(specs: Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(specs, Everything):
+        return specs
+    return {name: spec() if callable(spec) else spec for name, spec in specs.items()}
 
 
 def _adapted(
@@ -148,7 +163,7 @@ def _adapted(
     def run(**values: Any) -> Any:
         result = call(**nest(declared, values))
         if output_node:
-            return {"ui": result}
+            return {"ui": result[0], "result": result[1:]} if outputs else {"ui": result}
         return (result,) if outputs == 1 else result
 
     return run

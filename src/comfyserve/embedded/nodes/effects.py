@@ -15,6 +15,10 @@ from comfyserve.embedded.pixels.palette import DITHERS, quantize
 family = Family()
 
 KORNIA = "comfy_extras.nodes_morphology"
+LUMA = (0.299, 0.587, 0.114)
+RED_SCALE, BLUE_SCALE = 0.713, 0.564
+# The exact inverse, as kornia has it since 0.9.
+RED_BACK, BLUE_BACK = 1 / RED_SCALE, 1 / BLUE_SCALE
 THRESHOLD = (0.01, 0.99, 0.01)
 
 
@@ -27,12 +31,13 @@ THRESHOLD = (0.01, 0.99, 0.01)
     v3=True,
 )
 def reduce_colors(image: Image, colors: int, dither: str) -> Image:
-    """At most so many colours per picture; alpha is dropped."""
+    """At most so many colours per picture. ValueError for a picture with alpha."""
+    _check_rgb(image)
     context = current()
     quantized = []
     for picture in image:
         context.check_interrupted()
-        quantized.append(quantize(picture[..., :3], colors, dither))
+        quantized.append(quantize(picture, colors, dither))
     return np.stack(quantized)
 
 
@@ -63,18 +68,27 @@ def add_noise(image: Image, seed: int, strength: float) -> Image:
 )
 def rgb_to_yuv(image: Image) -> tuple[Image, Image, Image]:
     """Y, U and V as gray pictures."""
+    _check_rgb(image)
     red, _, blue = (image[..., channel] for channel in range(3))
-    luma = image[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32)
-    return _gray(luma), _gray((blue - luma) * 0.564 + 0.5), _gray((red - luma) * 0.713 + 0.5)
+    luma = image @ np.array(LUMA, np.float32)
+    return _gray(luma), _gray((blue - luma) * BLUE_SCALE + 0.5), _gray((red - luma) * RED_SCALE + 0.5)
 
 
 @family.node("ImageYUVToRGB", KORNIA, "image/batch", {"Y": IMAGE, "U": IMAGE, "V": IMAGE}, ("IMAGE",), v3=True)
 def yuv_to_rgb(Y: Image, U: Image, V: Image) -> Image:  # noqa: N803 - the published input names
     """The picture of three gray ones, clamped."""
     luma, u, v = Y.mean(axis=-1), U.mean(axis=-1) - 0.5, V.mean(axis=-1) - 0.5
-    rgb = np.stack([luma + 1.403 * v, luma - 0.714 * v - 0.344 * u, luma + 1.773 * u], axis=-1)
-    clamped: Image = np.clip(rgb, 0, 1).astype(np.float32)
+    red, blue = luma + v * RED_BACK, luma + u * BLUE_BACK
+    green = luma - v * (RED_BACK * LUMA[0] / LUMA[1]) - u * (BLUE_BACK * LUMA[2] / LUMA[1])
+    clamped: Image = np.clip(np.stack([red, green, blue], axis=-1), 0, 1).astype(np.float32)
     return clamped
+
+
+def _check_rgb(image: Image) -> None:
+    if image.shape[3] != 3:
+        raise ValueError(
+            f"This node needs 3 channels, the picture has {image.shape[3]}. Use SplitImageWithAlpha first."
+        )
 
 
 def _gray(samples: Image) -> Image:
@@ -106,7 +120,13 @@ def morph(image: Image, operation: str, kernel_size: int) -> Image:
     v3=True,
 )
 def find_edges(image: Image, low_threshold: float, high_threshold: float) -> Image:
-    """White edges on black."""
+    """White edges on black. ValueError for alpha, a side below 3, or a low threshold above the high one."""
+    if image.shape[3] not in (1, 3):
+        raise ValueError("Edges need a picture without alpha. Use SplitImageWithAlpha first.")
+    if min(image.shape[1:3]) < 3:
+        raise ValueError("Edges need a picture of at least 3 x 3 pixels.")
+    if low_threshold > high_threshold:
+        raise ValueError(f"low_threshold {low_threshold} is above high_threshold {high_threshold}. Lower it.")
     context = current()
     edges = []
     for picture in image:

@@ -255,20 +255,24 @@ def stitch(
     first, second = _extended(image1, batch), _extended(image2, batch)
     if match_image_size:
         second = _resized_beside(first, second, sideways)
-    channels = max(first.shape[3], second.shape[3])
-    first, second = _with_channels(first, channels), _with_channels(second, channels)
     across, along = (1, 2) if sideways else (2, 1)
     if not match_image_size:
         side = max(first.shape[across], second.shape[across])
         fill = 1.0 if spacing_color == "white" else 0.0
         first, second = _centred(first, across, side, fill), _centred(second, across, side, fill)
+    channels = max(first.shape[3], second.shape[3])
+    first, second = _with_channels(first, channels), _with_channels(second, channels)
     parts = [first, second] if direction in ("right", "down") else [second, first]
     if spacing_width > 0:
         parts.insert(1, _spacing(first, along, spacing_width + spacing_width % 2, spacing_color))
+    shape = list(first.shape)
+    shape[along] = sum(part.shape[along] for part in parts)
+    check_room(shape)
     return np.concatenate(parts, axis=along)
 
 
 def _extended(image: Image, batch: int) -> Image:
+    check_room((batch, *image.shape[1:]))
     return image[np.minimum(np.arange(batch), len(image) - 1)]
 
 
@@ -286,6 +290,7 @@ def _with_channels(image: Image, channels: int) -> Image:
 
 def _centred(image: Image, axis: int, side: int, fill: float) -> Image:
     free = side - image.shape[axis]
+    check_room((*image.shape[:axis], side, *image.shape[axis + 1 :]))
     widths = [(0, 0)] * image.ndim
     widths[axis] = (free // 2, free - free // 2)
     return np.pad(image, widths, constant_values=fill)

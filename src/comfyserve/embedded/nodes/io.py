@@ -234,3 +234,23 @@ def _save(images: Image, prefix: str, kind: str, level: int, prompt: Prompt | No
         save_png(target.folder / name, picture, texts, level)
         saved.append({"filename": name, "subfolder": target.subfolder, "type": kind})
     return marked({"images": saved}, prompt)
+
+
+@family.node(
+    "ImageCompare",
+    "comfy_extras.nodes_image_compare",
+    "image",
+    {"compare_view": ("IMAGECOMPARE", {"socketless": True})},
+    title="Image Compare",
+    optional={"image_a": IMAGE, "image_b": IMAGE},
+    v3=True,
+    experimental=True,
+    output_node=True,
+)
+def compare_images(image_a: Image | None = None, image_b: Image | None = None, compare_view: object = None) -> Ui:
+    """Both pictures in the temp folder, for the front end to lay over each other."""
+    prefix = temp_prefix()
+    return {
+        f"{side}_images": [] if images is None else _save(images, f"{prefix}_{side}", "temp", 1, None, None)["images"]
+        for side, images in (("a", image_a), ("b", image_b))
+    }

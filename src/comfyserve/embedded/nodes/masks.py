@@ -37,7 +37,9 @@ OPERATIONS: dict[str, Callable[[Mask, Mask], Mask]] = {
 @family.node("MaskToImage", MODULE, "mask", {"mask": MASK}, ("IMAGE",), title="Convert Mask to Image")
 def mask_to_image(mask: Mask) -> Image:
     """The mask as a gray picture."""
-    return np.repeat(as_masks(mask)[..., np.newaxis], 3, axis=-1)
+    masks = as_masks(mask)
+    check_room((*masks.shape, 3))
+    return np.repeat(masks[..., np.newaxis], 3, axis=-1)
 
 
 @family.node(
@@ -65,7 +67,9 @@ def image_to_mask(image: Image, channel: str) -> Mask:
     ("MASK",),
 )
 def image_color_to_mask(image: Image, color: int) -> Mask:
-    """1 where the rounded 8-bit colour is exactly 0xRRGGBB."""
+    """1 where the rounded 8-bit colour is exactly 0xRRGGBB. ValueError for a picture without colours."""
+    if image.shape[3] < 3:
+        raise ValueError("A gray picture has no colours to look for. Use ImageToMask.")
     levels = np.round(np.clip(image[..., :3], 0, 1) * np.float32(255)).astype(np.int32)
     wanted = np.array([color >> 16 & 255, color >> 8 & 255, color & 255], np.int32)
     matching: Mask = (levels == wanted).all(axis=-1).astype(np.float32)
@@ -102,6 +106,8 @@ def composite_masks(destination: Mask, source: Mask, x: int, y: int, operation: 
     result, over = as_masks(destination).copy(), as_masks(source)
     if len(over) not in (1, len(result)):
         raise ValueError(f"{len(over)} masks cannot lie over {len(result)}. Give one, or as many as there are below.")
+    if 0 < y - result.shape[1] < over.shape[1] or 0 < x - result.shape[2] < over.shape[2]:
+        raise ValueError(f"x {x}, y {y} lies outside of the mask below. Use a point inside it.")
     part = result[:, y : y + over.shape[1], x : x + over.shape[2]]
     part[:] = OPERATIONS[operation](part, over[:, : part.shape[1], : part.shape[2]])
     return np.clip(result, 0, 1)
@@ -160,7 +166,7 @@ def composite_masked(
     destination: Image, source: Image, x: int, y: int, resize_source: bool, mask: Mask | None = None
 ) -> Image:
     """The source pasted at x, y through the mask; what lies outside is cut off."""
-    source = match_channels(destination, source)
+    destination, source = match_channels(destination, source)
     if resize_source:
         source = upscale(source, destination.shape[2], destination.shape[1], "bilinear")
     source = fit_batch(source, len(destination))

@@ -6,19 +6,29 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
+from comfyserve.embedded.context import EngineSettings, current
+
 Image = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
-# 2 GiB of float32: a 16384 x 8192 RGB picture still fits, a typing error in a batch size does not.
-MAX_SAMPLES = 2**29
+SAMPLE_BYTES = 4
+
+
+class TooLarge(ValueError):
+    """A picture that is refused before it takes memory."""
 
 
 def check_room(shape: Sequence[int]) -> tuple[int, ...]:
-    """The shape itself, if such an array may exist here; otherwise a ValueError that names the limit."""
-    if min(shape) < 0 or prod(shape) > MAX_SAMPLES:
-        raise ValueError(
-            f"A picture of shape {list(shape)} is not possible here: at most {MAX_SAMPLES} samples. Ask for less."
+    """The shape itself, if float32 samples of it may exist here; otherwise TooLarge, which names the limit."""
+    try:
+        limit = current().settings.picture_bytes
+    except LookupError:
+        limit = EngineSettings().picture_bytes
+    if min(shape, default=0) < 0 or prod(shape) * SAMPLE_BYTES > limit:
+        raise TooLarge(
+            f"A picture or batch of the shape {list(shape)} needs {prod(shape) * SAMPLE_BYTES >> 20} MB; at most "
+            f"{limit >> 20} MB are allowed. Ask for less, or start the engine with a larger --picture-megabytes."
         )
     return tuple(shape)
 
@@ -49,12 +59,21 @@ def fit_batch(samples: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.flo
     return fitted
 
 
-def match_channels(destination: Image, source: Image) -> Image:
-    """The source with the destination's channels: surplus ones are cut.
+def match_channels(destination: Image, source: Image) -> tuple[Image, Image]:
+    """Both as the original makes them fit: surplus channels of the source are cut.
 
-    A destination with more channels raises ValueError: the original fails there too (spec 13, ImageCompositeMasked).
+    A destination with more channels gets one more, opaque; then it fits a gray source only, else ValueError (the
+    original fails there too: spec 13, ImageCompositeMasked).
     """
     want, have = destination.shape[-1], source.shape[-1]
-    if want > have:
+    if want <= have:
+        return destination, source[..., :want]
+    if have > 1:
         raise ValueError(f"The first picture has {want} channels, the second {have}. Give both the same channels.")
-    return source[..., :want]
+    return np.concatenate([destination, np.ones_like(destination[..., :1])], axis=-1), source
+
+
+def check_batches(*sizes: int) -> None:
+    """ValueError unless these batches fit each other: all of one size, or single items."""
+    if len(set(sizes) - {1}) > 1:
+        raise ValueError(f"Batches of {', '.join(map(str, sizes))} do not fit each other: give one item or as many.")

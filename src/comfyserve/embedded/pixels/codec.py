@@ -10,10 +10,12 @@ from PIL import Image as Pillow
 from PIL import ImageOps, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
-from comfyserve.embedded.pixels.arrays import Bytes, Image, Mask, check_room, from_bytes, to_bytes
+from comfyserve.embedded.pixels.arrays import Bytes, Image, Mask, TooLarge, check_room, from_bytes, to_bytes
 
 # A picture without alpha loads with an empty mask of this size, whatever its own (catalogue, LoadImage).
 EMPTY_MASK = (64, 64)
+# Pillow reads these with a foreign program, or fetches what they name.
+FOREIGN = frozenset({"EPS", "WMF", "FITS", "GRIB", "HDF5", "BUFR"})
 CHANNELS = {"red": "R", "green": "G", "blue": "B", "alpha": "A"}
 
 
@@ -50,6 +52,12 @@ def load_channel(path: Path, channel: str) -> Mask:
     return 1 - samples if channel == "alpha" else samples
 
 
+def load_rgb(path: Path) -> Pillow.Image:
+    """The first frame of a file in RGB, not turned by its EXIF. ValueError if it is no picture."""
+    with _opened(path) as file:
+        return _eight_bit(file).convert("RGB")
+
+
 def to_pillow(samples: Image) -> Pillow.Image:
     """One picture [H,W,C] as a Pillow image: 1, 3 or 4 channels; ValueError for others."""
     if 0 in samples.shape:
@@ -72,11 +80,16 @@ def save_png(path: Path, samples: Image, texts: Mapping[str, str], compress_leve
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Pillow.Image]:
-    # What Pillow raises for bad bytes, on opening and on reading frames alike.
     try:
         with Pillow.open(path) as file:
+            if file.format in FOREIGN:
+                raise ValueError(f"{file.format} is not read here")
+            check_room((file.height, file.width, 3))
             yield file
-    except (OSError, SyntaxError, EOFError, Pillow.DecompressionBombError) as reason:
+    except (TooLarge, Pillow.DecompressionBombError) as reason:
+        raise TooLarge(f"{path.name} is too large. {reason}") from reason
+    # Pillow's decoders raise a dozen unrelated types for damaged files, on opening and on reading frames alike.
+    except Exception as reason:
         raise ValueError(f"{path.name} is not a picture that can be read. Give a PNG, JPEG or WEBP file.") from reason
 
 

@@ -56,15 +56,21 @@ def weighed(image: npt.NDArray[np.floating], axis: int, kernel: Samples, border:
 
 
 def _eroded(image: Image, size: int) -> Image:
-    return -_dilated(-image, size)
+    return _extreme("minimum_filter1d", image, size, np.inf, 0)
 
 
 def _dilated(image: Image, size: int) -> Image:
-    """The largest sample of a size x size window of [B,H,W,C]; nothing comes from outside."""
-    from scipy.ndimage import maximum_filter1d
+    # An even kernel reaches one sample further to the right and down, where that of the erosion reaches to the left.
+    return _extreme("maximum_filter1d", image, size, -np.inf, size % 2 - 1)
 
-    rows = maximum_filter1d(image, size, axis=1, mode="constant", cval=-np.inf)
-    return np.asarray(maximum_filter1d(rows, size, axis=2, mode="constant", cval=-np.inf))
+
+def _extreme(name: str, image: Image, size: int, outside: float, origin: int) -> Image:
+    """The extreme sample of a size x size window of [B,H,W,C]; nothing comes from outside."""
+    from scipy import ndimage  # type: ignore[import-untyped]
+
+    run = getattr(ndimage, name)
+    rows = run(image, size, axis=1, mode="constant", cval=outside, origin=origin)
+    return np.asarray(run(rows, size, axis=2, mode="constant", cval=outside, origin=origin))
 
 
 # Flat morphology by name: picture [B,H,W,C] and side of the kernel.

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
-from comfyserve.embedded.pixels.arrays import Image, from_bytes, to_bytes
+from comfyserve.embedded.pixels.arrays import Image, from_bytes
 
 BAYER = {"bayer-2": 1, "bayer-4": 2, "bayer-8": 3, "bayer-16": 4}
 DITHERS = ["none", "floyd-steinberg", *BAYER]
@@ -14,7 +14,8 @@ def quantize(picture: Image, colors: int, dither: str) -> Image:
     """One picture [H,W,3] in at most so many colours. ValueError for an unknown dither."""
     if dither not in DITHERS:
         raise ValueError(f"The dither {dither!r} is not known. Use one of: {', '.join(DITHERS)}.")
-    source = Pillow.fromarray(to_bytes(picture)).convert("RGB")
+    # Not clipped: what lies outside of 0..1 wraps around, as in the original.
+    source = Pillow.fromarray((picture * np.float32(255)).astype(np.int32).astype(np.uint8))
     palette = source.quantize(colors)
     if dither in BAYER:
         source = _bayer_shifted(source, len(palette.getpalette() or ()) // 3, BAYER[dither])

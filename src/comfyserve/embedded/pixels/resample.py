@@ -17,6 +17,7 @@ Taps = list[tuple[Index, Weight]]
 
 METHODS = ["nearest-exact", "bilinear", "area", "bicubic", "lanczos"]
 CUBIC = -0.75
+FAR = 4
 
 
 def upscale(image: Image, width: int, height: int, method: str, crop: str = "disabled") -> Image:
@@ -40,8 +41,12 @@ def upscale(image: Image, width: int, height: int, method: str, crop: str = "dis
     taps = _TAPS.get(method)
     if taps is None:
         raise ValueError(f"The resize method {method!r} is not known. Use one of: {', '.join(METHODS)}.")
-    rows = _along(image, 2, taps(image.shape[2], width))
-    return _along(rows, 1, taps(image.shape[1], height))
+    across, down = (2, taps(image.shape[2], width)), (1, taps(image.shape[1], height))
+    # Across first, unless a picture between the two steps would be the larger one by far.
+    order = (down, across) if image.shape[2] * height * FAR < image.shape[1] * width else (across, down)
+    for axis, weights in order:
+        image = _along(image, axis, weights)
+    return image
 
 
 def upscale_mask(mask: Mask, width: int, height: int, method: str, crop: str = "disabled") -> Mask:
@@ -105,6 +110,12 @@ def _nearest(source: int, target: int) -> Taps:
     return [(index, np.ones(target))]
 
 
+def _nearest_floor(source: int, target: int) -> Taps:
+    positions = np.arange(target, dtype=np.float32) * _scale(source, target)
+    index = np.minimum(np.floor(positions).astype(np.intp), source - 1)
+    return [(index, np.ones(target))]
+
+
 def _bilinear(source: int, target: int) -> Taps:
     position = np.maximum(_centres(source, target), 0)
     low = np.minimum(np.floor(position).astype(np.intp), source - 1)
@@ -142,6 +153,7 @@ def _area(source: int, target: int) -> Taps:
 
 
 _TAPS: dict[str, Callable[[int, int], Taps]] = {
+    "nearest": _nearest_floor,
     "nearest-exact": _nearest,
     "bilinear": _bilinear,
     "area": _area,
