@@ -8,8 +8,7 @@ import pytest
 from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.http import build_app
 from comfyserve.embedded.packs.registry import Packs
-
-from ..conftest import Seat
+from tests.embedded.conftest import Seat
 
 # method, path as registered, path as asked, status with an empty or minimal body
 DOUBLED: list[tuple[str, str, str, int]] = [
@@ -86,6 +85,10 @@ WRONG_FIELDS = (
     b'{"prompt": {"1": {"class_type": "Show"}}, "extra_data": 5, "client_id": {}}',
     b'{"username": "\\ud800", "prompt": null, "partial_execution_targets": "x"}',
 )
+QUERY_KEYS = (
+    *("filename", "dir", "path", "status", "limit", "offset", "max_items", "sort_by", "subfolder"),
+    *("type", "preview", "channel", "clientId"),
+)
 NAMES = ("..", "../..", "/etc/passwd", "\0", "%2e%2e", "a" * 300, "a/" * 1500, "\udcff", "x" * 5000, "~", "con:*?")
 
 
@@ -140,8 +143,7 @@ async def test_names_that_are_none_are_the_callers_fault(seat: Seat, method: str
 def _with_name(name: str) -> list[str]:
     filled = [asked for _, path, asked, _ in DOUBLED + ONCE if "{" not in path]
     paths = [path.replace("{file}", name).replace("{dest}", name) for _, path, _, _ in DOUBLED if "{" in path]
-    queries = "filename dir path status limit offset max_items sort_by subfolder type preview channel clientId".split()
-    query = "&".join(f"{key}={name}" for key in queries)
+    query = "&".join(f"{key}={name}" for key in QUERY_KEYS)
     braces = str.maketrans({"{": "", "}": ""})
     return [path.translate(braces) for path in paths] + [f"{path.partition('?')[0]}?{query}" for path in filled]
 

@@ -7,9 +7,8 @@ import pytest
 from comfyserve.embedded.history import History
 from comfyserve.embedded.jobs import JobQuery, SortBy, find_job, list_jobs
 from comfyserve.embedded.queue import PromptQueue, QueuedPrompt
-
-from ..conftest import Seat, happens
-from ..sample_nodes import Waits
+from tests.embedded.conftest import Seat, happens
+from tests.embedded.sample_nodes import Waits
 
 SHOW = {"1": {"class_type": "Show", "inputs": {"value": "x"}}}
 WAITS = {

@@ -56,7 +56,7 @@ async def _served(base: Path) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-@pytest.mark.parametrize(("index", "real"), enumerate(REAL), ids=[answer["asked"][:80] for answer in REAL])
+@pytest.mark.parametrize(("index", "real"), list(enumerate(REAL)), ids=[answer["asked"][:80] for answer in REAL])
 def test_it_answers_the_same(ours: dict[int, Answer], index: int, real: Answer) -> None:
     answer = ours[index]
     assert answer["asked"] == real["asked"]

@@ -12,8 +12,7 @@ from PIL import Image, PngImagePlugin
 
 from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.settings import ServerSettings
-
-from ..conftest import Seat, serve
+from tests.embedded.conftest import Seat, serve
 
 
 def png(color: tuple[int, ...] = (10, 20, 30), mode: str = "RGB", size: tuple[int, int] = (8, 6), **text: str) -> bytes:

@@ -10,8 +10,7 @@ from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.settings import ServerSettings
 from comfyserve.embedded.userdata import UserFiles
 from comfyserve.embedded.users import SETTINGS_BYTES, Users
-
-from ..conftest import Seat, serve
+from tests.embedded.conftest import Seat, serve
 
 ANN = {"comfy-user": "nobody"}
 
