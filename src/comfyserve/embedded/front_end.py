@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,19 +15,22 @@ INDEX = "index.html"
 
 @dataclass(frozen=True, slots=True)
 class FrontEnd:
-    """`folder` has the editor's index.html and is served at `/`; `mounts` are folders at other paths.
+    """`folder` has the editor's index.html and is served at `/`; `mounts` are folders at other paths, first hit wins.
 
-    `mounts` is for the packages beside the editor: {"/templates": folder, "/docs": folder}.
+    `mounts` is for the packages beside the editor: {"/templates": folders, "/docs": folders}. Unless `networked`, its
+    page may ask no other host.
     """
 
     folder: Path | None = None
-    mounts: Mapping[str, Path] = field(default_factory=dict)
+    mounts: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    networked: bool = False
 
     def file(self, url_path: str) -> Path | None:
         """The file behind the decoded path of a URL; None when there is none."""
-        for prefix, folder in self.mounts.items():
+        for prefix, folders in self.mounts.items():
             if url_path.startswith(f"{prefix}/"):
-                return file_below(folder, url_path.removeprefix(f"{prefix}/"))
+                found = (file_below(folder, url_path.removeprefix(f"{prefix}/")) for folder in folders)
+                return next((path for path in found if path is not None), None)
         return None if self.folder is None else file_below(self.folder, url_path.removeprefix("/"))
 
 

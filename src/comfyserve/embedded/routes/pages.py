@@ -7,15 +7,24 @@ from aiohttp import web
 from comfyserve.embedded.front_end import FRONT_END, INDEX, PLAIN_PAGE
 from comfyserve.protocol import routes
 
+OWN_HOST_ONLY = (
+    "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
+    "style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss: data: blob:; worker-src 'self' blob:; "
+    "frame-src 'none'; object-src 'none'; base-uri 'self'; form-action 'self'"
+)
+"""The editor asks hosts of its makers at start (release notes, sign-in, statistics): the browser then refuses."""
+
 NEVER_CACHED = {"Cache-Control": "no-cache", "Pragma": "no-cache", "Expires": "0"}
 
 
 async def get_root(request: web.Request) -> web.StreamResponse:
     """The editor, or the page that says how to install it."""
-    path = request.app[FRONT_END].file(f"/{INDEX}")
+    front_end = request.app[FRONT_END]
+    path = front_end.file(f"/{INDEX}")
+    policy = {} if front_end.networked else {"Content-Security-Policy": OWN_HOST_ONLY}
     if path is None:
-        return web.Response(text=PLAIN_PAGE, content_type="text/html", headers=NEVER_CACHED)
-    return web.FileResponse(path, headers=NEVER_CACHED)
+        return web.Response(text=PLAIN_PAGE, content_type="text/html", headers=NEVER_CACHED | policy)
+    return web.FileResponse(path, headers=NEVER_CACHED | policy)
 
 
 async def get_page(request: web.Request) -> web.StreamResponse:
