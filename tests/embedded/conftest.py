@@ -83,6 +83,12 @@ async def serve(
     catalogue = Catalogue()
     catalogue.add(nodes, {"Number": "A number"})
     engine = build_engine(folders, catalogue, settings or ServerSettings(), faults=faults)
+    async with serve_engine(engine) as seat:
+        yield seat
+
+
+@asynccontextmanager
+async def serve_engine(engine: Engine) -> AsyncIterator[Seat]:
     runner = web.AppRunner(build_app(engine), shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

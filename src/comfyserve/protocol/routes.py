@@ -53,6 +53,8 @@ INTERNAL_LOGS_RAW: Final = "/internal/logs/raw"
 INTERNAL_LOGS_SUBSCRIBE: Final = "/internal/logs/subscribe"
 INTERNAL_FOLDER_PATHS: Final = "/internal/folder_paths"
 INTERNAL_FILES: Final = "/internal/files/{kind}"
+INTERNAL_NODE_PACKS: Final = "/internal/node_packs"
+"""Ours alone: ComfyUI has no such route."""
 ROOT: Final = "/"
 ANY_PAGE: Final = "/{path:.+}"
 

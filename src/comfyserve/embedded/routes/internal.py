@@ -53,6 +53,11 @@ async def get_files(request: web.Request) -> web.Response:
     return json_answer(await asyncio.to_thread(_newest_first, request.app[ENGINE].folders.of_type(kind)))
 
 
+async def get_node_packs(request: web.Request) -> web.Response:
+    """The packs of custom_nodes: import time, nodes, and why one failed."""
+    return json_answer([pack.row() for pack in request.app[ENGINE].packs.loaded])
+
+
 def _newest_first(folder: Path) -> list[str]:
     times: dict[str, float] = {}
     with os.scandir(folder) as entries:
@@ -75,5 +80,6 @@ ROUTES = (
     ("PATCH", routes.INTERNAL_LOGS_SUBSCRIBE, subscribe_logs),
     ("GET", routes.INTERNAL_FOLDER_PATHS, get_folder_paths),
     ("GET", routes.INTERNAL_FILES, get_files),
+    ("GET", routes.INTERNAL_NODE_PACKS, get_node_packs),
 )
 """Without the prefix only."""
