@@ -39,6 +39,7 @@ from comfyserve.services.deployments import Deployments
 from comfyserve.services.door import Door
 from comfyserve.services.examples import Examples
 from comfyserve.services.files import Files
+from comfyserve.services.forms import EditorForms
 from comfyserve.services.graphs import Graphs
 from comfyserve.services.keys import Keys
 from comfyserve.services.live import LocalLive
@@ -60,6 +61,8 @@ log = structlog.get_logger(__name__)
 SWEEP_SECONDS = 5.0
 SWEEP_AGAIN_SECONDS = 0.5
 GRAPH_BYTES = 16 * 1024 * 1024
+NODES_SECONDS = 15.0
+"""How long a workflow in the editor's form waits for a starting machine to tell its nodes."""
 DETAIL_DAYS = 30
 DAY = 86400
 FETCHING = "fetching"
@@ -202,6 +205,7 @@ def build_services(base: Base) -> Services:
     )
     machines = Machines(db, clock=now, ids=new_id)
     runs = Runs(db, url=files.url)
+    forms = EditorForms(machines, graph_bytes=GRAPH_BYTES, wait_seconds=NODES_SECONDS)
     return Services(
         keys=Keys(
             db,
@@ -211,10 +215,10 @@ def build_services(base: Base) -> Services:
             session_seconds=settings.session_days * DAY,
             sign_in_seconds=settings.sign_in_seconds,
         ),
-        workflows=Workflows(db, graphs, clock=now, ids=new_id, graph_bytes=GRAPH_BYTES),
+        workflows=Workflows(db, graphs, forms=forms, clock=now, ids=new_id, graph_bytes=GRAPH_BYTES),
         deployments=Deployments(db, graphs=graphs, machines=machines, clock=now, ids=new_id),
         machines=machines,
-        submit=_build_submit(base, graphs, machines, files, runs),
+        submit=_build_submit(base, graphs, machines, files, runs, forms),
         runs=runs,
         watch=Watch(db, runs, bell=base.bell, live=base.live, url=files.url),
         cancel=Cancel(db, base.door, runs, clock=now, bell=base.bell),
@@ -222,13 +226,16 @@ def build_services(base: Base) -> Services:
     )
 
 
-def _build_submit(base: Base, graphs: Graphs, machines: Machines, files: Files, runs: Runs) -> Submit:
+def _build_submit(
+    base: Base, graphs: Graphs, machines: Machines, files: Files, runs: Runs, forms: EditorForms
+) -> Submit:
     settings = base.settings
     return Submit(
         base.db,
         base.door,
         machines=machines,
         graphs=graphs,
+        forms=forms,
         media=MediaStore(files, data_limit=settings.max_upload_bytes),
         runs=runs,
         clock=now,

@@ -20,6 +20,7 @@ from comfyserve.services.cancel import Cancel
 from comfyserve.services.deployments import Deployments
 from comfyserve.services.door import Door
 from comfyserve.services.files import Files
+from comfyserve.services.forms import EditorForms
 from comfyserve.services.graphs import Graphs
 from comfyserve.services.keys import Keys
 from comfyserve.services.live import LocalLive
@@ -173,6 +174,7 @@ async def compose(
     files = Files(db, blobs, secret=b"secret", upload_limit=1_000_000, **url, **common)
     graphs, machines = Graphs(), Machines(db, **common)
     runs = Runs(db, url=files.url)
+    forms = EditorForms(machines, graph_bytes=1_000_000, wait_seconds=0)
     record = Record(db, door, bell=bell, live=live, lease_seconds=LEASE, clocks=clocks, **common)
     await keys.ensure_admin(ADMIN_KEY)
     caller = await keys.authenticate(ADMIN_KEY)
@@ -187,13 +189,14 @@ async def compose(
         files=files,
         graphs=graphs,
         machines=machines,
-        workflows=Workflows(db, graphs, graph_bytes=1_000_000, **common),
+        workflows=Workflows(db, graphs, forms=forms, graph_bytes=1_000_000, **common),
         deployments=Deployments(db, graphs=graphs, machines=machines, **common),
         submit=Submit(
             db,
             door,
             machines=machines,
             graphs=graphs,
+            forms=forms,
             media=MediaStore(files, data_limit=10_000),
             runs=runs,
             draw=chance.randint,

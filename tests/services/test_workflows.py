@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from comfyserve.core.errors import DomainError, InvalidGraph, InvalidInput, NotFound, TooLarge
+from comfyserve.services.forms import EditorForms
 from comfyserve.services.graphs import Graphs
 from comfyserve.services.workflows import Workflows
 from tests.services.bundle import IMAGE_GRAPH, TEXT_GRAPH, Bundle, new_id
@@ -51,7 +52,8 @@ async def test_a_list_of_versions_reads_their_graphs_one_by_one(bundle: Bundle) 
     made = await bundle.workflows.create(bundle.caller, "caps", TEXT_GRAPH, {"nodes": []})
     for graph in (IMAGE_GRAPH, TEXT_GRAPH):
         await bundle.workflows.add_version(bundle.caller, made.id, graph)
-    fresh = Workflows(bundle.db, Graphs(), clock=bundle.clock, ids=new_id, graph_bytes=1)
+    forms = EditorForms(bundle.machines, graph_bytes=1, wait_seconds=0)
+    fresh = Workflows(bundle.db, Graphs(), forms=forms, clock=bundle.clock, ids=new_id, graph_bytes=1)
     large: list[int] = []
 
     def note(_connection: object, cursor: Any, statement: str, *_more: object) -> None:

@@ -79,6 +79,15 @@ class Machines:
 
         return await self._db.read(read)
 
+    async def nodes(self, caller: Caller, machine_id: str | None = None) -> tuple[str, Catalogue | None]:
+        """The status of a machine, of the local one without an id, and what nodes it has. Raises NotFound."""
+
+        def read(connection: Connection) -> tuple[str, Catalogue | None]:
+            row = find_machine(connection, caller.workspace_id, machine_id)
+            return str(row["status"]), self.catalogue_of(connection, row)
+
+        return await self._db.read(read)
+
     def catalogue_of(self, connection: Connection, row: Row) -> Catalogue | None:
         """The catalogue of the machine in this row, from memory while its hash is the same."""
         digest = row["catalogue_hash"]

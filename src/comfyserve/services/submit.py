@@ -23,6 +23,7 @@ from comfyserve.db.rows import Row
 from comfyserve.ports import Bell, machine_topic
 from comfyserve.services.checks import check_json, check_text
 from comfyserve.services.door import Door
+from comfyserve.services.forms import EditorForms
 from comfyserve.services.graphs import Graphs, narrowed
 from comfyserve.services.machines import Catalogue, Machines, find_machine
 from comfyserve.services.media import MediaStore, SettledMedia
@@ -68,6 +69,7 @@ class Submit:
         *,
         machines: Machines,
         graphs: Graphs,
+        forms: EditorForms,
         media: MediaStore,
         runs: Runs,
         clock: Callable[[], datetime],
@@ -81,6 +83,7 @@ class Submit:
         self._door = door
         self._machines = machines
         self._graphs = graphs
+        self._forms = forms
         self._media = media
         self._runs = runs
         self._clock = clock
@@ -93,12 +96,13 @@ class Submit:
         """The queued run, or the one that the same idempotency key made before (`replayed`).
 
         Raises NotFound, InvalidInput, InvalidGraph, TooLarge, QueueFull, and Conflict when the idempotency key was
-        used for another request.
+        used for another request, or while the nodes are not known that a graph in the editor's form is converted with.
         """
         _check(request, self._limits)
         digest = None if request.idempotency_key is None else _request_hash(request)
         if digest is not None and (seen := await self._seen(caller, request, digest)) is not None:
             return seen
+        request = await self._in_api_form(caller, request)
         target = await self._db.look_up(lambda connection: self._target(connection, caller, request))
         bound = self._bound(target, request)
         media = await self._media.settle(caller, bound.graph, bound.media)
@@ -117,6 +121,12 @@ class Submit:
         if request.webhook:
             self._bell.ring(DELIVERIES)
         return await self._runs.placed(view)
+
+    async def _in_api_form(self, caller: Caller, request: SubmitRequest) -> SubmitRequest:
+        if request.deployment is not None or request.version_id is not None:
+            return request
+        forms = await self._forms.settle(caller, request.graph, request.editor, request.machine_id)
+        return replace(request, graph=forms.graph, editor=forms.editor)
 
     async def _seen(self, caller: Caller, request: SubmitRequest, digest: str) -> RunView | None:
         key = str(request.idempotency_key)

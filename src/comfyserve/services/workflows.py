@@ -15,6 +15,7 @@ from comfyserve.db import workflows
 from comfyserve.db.database import Database
 from comfyserve.db.rows import Row
 from comfyserve.services.checks import check_json, check_text
+from comfyserve.services.forms import EditorForms
 from comfyserve.services.graphs import Graphs
 from comfyserve.services.paging import check_limit, page_of, read_moment, read_number
 from comfyserve.services.records import Caller, Page, VersionView, WorkflowView
@@ -62,6 +63,7 @@ class Workflows:
         db: Database,
         graphs: Graphs,
         *,
+        forms: EditorForms,
         clock: Callable[[], datetime],
         ids: Callable[[], str],
         graph_bytes: int,
@@ -69,6 +71,7 @@ class Workflows:
         """`graph_bytes`: the most bytes that the JSON of a graph, or of its editor form, may have."""
         self._db = db
         self._graphs = graphs
+        self._forms = forms
         self._clock = clock
         self._ids = ids
         self._limit = graph_bytes
@@ -81,9 +84,14 @@ class Workflows:
         editor: Mapping[str, Any] | None = None,
         description: str = "",
         comment: str = FIRST_COMMENT,
+        machine_id: str | None = None,
     ) -> WorkflowView:
-        """A workflow with its first version. Raises InvalidGraph, InvalidInput, TooLarge."""
-        draft = self._draft(graph, editor, comment)
+        """A workflow with its first version; the editor's form may stand in place of `graph`, or alone in `editor`.
+
+        It is converted with the nodes of the machine. Raises InvalidGraph, InvalidInput, TooLarge, NotFound
+        (machine), Conflict while the machine's nodes are not known.
+        """
+        draft = await self._draft(caller, graph, editor, comment, machine_id)
         now, version_id = self._clock(), self._ids()
         row = {
             "id": self._ids(),
@@ -128,9 +136,11 @@ class Workflows:
         graph: Any,
         editor: Mapping[str, Any] | None = None,
         comment: str = "",
+        machine_id: str | None = None,
     ) -> VersionView:
-        """The next version of a workflow. Raises NotFound, InvalidGraph, TooLarge."""
-        row = self._version_row(caller, workflow_id, self._ids(), self._draft(graph, editor, comment))
+        """The next version of a workflow, in either form as in `create`. Raises NotFound, and what `create` raises."""
+        draft = await self._draft(caller, graph, editor, comment, machine_id)
+        row = self._version_row(caller, workflow_id, self._ids(), draft)
 
         def write(connection: Connection) -> int:
             number = workflows.next_version(connection, workflow_id, caller.workspace_id, row["id"], row["created_at"])
@@ -168,10 +178,14 @@ class Workflows:
             raise NotFound("There is no such version of a workflow.")
         return self._version(row)
 
-    def _draft(self, raw: Any, editor: Mapping[str, Any] | None, comment: str) -> _Draft:
-        check_json("graph", raw, self._limit)
-        check_json("editor", editor, self._limit)
-        return _Draft(parse_graph(raw), editor, check_text("comment", comment, MAX_TEXT, empty=True))
+    async def _draft(
+        self, caller: Caller, raw: Any, editor: Mapping[str, Any] | None, comment: str, machine_id: str | None
+    ) -> _Draft:
+        said = check_text("comment", comment, MAX_TEXT, empty=True)
+        forms = await self._forms.settle(caller, raw, editor, machine_id)
+        check_json("graph", forms.graph, self._limit)
+        check_json("editor", forms.editor, self._limit)
+        return _Draft(parse_graph(forms.graph), forms.editor, said)
 
     def _version_row(self, caller: Caller, workflow_id: str, version_id: str, draft: _Draft) -> dict[str, Any]:
         return {

@@ -59,9 +59,15 @@ class VersionBody(BaseModel):
     """A new version."""
 
     workflow: JsonOrText | None = None
-    workflow_api: JsonOrText
+    workflow_api: JsonOrText | None = None
     comment: str | None = Field(None, max_length=MAX_TEXT)
     machine_id: UUID | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "VersionBody":
+        if self.workflow is None and self.workflow_api is None:
+            raise ValueError("workflow_api or workflow is required")
+        return self
 
 
 def parsed(field: str, value: JsonOrText | None) -> dict[str, Any] | None:
@@ -126,7 +132,9 @@ async def create_version(request: Request, caller: TokenHolder, workflow_id: UUI
     services = services_of(request)
     graph, editor = parsed("workflow_api", body.workflow_api), parsed("workflow", body.workflow)
     with missing(WORKFLOW):
-        version = await services.workflows.add_version(caller, str(workflow_id), graph, editor, body.comment or "")
+        version = await services.workflows.add_version(
+            caller, str(workflow_id), graph, editor, body.comment or "", _text(body.machine_id)
+        )
     await _preview(services, caller, version.id, body.machine_id)
     return Json(version_row(version))
 
@@ -186,13 +194,13 @@ async def get_version_by_id(request: Request, caller: TokenHolder, version_id: U
 async def _created(services: Services, caller: Caller, body: WorkflowBody) -> dict[str, Any]:
     editor = parsed("workflow_json", body.workflow_json if body.workflow_json is not None else body.workflow)
     graph = parsed("workflow_api", body.workflow_api)
-    # Without the API form the editor form stands in its place: the refusal says what to send instead.
-    graph = editor if graph is None else graph
+    machine = _text(body.machine_id)
     if body.workflow_id is None:
-        workflow = await services.workflows.create(caller, body.name or body.workflow_name or "", graph, editor)
+        name = body.name or body.workflow_name or ""
+        workflow = await services.workflows.create(caller, name, graph, editor, machine_id=machine)
     else:
         with missing(WORKFLOW):
-            await services.workflows.add_version(caller, str(body.workflow_id), graph, editor)
+            await services.workflows.add_version(caller, str(body.workflow_id), graph, editor, machine_id=machine)
             workflow = await services.workflows.get(caller, str(body.workflow_id))
     await _preview(services, caller, workflow.latest_version_id, body.machine_id)
     return {
@@ -201,10 +209,14 @@ async def _created(services: Services, caller: Caller, body: WorkflowBody) -> di
         "name": workflow.name,
         "version": workflow.latest_version,
         "version_id": workflow.latest_version_id,
-        "machine_id": str(body.machine_id) if body.machine_id else None,
+        "machine_id": machine,
         "created_at": iso(workflow.created_at),
         "updated_at": iso(workflow.updated_at),
     }
+
+
+def _text(machine_id: UUID | None) -> str | None:
+    return None if machine_id is None else str(machine_id)
 
 
 async def _preview(services: Services, caller: Caller, version_id: str, machine_id: UUID | None) -> None:

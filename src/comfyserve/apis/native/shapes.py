@@ -17,7 +17,10 @@ Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Id = Annotated[str, Field(min_length=1, max_length=MAX_NAME)]
 Text = Annotated[str, Field(max_length=MAX_TEXT)]
 Number = Annotated[int, Field(ge=1, le=MAX_NUMBER, description="The number of a version, from 1.")]
-Graph = Annotated[dict[str, Any], Field(description="A graph in the API form: node id -> class_type, inputs.")]
+Graph = Annotated[
+    dict[str, Any],
+    Field(description="A graph in the API form: node id -> class_type, inputs. The editor's form is converted."),
+]
 Values = Annotated[dict[str, Any], Field(max_length=MAX_INPUTS)]
 
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE, description="How many items at most.")]

@@ -1,6 +1,6 @@
 """Workflows and their immutable versions."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import Field
@@ -14,6 +14,7 @@ from comfyserve.apis.native.shapes import (
     Body,
     Cursor,
     Graph,
+    Id,
     InputShape,
     Limit,
     Listed,
@@ -29,21 +30,28 @@ from comfyserve.services.records import VersionView, WorkflowView
 
 router = APIRouter(tags=["workflows"], route_class=ApiRoute)
 
+Editor = Annotated[
+    dict[str, Any], Field(description="The workflow as the ComfyUI editor saves it; alone, it is converted.")
+]
+MACHINE = Field(None, description="The machine whose nodes the editor's form is converted with; else the local one.")
+
 
 class NewWorkflow(Body):
-    """A workflow and its first version."""
+    """A workflow and its first version; `graph` may hold the editor's form too."""
 
     name: Name
-    graph: Graph
-    editor: dict[str, Any] | None = Field(None, description="The same graph as the ComfyUI editor saves it.")
+    graph: Graph | None = None
+    editor: Editor | None = None
+    machine_id: Id | None = MACHINE
     description: Text = ""
 
 
 class NewVersion(Body):
     """One more version of a workflow."""
 
-    graph: Graph
-    editor: dict[str, Any] | None = None
+    graph: Graph | None = None
+    editor: Editor | None = None
+    machine_id: Id | None = MACHINE
     comment: Text = ""
 
 
@@ -100,7 +108,9 @@ def version_shape(view: VersionView) -> Version:
 @router.post("/workflows", status_code=201, response_model=Workflow)
 async def create_workflow(request: Request, caller: SignedIn, body: NewWorkflow) -> Json:
     """Keep a graph under a name, as version 1."""
-    workflow = await services_of(request).workflows.create(caller, body.name, body.graph, body.editor, body.description)
+    workflow = await services_of(request).workflows.create(
+        caller, body.name, body.graph, body.editor, body.description, machine_id=body.machine_id
+    )
     return Json(workflow_shape(workflow), 201)
 
 
@@ -122,7 +132,7 @@ async def get_workflow(request: Request, caller: SignedIn, workflow_id: str) -> 
 async def add_version(request: Request, caller: SignedIn, workflow_id: str, body: NewVersion) -> Json:
     """Add a version; the ones before it stay as they are."""
     version = await services_of(request).workflows.add_version(
-        caller, workflow_id, body.graph, body.editor, body.comment
+        caller, workflow_id, body.graph, body.editor, body.comment, body.machine_id
     )
     return Json(version_shape(version), 201)
 

@@ -4,7 +4,7 @@ The result is what the ComfyUI editor itself sends when it queues the workflow. 
 their first one, where the editor draws one; nothing else is left to chance.
 """
 
-from comfyserve.core.convert.build import convert_workflow
+from comfyserve.core.convert.build import MAX_CONVERTED_BYTES, convert_workflow
 from comfyserve.core.convert.read import is_editor_form
 
-__all__ = ["convert_workflow", "is_editor_form"]
+__all__ = ["MAX_CONVERTED_BYTES", "convert_workflow", "is_editor_form"]

@@ -129,6 +129,8 @@ def read_workflow(raw: Any) -> EditorWorkflow:
     if not is_editor_form(raw):
         raise malformed("A workflow of the editor is a JSON object with nodes and links.")
     root = _graph(raw)
+    if not root.nodes:
+        raise malformed("The workflow has no nodes.")
     subgraphs: dict[str, EditorGraph] = {}
     total = len(root.nodes)
     for definition in _definitions(raw):
