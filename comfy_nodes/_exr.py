@@ -1,6 +1,7 @@
 """OpenEXR files: single-part scanline images without compression, or with RLE, ZIPS or ZIP, are read here.
 
-What else there is (tiles, several parts, PIZ, PXR24, B44, DWA) needs OpenCV or the package OpenEXR beside the nodes.
+What else there is (tiles, several parts, PIZ, PXR24, B44, DWA) needs the package OpenEXR beside the nodes, or an
+OpenCV that was built with it.
 Layout: openexr.com, "OpenEXR File Layout".
 """
 
@@ -278,7 +279,7 @@ def _read_by_library(content: bytes, unusual: Unusual) -> np.ndarray:
     if library is not None:
         return _from_openexr(library, content)
     raise ValueError(
-        f"{unusual}, which needs the package opencv-python or OpenEXR beside ComfyUI. "
+        f"{unusual}, which needs the package OpenEXR beside ComfyUI (pip install OpenEXR). "
         "Or save it as a scanline file with ZIP compression"
     )
 

@@ -17,7 +17,6 @@ from . import _settings
 CONTEXT_MODULE = "comfyserve.embedded.context"
 OWN_FOLDER = "comfyserve"
 FLOAT_BYTES = 4
-EMBEDDED_BATCH_MB = 2048
 
 NameOf = Callable[[int, str], str]
 
@@ -30,8 +29,12 @@ class Engine(Protocol):
         """Whether a node may open URLs; beside the worker of comfyserve, which fetches before the run, it may not."""
 
     @property
-    def batch_mb(self) -> int:
-        """The most memory that one decoded picture, batch or video may take, in MB."""
+    def batch_bytes(self) -> int:
+        """The most memory that one decoded picture, batch or video may take."""
+
+    @property
+    def batch_setting(self) -> str:
+        """Where the operator sets that."""
 
     def folder(self, kind: str) -> Path:
         """The folder `input`, `output` or `temp`."""
@@ -97,11 +100,12 @@ def temp_file(ending: str) -> Path:
 
 def check_room(shape: Sequence[int]) -> None:
     """Raise ValueError when a float32 array of this shape is more than may be decoded."""
-    most = engine().batch_mb
-    if math.prod(shape) * FLOAT_BYTES > most * _settings.MB:
+    around = engine()
+    size = math.prod(shape) * FLOAT_BYTES
+    if size > around.batch_bytes:
         raise ValueError(
-            f"Decoded it would take {math.prod(shape) * FLOAT_BYTES // _settings.MB} MB ({' x '.join(map(str, shape))} "
-            f"samples), but at most {most} MB are allowed. Use less, or set {_settings.PREFIX}BATCH_MB."
+            f"Decoded it would take {size} bytes ({' x '.join(map(str, shape))} samples), but at most "
+            f"{around.batch_bytes} are allowed. Use less, or raise {around.batch_setting}."
         )
 
 
@@ -116,13 +120,14 @@ class _Embedded:
     """comfyserve's embedded engine, through the context of the call in progress."""
 
     may_fetch = False
+    batch_setting = "--picture-megabytes of the engine"
 
     def __init__(self, context: Any) -> None:
         self._context = context
 
     @property
-    def batch_mb(self) -> int:
-        return min(EMBEDDED_BATCH_MB, _settings.whole("BATCH_MB"))
+    def batch_bytes(self) -> int:
+        return int(self._context.settings.picture_bytes)
 
     def folder(self, kind: str) -> Path:
         return Path(self._context.folders.of_type(kind))
@@ -157,10 +162,11 @@ class _ComfyUI:
     """A real ComfyUI, through its module `folder_paths`."""
 
     may_fetch = True
+    batch_setting = f"{_settings.PREFIX}BATCH_MB"
 
     @property
-    def batch_mb(self) -> int:
-        return _settings.whole("BATCH_MB")
+    def batch_bytes(self) -> int:
+        return _settings.whole("BATCH_MB") * _settings.MB
 
     def folder(self, kind: str) -> Path:
         paths = _folder_paths()

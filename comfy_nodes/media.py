@@ -188,7 +188,7 @@ def _exr_parts(source: str, tonemap: str) -> tuple[np.ndarray, np.ndarray]:
     try:
         samples = _exr.read(_content(source))
     except ValueError as error:
-        raise ValueError(f"{_sources.shown(source)} cannot be read: {error}.") from error
+        raise ValueError(f"{_sources.shown(source)} cannot be read: {str(error).rstrip('.')}.") from error
     mask = np.clip(samples[..., 3], 0, 1) if samples.shape[-1] > 3 else np.zeros(samples.shape[:2], np.float32)
     picture = _toned(samples[..., :3], tonemap)
     return np.ascontiguousarray(picture[np.newaxis], np.float32), np.ascontiguousarray(mask[np.newaxis], np.float32)

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.embedded.media_files import RATE, grays, tone, write_video, write_wav
+from comfyserve.embedded.context import EngineSettings, NodeContext, activate
+from comfyserve.embedded.folders import Folders
+from tests.embedded.media.files import RATE, grays, tone, write_video, write_wav
 
 from .conftest import RunNode
 from .origin import BadOrigin
@@ -212,13 +214,19 @@ def test_a_video_that_cannot_be_had_is_an_error(
 
 
 def test_more_than_the_memory_allowed_is_refused(
-    run: RunNode, base: Path, clip: str, monkeypatch: pytest.MonkeyPatch
+    comfy_run: RunNode, clip: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COMFYSERVE_NODES_BATCH_MB", "1")
     with pytest.raises(ValueError, match="COMFYSERVE_NODES_BATCH_MB"):
-        run(VIDEO, input_id=clip, force_size="256x?")
+        comfy_run(VIDEO, input_id=clip, force_size="256x?")
     with pytest.raises(ValueError, match="COMFYSERVE_NODES_BATCH_MB"):
-        run(BATCH, input_id="x", images=json.dumps([_uri(_png(1, 300, 300))]))
+        comfy_run(BATCH, input_id="x", images=json.dumps([_uri(_png(1, 300, 300))]))
+
+
+def test_the_embedded_engine_has_a_bound_of_its_own(pack: ModuleType, folders: Folders, clip: str) -> None:
+    activate(NodeContext(folders=folders, settings=EngineSettings(picture_bytes=1000)))
+    with pytest.raises(ValueError, match="--picture-megabytes"):
+        pack.NODE_CLASS_MAPPINGS[VIDEO].run(input_id=clip)
 
 
 def test_an_output_that_is_not_there_tells_its_reader(run: RunNode, base: Path) -> None:

@@ -107,7 +107,7 @@ CLASS_HELP: Mapping[str, Help] = {
             _SOURCES,
             "`sRGB` and `Reinhard` end between 0 and 1; `linear` leaves the light as it is.",
             "Scanline files without compression, with RLE, ZIPS or ZIP are read at once; tiles, several parts and "
-            "other compressions need the package opencv-python or OpenEXR.",
+            "other compressions need the package OpenEXR.",
         ),
         (_FELL_BACK, "it needs OpenCV for every file"),
     ),
