@@ -1,6 +1,7 @@
 """Tiny sound and video files for tests, made with the library that the engine reads them with."""
 
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -31,10 +32,10 @@ def write_video(
 ) -> Path:
     """A video of these frames at high quality, its first picture type the codec's own."""
     with av.open(str(path), "w", options=options or {}) as container:
-        stream = container.add_stream(codec, rate=rate, options={"crf": "1"})
+        stream: Any = container.add_stream(codec, rate=rate, options={"crf": "1"})
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
-        track = None if sound is None else container.add_stream("aac", rate=RATE, layout="mono")
+        track: Any = None if sound is None else container.add_stream("aac", rate=RATE, layout="mono")
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame)))
         container.mux(stream.encode(None))
@@ -50,12 +51,18 @@ def write_wav(path: Path, wave: npt.NDArray[np.float32], rate: int = RATE, codec
     """A WAV file, or whatever the ending says, of [channels, samples]."""
     layout = "mono" if len(wave) == 1 else "stereo"
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate, layout=layout)
+        stream: Any = container.add_stream(codec, rate=rate, layout=layout)
         frame = av.AudioFrame.from_ndarray(wave, format="fltp", layout=layout)
         frame.sample_rate = rate
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def seconds(path: Path) -> float:
+    """How long a file is."""
+    with av.open(str(path)) as container:
+        return (container.duration or 0) / av.time_base
 
 
 def levels(image: npt.NDArray[np.float32]) -> list[int]:

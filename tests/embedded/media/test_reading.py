@@ -26,7 +26,8 @@ def cut(path: Path, share: float) -> Path:
 def test_frames_come_in_order_with_what_the_file_says(tmp_path: Path, context: NodeContext) -> None:
     images, head = read_frames(write_video(tmp_path / "a.mp4", grays(12)))
     assert levels(images) == list(range(0, 120, 10))
-    assert (images.dtype, head.width, head.height, head.fps, head.count) == (np.float32, 32, 16, 10.0, 12)
+    assert images.dtype == np.float32
+    assert (head.width, head.height, head.fps, head.count) == (32, 16, 10.0, 12)
 
 
 def test_long_videos_tell_how_far_they_are_and_stop_when_interrupted(
@@ -71,7 +72,7 @@ def test_bytes_that_are_broken_in_the_middle_are_one_error(tmp_path: Path, conte
         b"not a video",
         b"ffconcat version 1.0\nfile 'secret.mp4'\n",
         b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nsecret.mp4\n#EXT-X-ENDLIST\n",
-        b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+        b"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 26\n",
     ],
     ids=["empty", "text", "concat script", "HLS playlist", "SDP"],
 )
@@ -91,7 +92,7 @@ def test_too_many_frames_are_refused_before_they_are_read(tmp_path: Path, contex
     with_settings(context, EngineSettings(media_bytes=12 * one))
     assert len(read_frames(path)[0]) == 12
     with_settings(context, EngineSettings(media_bytes=12 * one - 1))
-    with pytest.raises(ValueError, match="12 frames of 32 x 16 .* Load fewer frames"):
+    with pytest.raises(ValueError, match="12 frames of 32 x 16"):
         read_frames(path)
 
 

@@ -139,7 +139,7 @@ def _compare(expected: bytes, got: bytes, allowed: Json, name: str) -> None:
 
 
 def _pcm(data: bytes) -> tuple[npt.NDArray[np.int64], int]:
-    with av.open(io.BytesIO(data)) as container:
+    with av.open(io.BytesIO(data), "r") as container:
         stream = container.streams.audio[0]
         frames = [frame.to_ndarray().astype(np.int64) for frame in container.decode(stream)]
         # All files are 16-bit FLAC, which decodes to packed samples.
