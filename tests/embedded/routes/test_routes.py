@@ -133,6 +133,22 @@ class TestView:
         async with seat.session.get(url, headers={"Range": "bytes=6-"}) as response:
             assert (response.status, await response.read()) == (206, b"world")
 
+    async def test_a_file_that_has_not_changed_is_not_sent_again(self, seat: Seat, files: Folders) -> None:
+        url = f"{seat.url}/view?filename=a.png"
+        async with seat.session.get(url) as first:
+            marks = {"If-None-Match": first.headers["ETag"]}, {"If-Modified-Since": first.headers["Last-Modified"]}
+        for headers in marks:
+            async with seat.session.get(url, headers=headers) as response:
+                assert (response.status, await response.read()) == (304, b"")
+
+    async def test_a_damaged_picture_is_told(self, seat: Seat, files: Folders) -> None:
+        whole = png((1, 2, 3, 4), "RGBA", size=(64, 64))
+        bomb = whole[:16] + (60_000).to_bytes(4, "big") * 2 + whole[24:]
+        for content in (whole[:60], bomb, b"GIF89a" + b"\0" * 20, b""):
+            (files.output / "bad.png").write_bytes(content)
+            for wish in ("preview=webp", "channel=rgb", "channel=a"):
+                assert (await seat.call("GET", f"/view?filename=bad.png&{wish}"))[0] == 415
+
     async def test_a_page_is_never_rendered(self, seat: Seat, files: Folders) -> None:
         async with seat.session.get(f"{seat.url}/view?filename=page.html") as response:
             assert response.content_type == "application/octet-stream"
@@ -217,6 +233,20 @@ class TestUpload:
         masked = Image.open(folders.input / "m.png")
         assert isinstance(masked, PngImagePlugin.PngImageFile)
         assert (masked.getpixel((0, 0)), masked.text) == ((9, 8, 7, 77), {"workflow": "{}"})
+
+    async def test_the_original_may_lie_deeper(self, seat: Seat, folders: Folders) -> None:
+        (folders.input / "clip").mkdir()
+        (folders.input / "clip" / "o.png").write_bytes(png((9, 8, 7)))
+        for ref in ({"filename": "clip/o.png [input]"}, {"filename": "o.png", "subfolder": "clip", "type": "input"}):
+            data = form(png((0, 0, 0, 77), "RGBA"), "m.png", original_ref=json.dumps(ref), overwrite="1")
+            assert (await seat.call("POST", "/upload/mask", data=data))[0] == 200
+            assert Image.open(folders.input / "m.png").getpixel((0, 0)) == (9, 8, 7, 77)
+            (folders.input / "m.png").unlink()
+
+    async def test_an_original_that_is_absent_writes_nothing(self, seat: Seat, folders: Folders) -> None:
+        data = form(png(), "m.png", original_ref=json.dumps({"filename": "absent.png"}))
+        assert (await seat.call("POST", "/upload/mask", data=data))[0] == 200
+        assert list(folders.input.iterdir()) == []
 
     async def test_a_mask_must_fit_and_name_its_original(self, seat: Seat, folders: Folders) -> None:
         (folders.input / "o.png").write_bytes(png(size=(3, 3)))

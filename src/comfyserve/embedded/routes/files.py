@@ -103,7 +103,7 @@ def _original(request: web.Request, wish: Wish) -> Path:
         given = json.loads(wish.original_ref or "")
         name, kind = split_annotation(str(given["filename"]), str(given.get("type", "output")))
         root = request.app[ENGINE].folders.of_type(kind)
-        return inside(root, str(inside(root, str(given.get("subfolder", ""))) / Path(name).name))
+        return inside(inside(root, str(given.get("subfolder", ""))), name)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise bad_request(f"original_ref must name a file: {error}") from error
 
