@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
 
 Make = Callable[..., tuple[bytes, str]]
 Arguments = ParamSpec("Arguments")
@@ -33,15 +37,28 @@ def reads_pictures(make: Callable[Arguments, Made]) -> Callable[Arguments, Made]
     return read
 
 
+@contextmanager
+def _opened(source: Path | BinaryIO) -> Iterator[ImageFile]:
+    """A picture of a kind that Pillow reads by itself, within the size that nodes have to keep, too."""
+    from PIL import Image
+
+    from comfyserve.embedded.pixels.arrays import check_room
+    from comfyserve.embedded.pixels.codec import FOREIGN
+
+    with Image.open(source) as picture:
+        if picture.format in FOREIGN:
+            raise ValueError(f"{picture.format} is not read here")
+        check_room((picture.height, picture.width, len(picture.getbands())))
+        yield picture
+
+
 @reads_pictures
 def preview(path: Path, wish: str, channel: str) -> tuple[bytes, str]:
     """`wish` is `format[;quality]`: webp or jpeg, anything else (or a channel with alpha) is webp."""
-    from PIL import Image
-
     words = wish.split(";")
     form = words[0] if words[0] in PREVIEW_FORMATS and "a" not in channel else "webp"
     quality = int(words[-1]) if words[-1].isascii() and words[-1].isdigit() else DEFAULT_QUALITY
-    with Image.open(path) as picture:
+    with _opened(path) as picture:
         flat = picture.convert("RGB") if form == "jpeg" or channel == "rgb" else picture
         return _encoded(flat, form, quality=min(quality, 100)), f"image/{form}"
 
@@ -49,9 +66,7 @@ def preview(path: Path, wish: str, channel: str) -> tuple[bytes, str]:
 @reads_pictures
 def without_alpha(path: Path) -> tuple[bytes, str]:
     """A PNG of the colours; alpha is dropped, not composited."""
-    from PIL import Image
-
-    with Image.open(path) as picture:
+    with _opened(path) as picture:
         flat = picture.convert("RGBA").convert("RGB") if picture.mode == "RGBA" else picture.convert("RGB")
         return _encoded(flat, "png"), "image/png"
 
@@ -61,7 +76,7 @@ def only_alpha(path: Path) -> tuple[bytes, str]:
     """A black RGBA PNG with the alpha of an RGBA picture, 255 for any other kind."""
     from PIL import Image
 
-    with Image.open(path) as picture:
+    with _opened(path) as picture:
         alpha = picture.getchannel("A") if picture.mode == "RGBA" else Image.new("L", picture.size, 255)
     black = Image.new("RGBA", alpha.size)
     black.putalpha(alpha)
@@ -71,10 +86,9 @@ def only_alpha(path: Path) -> tuple[bytes, str]:
 @reads_pictures
 def apply_mask(mask: Path, original: Path) -> bytes:
     """A PNG of the original with the alpha of the mask; text chunks stay. ValueError when the sizes differ."""
-    from PIL import Image
     from PIL.PngImagePlugin import PngInfo
 
-    with Image.open(original) as picture, Image.open(mask) as drawn:
+    with _opened(original) as picture, _opened(mask) as drawn:
         texts = PngInfo()
         for key, value in getattr(picture, "text", {}).items():
             texts.add_text(key, value)
@@ -88,9 +102,7 @@ def apply_mask(mask: Path, original: Path) -> bytes:
 @reads_pictures
 def as_webp(source: Path | BinaryIO) -> bytes:
     """The picture as WebP."""
-    from PIL import Image
-
-    with Image.open(source) as picture:
+    with _opened(source) as picture:
         return _encoded(picture, "webp")
 
 

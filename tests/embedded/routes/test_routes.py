@@ -144,7 +144,8 @@ class TestView:
     async def test_a_damaged_picture_is_told(self, seat: Seat, files: Folders) -> None:
         whole = png((1, 2, 3, 4), "RGBA", size=(64, 64))
         bomb = whole[:16] + (60_000).to_bytes(4, "big") * 2 + whole[24:]
-        for content in (whole[:60], bomb, b"GIF89a" + b"\0" * 20, b""):
+        foreign = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"
+        for content in (whole[:60], bomb, b"GIF89a" + b"\0" * 20, b"", foreign):
             (files.output / "bad.png").write_bytes(content)
             for wish in ("preview=webp", "channel=rgb", "channel=a"):
                 assert (await seat.call("GET", f"/view?filename=bad.png&{wish}"))[0] == 415
