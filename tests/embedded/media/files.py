@@ -29,12 +29,15 @@ def write_video(
     codec: str = "libx264",
     sound: npt.NDArray[np.float32] | None = None,
     options: dict[str, str] | None = None,
+    turned: int = 0,
 ) -> Path:
-    """A video of these frames at high quality, its first picture type the codec's own."""
+    """A video of these frames at high quality; `turned` is how a player shall turn them, counterclockwise."""
     with av.open(str(path), "w", options=options or {}) as container:
         stream: Any = container.add_stream(codec, rate=rate, options={"crf": "1"})
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
+        if turned:
+            stream.set_display_rotation(turned)
         track: Any = None if sound is None else container.add_stream("aac", rate=RATE, layout="mono")
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame)))

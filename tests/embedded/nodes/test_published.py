@@ -44,6 +44,17 @@ ELSEWHERE: dict[str, str] = {
     "ResizeImageMaskNode": NEWER,
     "ImageResize+": "ComfyUI_essentials",
     "JoinAudioChannels": NEWER,
+    "VHS_LoadAudio": VHS,
+    "VHS_LoadAudioUpload": VHS,
+    "VHS_LoadImages": VHS,
+    "VHS_LoadImagesPath": VHS,
+    "VHS_LoadVideo": VHS,
+    "VHS_LoadVideoPath": VHS,
+    "VHS_SelectFilename": VHS,
+    "VHS_VideoCombine": VHS,
+    "VHS_VideoInfo": VHS,
+    "VHS_VideoInfoLoaded": VHS,
+    "VHS_VideoInfoSource": VHS,
 }
 
 

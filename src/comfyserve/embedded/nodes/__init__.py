@@ -24,6 +24,10 @@ from comfyserve.embedded.nodes import (
     primitives,
     resize,
     strings,
+    vhs_combine,
+    vhs_images,
+    vhs_info,
+    vhs_load,
     video,
 )
 
@@ -40,6 +44,10 @@ FAMILIES: Final[tuple[ModuleType, ...]] = (
     animation,
     audio,
     video,
+    vhs_load,
+    vhs_images,
+    vhs_combine,
+    vhs_info,
     strings,
     primitives,
     logic,

@@ -113,9 +113,8 @@ class Family:
         `lists` says which outputs are lists, `takes_lists` is INPUT_IS_LIST, `lazy` answers which lazy inputs are
         needed, `match` names the match-type template of each output.
         """
-        groups = {"required": inputs, "optional": optional, "hidden": hidden}
         traits: dict[str, object] = {
-            "INPUT_TYPES": staticmethod(lambda: _resolved(groups)),
+            "INPUT_TYPES": _declaration({"required": inputs, "optional": optional, "hidden": hidden}),
             "RETURN_TYPES": outputs,
             "FUNCTION": "run",
             "CATEGORY": category,
@@ -145,6 +144,10 @@ class Family:
             return call
 
         return publish
+
+
+def _declaration(groups: Mapping[str, Mapping[str, Any] | None]) -> Callable[[], dict[str, dict[str, Any]]]:
+    return staticmethod(lambda: _resolved(groups))
 
 
 def _resolved(groups: Mapping[str, Mapping[str, Any] | None]) -> dict[str, dict[str, Any]]:
