@@ -14,6 +14,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from comfyserve.embedded.cache_policy import add_cache_options, cache_policy
 from comfyserve.embedded.catalogue import Catalogue
 from comfyserve.embedded.context import EngineSettings
 from comfyserve.embedded.editor import installed_editor
@@ -56,6 +57,8 @@ async def _serve(options: argparse.Namespace, folders: Folders, logs: LogRing) -
         parent = options.exit_with_parent or os.getppid()
         watch_parent(parent, lambda: _end(loop, ended))
     settings = ServerSettings(
+        expanded_nodes=options.expanded_nodes,
+        cache=cache_policy(options),
         work_ms=options.work_ms,
         body_bytes=round(options.max_upload_size * MEBIBYTE),
         queue_length=options.queue_length,
@@ -146,6 +149,9 @@ def _options() -> argparse.Namespace:
     add("--media-megabytes", type=int, default=megabytes, help="the most that one decoded video or sound may take")
     folder = "nodes that take a path may read there too; may be repeated"
     add("--media-folder", type=Path, action="append", default=[], metavar="DIR", help=folder)
+    most = "the most nodes that expansions may add to one prompt"
+    add("--expanded-nodes", type=int, default=server.expanded_nodes, help=most)
+    add_cache_options(parser)
     add("--queue-length", type=int, default=server.queue_length, help="more waiting prompts are refused with 429")
     add("--history-length", type=int, default=server.history_length)
     add("--max-upload-size", type=float, default=server.body_bytes / MEBIBYTE, help="of a request body, in MB")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import time
 import traceback
@@ -24,6 +25,8 @@ LARGE_PROMPT = 100
 LARGE_PROMPT_SECONDS = 0.1
 LARGE_PROMPT_SHARE = 20
 """progress_state repeats every node: from this many nodes on it is sent only so often, and takes a 20th of the time."""
+BLOCKED_TOLD = 1000
+"""How many blocked calls of one prompt are told, each with so many of the executed nodes."""
 MAX_SAFE_INTEGER = 2**63
 SHOWN_CHARACTERS = 10_000
 """How much of a text, or of another value's str(), an execution_error shows."""
@@ -40,6 +43,7 @@ class Announcer:
         self._preview_size = preview_size
         self._progress: dict[str, dict[str, Any]] = {}
         self._next_state = 0.0
+        self._blocked = 0
         self.messages: list[tuple[str, dict[str, Any]]] = []
         self.last_node: str | None = None
 
@@ -91,11 +95,14 @@ class Announcer:
 
     def blocked(self, node_id: str, message: Any, executed: Iterable[str]) -> None:
         """A blocker with a message kept a call from being made. The history does not learn of it."""
+        self._blocked += 1
+        if self._blocked > BLOCKED_TOLD:
+            return
         data = {
             "prompt_id": self._prompt_id,
             "node_id": node_id,
             "node_type": self._nodes.get_node(node_id)["class_type"],
-            "executed": list(executed),
+            "executed": list(itertools.islice(executed, BLOCKED_TOLD)),
             **self._error(f"Execution Blocked: {_text(message)}", "ExecutionBlocked", [], [], []),
         }
         self._hub.send(Event.EXECUTION_ERROR, data, self._client_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -38,7 +39,11 @@ def coerce(spec: InputSpec, value: Any) -> Any:
     if convert is None:
         return value
     try:
-        return convert(value)
+        converted = convert(value)
+        # JSON has no form for NaN and infinity: neither the history nor a saved picture could tell the graph.
+        if isinstance(converted, float) and not math.isfinite(converted):
+            raise ValueError("not a finite number")
+        return converted
     except (ValueError, TypeError, OverflowError) as error:
         raise NotCoercible(
             problem(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -171,6 +172,8 @@ class Execution:
         node = self._view.type_of(node_id)
         answers = read_answers(node, given)
         if answers.ui is not None:
+            # Raises for what JSON cannot tell (a circle, a huge number): the history would fail on it for good.
+            json.dumps(answers.ui, default=str)
             self._shown[node_id] = answers.ui
             self._announcer.node_output(node_id, answers.ui)
         if answers.expands:

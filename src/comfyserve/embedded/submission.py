@@ -13,6 +13,9 @@ from comfyserve.embedded.routes.bodies import bad_request, id_list, parse_object
 from comfyserve.embedded.validate import Answer, prompt_error, validate
 from comfyserve.protocol.errors import PROMPT_MESSAGES, PromptError
 
+MAX_DEPTH = 100
+"""Levels of nesting in a prompt's body; workflows with nested subgraphs have about twenty."""
+
 
 class Refused(Exception):
     """A prompt that is not queued: the answer's status and its two objects."""
@@ -26,7 +29,7 @@ class Refused(Exception):
 
 async def accept(engine: Engine, body: bytes) -> tuple[QueuedPrompt, dict[str, Answer]]:
     """Validate and queue; the second value has the errors of outputs that will not run. Raises Refused or 400."""
-    wish = engine.packs.on_prompt(parse_object(body))
+    wish = engine.packs.on_prompt(_publishable(parse_object(body)))
     number = _number(wish, engine)
     graph = _graph(wish, engine.settings.graph_nodes)
     verdict = await validate(graph, engine.catalogue, _targets(wish))
@@ -41,6 +44,24 @@ async def accept(engine: Engine, body: bytes) -> tuple[QueuedPrompt, dict[str, A
         error = prompt_error(PromptError.QUEUE_FULL, f"The queue is full: {full}")
         raise Refused(error, status=429) from full
     return prompt, verdict.node_errors
+
+
+def _publishable(wish: dict[str, Any]) -> dict[str, Any]:
+    """What is queued is told again in queue, history and files: 400 for depth, and for what strict JSON cannot say."""
+    level: list[Any] = [wish]
+    for _ in range(MAX_DEPTH):
+        inner: list[Any] = []
+        for value in level:
+            if isinstance(value, float) and not math.isfinite(value):
+                raise bad_request("Numbers must be finite: JSON has no NaN and no infinity")
+            if isinstance(value, dict):
+                inner.extend(value.values())
+            elif isinstance(value, list):
+                inner.extend(value)
+        if not inner:
+            return wish
+        level = inner
+    raise bad_request(f"The body is nested deeper than {MAX_DEPTH} levels")
 
 
 def _graph(wish: dict[str, Any], most: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -20,6 +21,12 @@ from comfyserve.protocol.errors import (
 )
 
 Answer = dict[str, Any]
+
+REPORTED_NODES = 1000
+REPORTED_OUTPUTS = 100
+SHOWN_NODES = 20
+"""So many faulty nodes are told, each with so many outputs that depend on it; a cycle by so many of its nodes."""
+NODES_PER_TURN = 250
 
 
 @dataclass(slots=True)
@@ -66,47 +73,53 @@ def _classes_known(graph: Graph, catalogue: Catalogue) -> Answer | None:
 
 
 class _Walk:
-    """Visits every ancestor of the outputs once, without recursion: a graph may be deep."""
+    """Visits every ancestor of the outputs once, without recursion: a graph may be deep, and wide."""
 
     def __init__(self, graph: Graph, catalogue: Catalogue) -> None:
         self._graph = graph
         self._check = NodeCheck(graph, catalogue)
         self._reports: dict[str, Report] = {}
-        self._done: set[str] = set()
+        self._sound: dict[str, bool] = {}
+        """The nodes that are done, sources first: whether neither they nor what feeds them has a fault."""
 
     async def add(self, output: str) -> None:
         """Check the output and all that feeds it."""
-        if output in self._done:
+        if output in self._sound:
             return
-        path: set[str] = set()
         stack = [(output, iter(await self._visit(output, None)))]
-        path.add(output)
+        path = {output: 0}
         while stack:
             node_id, edges = stack[-1]
             edge = next(edges, None)
             if edge is None:
                 stack.pop()
-                path.discard(node_id)
-                self._done.add(node_id)
+                del path[node_id]
+                self._conclude(node_id)
             elif edge.source in path:
-                self._report_cycle(node_id, edge, [entry for entry, _ in stack])
-            elif edge.source not in self._done:
-                path.add(edge.source)
+                self._report_cycle(node_id, edge, [entry for entry, _ in stack[path[edge.source] :][:SHOWN_NODES]])
+            elif edge.source not in self._sound:
+                path[edge.source] = len(stack)
                 stack.append((edge.source, iter(await self._visit(edge.source, edge))))
 
     def verdict(self, outputs: list[str]) -> Verdict:
         """Outputs without a fault behind them may run; the faults are listed with the outputs that depend on them."""
-        verdict = Verdict()
-        lines: list[str] = []
-        for output in outputs:
-            faulty = [node_id for node_id in self._ancestors(output) if self._reports[node_id].problems]
-            if not faulty:
-                verdict.outputs.append(output)
-                continue
-            lines += [f"{found['message']}: {found['details']}" for found in self._reports[output].problems]
-            for node_id in faulty:
-                self._entry(verdict, node_id)["dependent_outputs"].append(output)
-        if not verdict.outputs:
+        sound = [output for output in outputs if self._sound[output]]
+        broken = [output for output in outputs if not self._sound[output]]
+        verdict = Verdict(outputs=sound)
+        dependents = self._dependents(broken)
+        faulty = [node_id for node_id in self._sound if self._reports[node_id].problems and node_id in dependents]
+        for node_id in faulty[:REPORTED_NODES]:
+            verdict.node_errors[node_id] = {
+                "errors": self._reports[node_id].problems,
+                "dependent_outputs": list(dependents[node_id]),
+                "class_type": self._graph[node_id]["class_type"],
+            }
+        if not sound:
+            lines = [
+                f"{found['message']}: {found['details']}"
+                for output in broken[:REPORTED_NODES]
+                for found in self._reports[output].problems
+            ]
             message = PROMPT_MESSAGES[PromptError.OUTPUTS_FAILED]
             verdict.error = prompt_error(PromptError.OUTPUTS_FAILED, message, "\n".join(lines))
         return verdict
@@ -117,37 +130,36 @@ class _Walk:
             report.problems = [_exception(report.raised, via)]
             report.edges = []
         self._reports[node_id] = report
+        # A large graph must not keep other callers waiting.
+        if len(self._reports) % NODES_PER_TURN == 0:
+            await asyncio.sleep(0)
         return report.edges
 
-    def _report_cycle(self, node_id: str, edge: Edge, path: list[str]) -> None:
-        loop = [*path[path.index(edge.source) :], edge.source]
+    def _conclude(self, node_id: str) -> None:
+        """All that feeds the node is done. A source that is not is part of a cycle, which its report tells."""
+        report = self._reports[node_id]
+        self._sound[node_id] = not report.problems and all(self._sound.get(edge.source) for edge in report.edges)
+
+    def _report_cycle(self, node_id: str, edge: Edge, loop: list[str]) -> None:
+        shown = [node_id, *reversed(loop)] if len(loop) == SHOWN_NODES else [*reversed([*loop, edge.source])]
         found = problem(
             NodeError.DEPENDENCY_CYCLE,
-            " -> ".join(reversed(loop)),
+            " -> ".join(shown),
             input_name=edge.spec.name,
             linked_node=edge.link,
         )
         self._reports[node_id].problems.append(found)
 
-    def _ancestors(self, output: str) -> list[str]:
-        seen = {output: None}
-        waiting = [output]
-        while waiting:
-            for edge in self._reports[waiting.pop()].edges:
-                if edge.source not in seen:
-                    seen[edge.source] = None
-                    waiting.append(edge.source)
-        return list(seen)
-
-    def _entry(self, verdict: Verdict, node_id: str) -> Answer:
-        return verdict.node_errors.setdefault(
-            node_id,
-            {
-                "errors": self._reports[node_id].problems,
-                "dependent_outputs": [],
-                "class_type": self._graph[node_id]["class_type"],
-            },
-        )
+    def _dependents(self, outputs: list[str]) -> dict[str, dict[str, None]]:
+        """Node -> the first outputs that depend on it, consumers before what feeds them."""
+        found: dict[str, dict[str, None]] = {output: {output: None} for output in outputs}
+        for node_id in reversed(self._sound):
+            mine = found.get(node_id, {})
+            for edge in self._reports[node_id].edges if mine else ():
+                theirs = found.setdefault(edge.source, {})
+                for output in mine if len(theirs) < REPORTED_OUTPUTS else ():
+                    theirs[output] = None
+        return found
 
 
 def _exception(error: Exception, via: Edge | None) -> Problem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -24,6 +25,8 @@ from comfyserve.embedded.queue import PromptQueue, QueuedPrompt
 from comfyserve.embedded.settings import ServerSettings
 from comfyserve.embedded.sockets import Hub, text_message
 from comfyserve.protocol.messages import Event
+
+logger = logging.getLogger(__name__)
 
 
 class Worker:
@@ -88,7 +91,17 @@ class Worker:
                 self._cache.clear()
                 self._objects.clear()
             if prompt is not None:
-                await self._run(prompt)
+                await self._survive(prompt)
+
+    async def _survive(self, prompt: QueuedPrompt) -> None:
+        """A bug of ours may cost a prompt, never the thread that all prompts need."""
+        try:
+            await self._run(prompt)
+        except Exception:
+            logger.exception("prompt was lost", extra={"prompt_id": prompt.prompt_id})
+            self._queue.finish()
+            self._speaking = None
+            self.announce_status()
 
     async def _run(self, prompt: QueuedPrompt) -> None:
         self.announce_status()
