@@ -101,7 +101,7 @@ class NodeCall:
         function = getattr(self._objects.get(node_id, node), node.function)
         return await start_calls(
             function,
-            arguments,
+            node.prepare(arguments),
             whole=node.input_is_list,
             before=lambda index: self._enter(node_id, index),
             blocked=blocked,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -99,6 +99,8 @@ class NodeType:
         self.input_is_list = bool(getattr(node_class, "INPUT_IS_LIST", False))
         self.idempotent = not getattr(node_class, "NOT_IDEMPOTENT", False)
         self.function = str(node_class.FUNCTION)
+        self.prepare: Callable[[dict[str, list[Any]]], dict[str, list[Any]]] = lambda arguments: arguments
+        """What its function gets instead of the arguments: packs may know values in another form."""
 
     def schema(self) -> Schema:
         """Ask the class again: the choices of a file input change with the folders."""

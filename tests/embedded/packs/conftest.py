@@ -11,7 +11,7 @@ from comfyserve.embedded.engine import Engine, build_engine
 from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.packs import PackChoice, load_catalogue, load_packs
 
-from ..conftest import Seat, serve_engine
+from tests.embedded.conftest import Seat, serve_engine
 
 Write = Callable[..., Path]
 

@@ -54,7 +54,10 @@ async def test_the_core_keeps_its_names(folders: Folders, write: Write) -> None:
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        ("import no_such_module", "needs the Python package 'no_such_module', which is not installed beside comfyserve"),
+        (
+            "import no_such_module",
+            "needs the Python package 'no_such_module', which is not installed beside comfyserve",
+        ),
         ("import torch", "needs torch: use a real ComfyUI"),
         ("import torch.nn as nn", "needs torch: use a real ComfyUI"),
         ("import comfy.sd", "ModuleNotFoundError: comfy.sd is not a part of the embedded engine (it has no torch)"),

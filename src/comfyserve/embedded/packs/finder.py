@@ -11,6 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Final
 
+from comfyserve.embedded.packs import host
+
 MODULES: Final = "comfyserve.embedded.comfy_modules"
 ROOTS: Final = frozenset(
     {
@@ -33,6 +35,7 @@ ROOTS: Final = frozenset(
 """The top-level modules of ComfyUI that packs import; those we have not are refused with a clear text."""
 TORCH: Final = frozenset({"torch", "torchvision", "torchaudio", "torchsde"})
 PACKS_PARENT: Final = "custom_nodes"
+EXTRA_NODES: Final = "comfy_extras.nodes_"
 
 
 class ComfyModules(MetaPathFinder):
@@ -55,6 +58,8 @@ class ComfyModules(MetaPathFinder):
             return spec
         if root not in ROOTS:
             return None
+        if fullname.startswith(EXTRA_NODES):
+            return ModuleSpec(fullname, _BuiltInNodes())
         real = f"{MODULES}.{fullname}"
         if not _is_offered(fullname):
             raise ModuleNotFoundError(missing(fullname), name=fullname)
@@ -75,6 +80,21 @@ class _Alias(Loader):
     def exec_module(self, module: ModuleType) -> None:
         """It ran under its own name; the import system put the alias's spec on it."""
         module.__spec__ = self._spec
+
+
+class _BuiltInNodes(Loader):
+    """A module of ComfyUI's extra nodes: the built-in classes that say they are of it."""
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """A plain module."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """ModuleNotFoundError when this engine has none of its classes."""
+        catalogue = host.engine().catalogue
+        here = [name for name in catalogue if catalogue[name].module == module.__name__]
+        if not here:
+            raise ModuleNotFoundError(missing(module.__name__), name=module.__name__)
+        vars(module).update({name: catalogue[name].node_class for name in here})
 
 
 def install(custom_nodes: Path) -> None:

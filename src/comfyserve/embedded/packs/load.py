@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from comfyserve.embedded.packs import finder, host
+from comfyserve.embedded.packs.arrays import pack_values
 from comfyserve.embedded.packs.built_in import OWN_PACK, own_web_folder
 from comfyserve.embedded.packs.importing import forget, import_file
 from comfyserve.embedded.packs.registry import Pack
@@ -177,6 +178,8 @@ def _add(engine: Engine, brought: _Brought, module_name: str) -> tuple[list[str]
             node_class.RELATIVE_PYTHON_MODULE = module_name
             adapted = as_v1(node_class) if is_v3(node_class) else node_class
             taken = engine.catalogue.add({name: adapted}, brought.titles, module_name)
+            if not taken:
+                engine.catalogue[name].prepare = pack_values
         except Exception as error:
             logger.exception(
                 "a class is no node", extra={"package": module_name, "node": name, "reason": finder.reason_of(error)}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from comfyserve.embedded.blocker import ExecutionBlocker
+from comfyserve.embedded.dynamic_inputs import DYNAMIC, kind, nest
 
 HIDDEN_PREFIX = "hidden."
 """Hidden values reach the adapter under names that no input can have, since a V3 node may have an input `prompt`."""
@@ -80,6 +81,7 @@ def _runner(node_class: Any) -> Any:
 
 def _with_hidden(node_class: Any, method: str) -> Callable[..., Any]:
     """The class method called on a class of this call's own, which holds the hidden values."""
+    is_dynamic = any(kind(spec) in DYNAMIC for group in node_class.INPUT_TYPES().values() for spec in group.values())
 
     @functools.wraps(getattr(node_class, method))
     def call(**values: Any) -> Any:
@@ -89,6 +91,8 @@ def _with_hidden(node_class: Any, method: str) -> Callable[..., Any]:
             for name, value in values.items()
             if name.startswith(HIDDEN_PREFIX)
         }
+        if is_dynamic:
+            given = nest(node_class.INPUT_TYPES(), given)
         clone = node_class.PREPARE_CLASS_CLONE(hidden)
         return getattr(clone, method)(**given)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from comfyserve.embedded import context
@@ -21,7 +22,7 @@ def get_executing_context() -> ExecutionContext | None:
         around = context.current()
     except LookupError:
         return None
-    return ExecutionContext(around.prompt_id, around.node_id, None) if around.node_id else None
+    return ExecutionContext(around.prompt_id, around.node_id, around.index) if around.node_id else None
 
 
 class CurrentNodeContext:
@@ -33,14 +34,7 @@ class CurrentNodeContext:
 
     def __enter__(self) -> CurrentNodeContext:
         self._before = around = context.current()
-        inside = context.NodeContext(
-            around.folders,
-            self.context.prompt_id,
-            self.context.node_id,
-            around.settings,
-            around.reporter,
-            around.interrupt,
-        )
+        inside = replace(around, prompt_id=self.context.prompt_id, node_id=self.context.node_id)
         context.activate(inside)
         return self
 
