@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -120,8 +121,18 @@ class PromptQueue:
 
     def delete(self, prompt_ids: Iterable[str]) -> int:
         """Remove one waiting prompt for each id and tell how many; unknown ids are ignored."""
+        wanted = Counter(prompt_ids)
         with self._changed:
-            return sum(self._remove(prompt_id) for prompt_id in prompt_ids)
+            kept, before = [], len(self._heap)
+            for entry in self._heap:
+                if wanted[entry[1]] > 0:
+                    wanted[entry[1]] -= 1
+                    self._bytes -= entry[3].size
+                else:
+                    kept.append(entry)
+            self._heap = kept
+            heapq.heapify(self._heap)
+            return before - len(kept)
 
     def cancel(self, prompt_id: str) -> bool:
         """Remove the prompt if it waits, interrupt it if it runs; False when it does neither."""

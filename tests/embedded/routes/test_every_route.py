@@ -71,6 +71,7 @@ ONCE: list[tuple[str, str, str, int]] = [
     ("PATCH", "/internal/logs/subscribe", "/internal/logs/subscribe", 400),
     ("GET", "/internal/folder_paths", "/internal/folder_paths", 200),
     ("GET", "/internal/files/{kind}", "/internal/files/output", 200),
+    ("GET", "/internal/node_packs", "/internal/node_packs", 200),
     ("GET", "/", "/", 200),
     ("GET", "/{path}", "/none.html", 404),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -22,6 +23,9 @@ STATUSES: dict[type[DomainError], int] = {
     TooLarge: 413,
 }
 TRUE = "true"
+MAX_IDS = 20_000
+PARTS_DEPTH = 2
+"""How deep a large answer is put together part by part: the records of an object, or of a list inside of one."""
 
 
 async def read_object(request: web.Request, *, empty_ok: bool = False) -> dict[str, Any]:
@@ -64,9 +68,11 @@ def status_of(error: DomainError) -> int:
 
 
 def id_list(value: Any) -> list[str]:
-    """A list of ids as strings; 400 for anything but a list."""
+    """A list of ids as strings; 400 for anything else, and for more than MAX_IDS."""
     if not isinstance(value, list):
         raise bad_request("a list of ids is needed")
+    if len(value) > MAX_IDS:
+        raise bad_request(f"{len(value)} ids are too many: at most {MAX_IDS} are taken at once")
     return [str(item) for item in value]
 
 
@@ -89,6 +95,22 @@ def flag(request: web.Request, name: str) -> bool:
 def json_answer(value: Any, status: int = 200) -> web.Response:
     """A JSON answer; received values and bounds of foreign nodes may have no JSON form and become text."""
     return web.json_response(value, status=status, dumps=lambda data: json.dumps(data, default=str))
+
+
+async def large_answer(value: Any) -> web.Response:
+    """As json_answer, for what may have megabytes: the event loop goes on while it is put together."""
+    text = await asyncio.to_thread(_in_parts, value, PARTS_DEPTH)
+    return web.Response(text=text, content_type="application/json")
+
+
+def _in_parts(value: Any, depth: int) -> str:
+    """JSON, made part by part: one call of json.dumps keeps every other thread waiting."""
+    if depth and isinstance(value, dict):
+        parts = [f"{json.dumps(str(key))}: {_in_parts(item, depth - 1)}" for key, item in value.items()]
+        return f"{{{', '.join(parts)}}}"
+    if depth and isinstance(value, list):
+        return f"[{', '.join([_in_parts(item, depth - 1) for item in value])}]"
+    return json.dumps(value, default=str)
 
 
 def _told(kind: str, message: str) -> str:

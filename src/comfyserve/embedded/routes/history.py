@@ -6,7 +6,7 @@ from aiohttp import web
 
 from comfyserve.embedded.engine import ENGINE
 from comfyserve.embedded.history import NO_OFFSET
-from comfyserve.embedded.routes.bodies import id_list, integer, json_answer, read_object
+from comfyserve.embedded.routes.bodies import id_list, integer, json_answer, large_answer, read_object
 from comfyserve.protocol import routes
 
 
@@ -14,7 +14,8 @@ async def get_history(request: web.Request) -> web.Response:
     """A page of the records, oldest first."""
     max_items = integer(request, "max_items")
     offset = integer(request, "offset")
-    return json_answer(request.app[ENGINE].history.page(max_items, NO_OFFSET if offset is None else offset))
+    page = request.app[ENGINE].history.page(max_items, NO_OFFSET if offset is None else offset)
+    return await large_answer(page)
 
 
 async def get_history_one(request: web.Request) -> web.Response:

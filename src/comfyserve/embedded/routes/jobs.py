@@ -9,7 +9,7 @@ from aiohttp import web
 
 from comfyserve.embedded.engine import ENGINE
 from comfyserve.embedded.jobs import JobQuery, JobStatus, SortBy, SortOrder, find_job, list_jobs
-from comfyserve.embedded.routes.bodies import id_list, json_answer, read_object
+from comfyserve.embedded.routes.bodies import id_list, json_answer, large_answer, read_object
 from comfyserve.protocol import routes
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -22,7 +22,7 @@ async def get_jobs(request: web.Request) -> web.Response:
         query = _query(request)
     except ValueError as error:
         return json_answer({"error": str(error)}, status=400)
-    return json_answer(list_jobs(engine.queue, engine.history, query))
+    return await large_answer(list_jobs(engine.queue, engine.history, query))
 
 
 async def get_job(request: web.Request) -> web.Response:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from comfyserve.embedded.engine import ENGINE
 from comfyserve.embedded.faults.answers import wrong_answer
-from comfyserve.embedded.routes.bodies import id_list, json_answer, read_object
+from comfyserve.embedded.routes.bodies import id_list, json_answer, large_answer, read_object
 from comfyserve.embedded.submission import Refused, accept
 from comfyserve.protocol import routes
 
@@ -34,7 +34,7 @@ async def get_queue(request: web.Request) -> web.Response:
     """What runs and what waits; the waiting ones in heap order."""
     running, pending = request.app[ENGINE].queue.look()
     rows = [prompt.row() for prompt in pending]
-    return json_answer({"queue_running": [running.row()] if running else [], "queue_pending": rows})
+    return await large_answer({"queue_running": [running.row()] if running else [], "queue_pending": rows})
 
 
 async def post_queue(request: web.Request) -> web.Response:
