@@ -48,11 +48,12 @@ def check_length(channels: int, samples: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SoundCoding:
-    """How a sound is encoded; `variable` is the quality that a codec picks by itself (MP3: V0)."""
+    """How a sound is encoded. `variable`: the codec picks its best quality (MP3: V0); `stereo`: mono becomes stereo."""
 
     codec: str
     bit_rate: int | None = None
     variable: bool = False
+    stereo: bool = False
 
 
 def read_sound(path: Path, start: float = 0.0, duration: float = 0.0) -> dict[str, Any]:
@@ -136,7 +137,7 @@ class SoundTrack:
         if rates and self.rate not in rates:
             words = ", ".join(map(str, rates))
             raise ValueError(f"{self.coding.codec} has no sample rate of {self.rate} Hz. Use one of: {words}.")
-        layout = "mono" if channels == 1 else "stereo"
+        layout = "mono" if channels == 1 and not self.coding.stereo else "stereo"
         stream = self.container.add_stream(self.coding.codec, rate=self.rate, layout=layout)
         self.stream = cast("AudioStream", stream)
         if self.coding.bit_rate:
@@ -162,10 +163,10 @@ class SoundTrack:
         self.container.mux(self.stream.encode(None))
 
     def _frames(self, end: int) -> Iterator[AudioFrame]:
-        av = library()
+        av, layout = library(), "mono" if len(self.wave) == 1 else "stereo"
         while self.at < end:
             piece = np.ascontiguousarray(self.wave[:, self.at : min(self.at + PIECE, end)], np.float32)
-            frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout=self.stream.layout.name)
+            frame = av.AudioFrame.from_ndarray(piece, format="fltp", layout=layout)
             frame.sample_rate, frame.pts = self.rate, self.at
             self.at += piece.shape[1]
             yield frame

@@ -23,7 +23,7 @@ AUTO = "auto"
 FORMATS = (AUTO, "mp4")
 CODECS = (AUTO, "h264")
 H264 = PictureCoding("libx264", "yuv420p")
-AAC = SoundCoding("aac")
+AAC = SoundCoding("aac", stereo=True)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
