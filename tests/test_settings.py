@@ -54,3 +54,11 @@ def test_a_private_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_a_guessable_admin_key_is_refused() -> None:
     with pytest.raises(ValidationError, match="at least 8"):
         read_settings(admin_key="a")
+
+
+def test_sites_are_origins() -> None:
+    for good in ("", "*", "http://127.0.0.1:8188, https://app.example"):
+        assert read_settings(cors_origins=good).cors_origins == good
+    for bad in ("app.example", "https://app.example/path", "ftp://app.example"):
+        with pytest.raises(ValidationError, match="no origin"):
+            read_settings(cors_origins=bad)

@@ -215,6 +215,7 @@ def build_services(base: Base) -> Services:
             session_seconds=settings.session_days * DAY,
             sign_in_seconds=settings.sign_in_seconds,
         ),
+        forms=forms,
         workflows=Workflows(db, graphs, forms=forms, clock=now, ids=new_id, graph_bytes=GRAPH_BYTES),
         deployments=Deployments(db, graphs=graphs, machines=machines, clock=now, ids=new_id),
         machines=machines,
@@ -326,6 +327,7 @@ def _api_options(base: Base, services: Services, machine_id: str) -> ApiOptions:
         max_streams=settings.max_streams,
         sync_seconds=settings.sync_seconds,
         session_seconds=settings.session_days * DAY,
+        cors_origins=tuple(settings.cors_origins.replace(",", " ").split()),
         ready=readiness,
     )
 

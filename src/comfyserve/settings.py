@@ -5,6 +5,7 @@ environment wins, a flag wins over both.
 """
 
 import os
+import re
 import secrets
 import shlex
 import tempfile
@@ -29,6 +30,8 @@ DATABASE_FILE = "comfyserve.db"
 SHORTEST_SECRET = 32
 SHORTEST_KEY = 8
 ADMIN_KEY_FILE = "admin.key"
+
+ORIGIN = re.compile(r"https?://[^/\s]+")
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -56,6 +59,13 @@ def _with_port(command: str) -> str:
     if command and "{port}" not in command:
         raise ValueError("the command does not say where the port belongs; put {port} there, as in --port {port}")
     return _words(command)
+
+
+def _origins(text: str) -> str:
+    for origin in text.replace(",", " ").split():
+        if origin != "*" and not ORIGIN.fullmatch(origin):
+            raise ValueError(f"{origin!r} is no origin; write scheme, host and port, as in http://127.0.0.1:8188")
+    return text
 
 
 def _long_enough(key: SecretStr) -> SecretStr:
@@ -93,6 +103,12 @@ class Settings(BaseSettings):
     sign_in_seconds: Positive = Field(900, description="How long a one-time sign-in link works.")
     session_days: Positive = Field(30, description="How long a browser stays signed in.")
     file_url_seconds: Positive = Field(7 * 24 * 3600, description="How long the signed URL of a file works.")
+
+    cors_origins: Annotated[str, NoDecode, AfterValidator(_origins)] = Field(
+        "*",
+        description="Sites whose scripts may call the APIs with a key, such as a ComfyUI with the Deploy panel: `*` "
+        "for all, or a list such as `http://127.0.0.1:8188`; empty: none. The cookie of a session never counts there.",
+    )
 
     # ---- engine
     comfy_home: str = Field("", description="The folder of a real ComfyUI to start; empty: the embedded engine.")

@@ -1,8 +1,11 @@
 """Signing in to the pages, and what a cookie may do."""
 
+from pathlib import Path
+
 import pytest
 
-from tests.apis.world import ADMIN, World
+from tests.apis.world import ADMIN, BASE, World, open_world
+from tests.services.bundle import open_bundle
 
 BARE = {"authorization": ""}
 SAME = {"sec-fetch-site": "same-origin"}
@@ -62,6 +65,26 @@ async def test_a_cookie_changes_things_from_our_own_pages_only(
     assert answer.status_code == status
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"sec-fetch-site": "cross-site"}, 200),
+        ({"origin": BASE, "sec-fetch-site": "same-origin"}, 200),
+        ({"origin": BASE}, 200),
+        ({"origin": "http://127.0.0.1:8188", "sec-fetch-site": "same-site"}, 403),
+        ({"origin": "http://127.0.0.1:8188"}, 403),
+        ({"origin": "null"}, 403),
+    ],
+)
+async def test_scripts_of_other_sites_read_nothing_with_a_cookie(
+    world: World, headers: dict[str, str], status: int
+) -> None:
+    await sign_in(world)
+    for path in ("/v1/me", "/v1/workflows"):
+        assert (await world.client.get(path, headers=BARE | headers)).status_code == status
+
+
 async def test_a_key_beats_a_stale_cookie(world: World) -> None:
     await world.json("GET", "/v1/me", headers={"cookie": "comfyserve_session=stale"})
 
@@ -78,3 +101,25 @@ async def test_scripts_of_other_sites_may_call_with_a_key_but_not_with_a_cookie(
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == "*"
     assert "access-control-allow-credentials" not in answer.headers
+
+
+async def test_a_script_of_another_site_reads_the_answer_to_its_key(world: World) -> None:
+    answer = await world.client.get(
+        "/v1/me", headers={"origin": "http://127.0.0.1:8188", "sec-fetch-site": "same-site"}
+    )
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, "*")
+    refused = await world.client.get("/v1/me", headers=BARE | {"origin": "http://127.0.0.1:8188"})
+    assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, "*")
+
+
+@pytest.mark.parametrize("allowed", [(), ("https://app.example",)])
+async def test_the_sites_may_be_listed(tmp_path: Path, allowed: tuple[str, ...]) -> None:
+    bundle = await open_bundle(tmp_path)
+    async with open_world(bundle, cors_origins=allowed) as narrow:
+        for origin in ("https://app.example", "https://evil.example"):
+            asked = {"origin": origin, "access-control-request-method": "POST"}
+            answer = await narrow.client.options("/v1/workflows", headers=asked)
+            assert answer.status_code == (200 if origin in allowed else 400)
+            answer = await narrow.client.get("/v1/me", headers={"origin": origin})
+            assert answer.headers.get("access-control-allow-origin") == (origin if origin in allowed else None)
+    await bundle.db.close()

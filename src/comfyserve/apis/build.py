@@ -85,7 +85,7 @@ def _middleware(options: ApiOptions, faces: Faces) -> list[Middleware]:
         Middleware(RequestLog, faces=faces, headers=SECURITY_HEADERS),
         Middleware(
             CORSMiddleware,
-            allow_origins=["*"],
+            allow_origins=options.cors_origins,
             allow_methods=["*"],
             allow_headers=["*"],
             expose_headers=EXPOSED,

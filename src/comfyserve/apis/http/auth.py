@@ -36,14 +36,16 @@ def token_of(request: Request, *, query: str | None = None) -> Token | None:
 
 
 def check_same_origin(request: Request) -> None:
-    """Raise Forbidden when a browser sent its cookie along on another site's behalf."""
-    if request.method in SAFE_METHODS:
+    """Raise Forbidden when a browser sent its cookie along on another site's behalf: to change something, or to read
+    it with a script, which is when a browser names its origin."""
+    origin = request.headers.get("origin")
+    if request.method in SAFE_METHODS and origin is None:
         return
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         same = site in ("same-origin", "none")
     else:
-        host = request.headers.get("origin", "").partition("://")[2]
+        host = (origin or "").partition("://")[2]
         same = bool(host) and host == request.headers.get("host")
     if not same:
         raise Forbidden("A call with the session cookie must come from this server's own pages; use an API key.")

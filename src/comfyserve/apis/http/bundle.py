@@ -10,6 +10,7 @@ from comfyserve.apis.http.events import Slots
 from comfyserve.services.cancel import Cancel
 from comfyserve.services.deployments import Deployments
 from comfyserve.services.files import Files
+from comfyserve.services.forms import EditorForms
 from comfyserve.services.keys import Keys
 from comfyserve.services.machines import Machines
 from comfyserve.services.runs import Runs
@@ -37,6 +38,7 @@ class Services:
 
     keys: Keys
     workflows: Workflows
+    forms: EditorForms
     deployments: Deployments
     machines: Machines
     submit: Submit
@@ -58,6 +60,7 @@ class ApiOptions:
     sync_seconds: float = 600.0
     keepalive_seconds: float = 15.0
     session_seconds: int = 30 * 24 * 3600
+    cors_origins: tuple[str, ...] = ("*",)
     ready: Callable[[], Awaitable[Readiness]] = always_ready
 
 
