@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import shutil
 import sys
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, BinaryIO, TextIO
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -54,22 +57,62 @@ class LogRing(logging.Handler):
         super().__init__()
         self.setFormatter(PlainLines())
         self._entries: deque[Entry] = deque(maxlen=length)
+        self._adding = threading.Lock()
         self.heard: Callable[[Entry], None] = lambda _: None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Called by logging."""
-        time = datetime.fromtimestamp(record.created).isoformat()
-        entry = {"t": time, "m": f"{self.format(record)[:ENTRY_CHARACTERS]}\n"}
-        self._entries.append(entry)
+        self.add(record.created, self.format(record))
+
+    def add(self, seconds: float, text: str) -> None:
+        """Keep a line of this time (epoch seconds)."""
+        entry = {"t": datetime.fromtimestamp(seconds).isoformat(), "m": f"{text[:ENTRY_CHARACTERS]}\n"}
+        with self._adding:
+            self._entries.append(entry)
         self.heard(entry)
 
     def entries(self) -> list[Entry]:
         """The lines that are kept, oldest first."""
-        self.acquire()
-        try:
+        with self._adding:
             return list(self._entries)
-        finally:
-            self.release()
+
+
+class Heard(io.TextIOBase):
+    """A text stream whose complete lines are kept in the ring, too: nodes print."""
+
+    def __init__(self, stream: TextIO, ring: LogRing) -> None:
+        self._stream = stream
+        self._ring = ring
+        self._begun = ""
+
+    def write(self, text: str) -> int:
+        self._stream.write(text)
+        *lines, begun = (self._begun + text).split("\n")
+        self._begun = begun[:ENTRY_CHARACTERS]
+        for line in lines:
+            self._ring.add(time.time(), line)
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # it is read-only in io.TextIOBase, whatever its stub says
+        return self._stream.encoding
+
+    @property
+    def buffer(self) -> BinaryIO:
+        """For those who print bytes; these are not kept."""
+        return self._stream.buffer
 
 
 def terminal_size() -> dict[str, int]:
@@ -79,12 +122,16 @@ def terminal_size() -> dict[str, int]:
 
 
 def log_to_stderr(level: str) -> LogRing:
-    """Make JSON lines on standard error the only log of this process, beside the ring that is returned."""
+    """Make JSON lines on standard error the only log of this process, beside the ring that is returned.
+
+    The ring keeps what is printed on standard output, too.
+    """
     stream = logging.StreamHandler(sys.stderr)
     stream.setFormatter(JsonLines())
     ring = LogRing()
     logging.basicConfig(level=level.upper(), handlers=[stream, ring], force=True)
     logging.captureWarnings(capture=True)
+    sys.stdout = Heard(sys.stdout, ring)
     return ring
 
 

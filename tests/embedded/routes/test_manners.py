@@ -1,5 +1,6 @@
 """What holds for every route: origins, caching, compression, logs and sockets (spec sections 1, 5 and 8)."""
 
+import io
 import json
 import logging
 import os
@@ -9,7 +10,7 @@ import aiohttp
 import pytest
 
 from comfyserve.embedded.folders import Folders
-from comfyserve.embedded.logs import ENTRY_CHARACTERS, LogRing
+from comfyserve.embedded.logs import ENTRY_CHARACTERS, Heard, LogRing
 from comfyserve.embedded.settings import ServerSettings
 from tests.embedded.conftest import WAIT_SECONDS, Seat, serve
 
@@ -96,6 +97,14 @@ class TestLogs:
             ring.handle(logging.makeLogRecord({"msg": f"{number}" * 2 * ENTRY_CHARACTERS, "levelno": logging.INFO}))
         assert [entry["m"][0] for entry in ring.entries()] == ["1", "2"]
         assert all(len(entry["m"]) == ENTRY_CHARACTERS + 1 for entry in ring.entries())
+
+    def test_what_is_printed_is_kept_by_lines(self) -> None:
+        ring, stream = LogRing(), io.StringIO()
+        heard = Heard(stream, ring)
+        for text in ("one", " two\nthree", "\n\n", "unfinished"):
+            heard.write(text)
+        assert [entry["m"] for entry in ring.entries()] == ["one two\n", "three\n", "\n"]
+        assert stream.getvalue() == "one two\nthree\n\nunfinished"
 
     async def test_files_are_listed_newest_first(self, seat: Seat, folders: Folders) -> None:
         make_aged(folders.output, "new.png", "old.png", "older.txt")
