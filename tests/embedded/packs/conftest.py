@@ -10,7 +10,6 @@ import pytest
 from comfyserve.embedded.engine import Engine, build_engine
 from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.packs import PackChoice, load_catalogue, load_packs
-
 from tests.embedded.conftest import Seat, serve_engine
 
 Write = Callable[..., Path]

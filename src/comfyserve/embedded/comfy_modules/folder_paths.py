@@ -26,13 +26,15 @@ output_directory = str(_folders.output)
 input_directory = str(_folders.input)
 temp_directory = str(_folders.temp)
 user_directory = str(_folders.user)
+extension_mimetypes_cache: dict[str, str] = {"webp": "image", "fbx": "model"}
 filename_list_cache: dict[str, tuple[list[str], dict[str, float], float]] = {}
 
-_SECOND_FOLDERS: Final = {
-    "text_encoders": ("clip",),
-    "diffusion_models": ("unet",),
-    "controlnet": ("t2i_adapter",),
+_PATHS: Final = {
+    "text_encoders": ("text_encoders", "clip"),
+    "diffusion_models": ("unet", "diffusion_models"),
+    "controlnet": ("controlnet", "t2i_adapter"),
 }
+"""The kinds with more than one folder."""
 _OTHER_EXTENSIONS: Final[dict[str, set[str]]] = {
     "configs": {".yaml"},
     "diffusers": {"folder"},
@@ -59,7 +61,7 @@ def map_legacy(folder_name: str) -> str:
 def _standard(name: str) -> tuple[list[str], set[str]]:
     if name == "custom_nodes":
         return [str(_folders.custom_nodes)], set()
-    paths = [str(_folders.models / word) for word in (name, *_SECOND_FOLDERS.get(name, ()))]
+    paths = [str(_folders.models / word) for word in _PATHS.get(name, (name,))]
     return paths, _OTHER_EXTENSIONS.get(name, supported_pt_extensions)
 
 
@@ -128,7 +130,12 @@ def get_directory(type_name: str) -> str | None:
 
 def filter_files_content_types(files: list[str], content_types: Collection[str]) -> list[str]:
     """The files whose kind (image, video, audio, model) is one of these, by their ending."""
-    return [name for name in files if (type_of(name) or "").partition("/")[0] in content_types]
+    return [name for name in files if _content_type(name) in content_types]
+
+
+def _content_type(name: str) -> str:
+    known = extension_mimetypes_cache.get(name.rpartition(".")[2])
+    return known or (type_of(name) or "").partition("/")[0]
 
 
 def filter_files_extensions(files: Collection[str], extensions: Collection[str]) -> list[str]:

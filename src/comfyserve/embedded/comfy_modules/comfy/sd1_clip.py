@@ -34,7 +34,6 @@ def parse_parentheses(string: str) -> list[str]:
         elif letter == ")" and depth == 0:
             parts.append(string[begin : place + 1])
             begin = place + 1
-        depth = max(depth, 0) if letter == ")" else depth
     parts.append(string[begin:])
     return [part for part in parts if part]
 

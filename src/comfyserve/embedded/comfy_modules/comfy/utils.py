@@ -153,13 +153,6 @@ def safetensors_header(safetensors_path: str, max_size: int = 100 * 1024 * 1024)
         return file.read(length) if length <= max_size else None
 
 
-def string_to_seed(data: str | bytes) -> int:
-    """A number of 32 bits from a text (CRC-32)."""
-    import zlib
-
-    return zlib.crc32(data.encode() if isinstance(data, str) else data)
-
-
 def get_tiled_scale_steps(width: int, height: int, tile_x: int, tile_y: int, overlap: int) -> int:
     """How many tiles a picture is done in."""
     along = [

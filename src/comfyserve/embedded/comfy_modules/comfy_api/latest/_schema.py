@@ -95,24 +95,28 @@ class Schema:
         return declared
 
 
-class _FromSchema:
-    """A class attribute that is read from the schema."""
+class _OfClass:
+    """A class attribute that is asked for when it is read."""
 
-    def __init__(self, read: Callable[[Schema], Any]) -> None:
+    def __init__(self, read: Callable[[type[ComfyNode]], Any]) -> None:
         self._read = read
 
     def __get__(self, instance: object, owner: type[ComfyNode]) -> Any:
-        return self._read(owner.GET_SCHEMA())
+        return self._read(owner)
+
+
+def _of_schema(read: Callable[[Schema], Any]) -> _OfClass:
+    return _OfClass(lambda cls: read(cls.GET_SCHEMA()))
+
+
+def _each(read: Callable[[Output], Any]) -> _OfClass:
+    return _of_schema(lambda schema: [read(output) for output in schema.outputs or ()])
 
 
 def _of_base_class(method: Method) -> Method:
     """Marks a method that a node need not have."""
     method.of_base_class = True  # type: ignore[attr-defined]  # a mark that packs.v3 looks for
     return method
-
-
-def _each(read: Callable[[Output], Any]) -> _FromSchema:
-    return _FromSchema(lambda schema: [read(output) for output in schema.outputs or ()])
 
 
 class ComfyNode:
@@ -193,17 +197,17 @@ class ComfyNode:
     async def EXECUTE_NORMALIZED_ASYNC(cls, *args: Any, **inputs: Any) -> Any:
         return await cls.execute(*args, **inputs)
 
-    FUNCTION: ClassVar[Any] = property(
-        lambda self: "EXECUTE_NORMALIZED_ASYNC" if inspect.iscoroutinefunction(self.execute) else "EXECUTE_NORMALIZED"
+    FUNCTION: ClassVar[Any] = _OfClass(
+        lambda cls: "EXECUTE_NORMALIZED_ASYNC" if inspect.iscoroutinefunction(cls.execute) else "EXECUTE_NORMALIZED"
     )
-    DESCRIPTION: ClassVar[Any] = _FromSchema(lambda schema: schema.description)
-    CATEGORY: ClassVar[Any] = _FromSchema(lambda schema: schema.category)
-    EXPERIMENTAL: ClassVar[Any] = _FromSchema(lambda schema: schema.is_experimental)
-    DEPRECATED: ClassVar[Any] = _FromSchema(lambda schema: schema.is_deprecated)
-    API_NODE: ClassVar[Any] = _FromSchema(lambda schema: schema.is_api_node)
-    OUTPUT_NODE: ClassVar[Any] = _FromSchema(lambda schema: schema.is_output_node)
-    INPUT_IS_LIST: ClassVar[Any] = _FromSchema(lambda schema: schema.is_input_list)
-    NOT_IDEMPOTENT: ClassVar[Any] = _FromSchema(lambda schema: schema.not_idempotent)
+    DESCRIPTION: ClassVar[Any] = _of_schema(lambda schema: schema.description)
+    CATEGORY: ClassVar[Any] = _of_schema(lambda schema: schema.category)
+    EXPERIMENTAL: ClassVar[Any] = _of_schema(lambda schema: schema.is_experimental)
+    DEPRECATED: ClassVar[Any] = _of_schema(lambda schema: schema.is_deprecated)
+    API_NODE: ClassVar[Any] = _of_schema(lambda schema: schema.is_api_node)
+    OUTPUT_NODE: ClassVar[Any] = _of_schema(lambda schema: schema.is_output_node)
+    INPUT_IS_LIST: ClassVar[Any] = _of_schema(lambda schema: schema.is_input_list)
+    NOT_IDEMPOTENT: ClassVar[Any] = _of_schema(lambda schema: schema.not_idempotent)
     RETURN_TYPES: ClassVar[Any] = _each(lambda output: output.io_type)
     RETURN_NAMES: ClassVar[Any] = _each(lambda output: output.display_name or output.io_type)
     OUTPUT_IS_LIST: ClassVar[Any] = _each(lambda output: output.is_output_list)

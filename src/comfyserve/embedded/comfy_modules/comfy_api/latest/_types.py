@@ -78,8 +78,43 @@ PLAIN: Final = {
 globals().update({name: Custom(word) for name, word in PLAIN.items()})
 
 
-class _Numeric(WidgetInput):
-    """A number with bounds."""
+class _IntInput(WidgetInput):
+    """An integer; control_after_generate makes it a seed."""
+
+    def __init__(
+        self,
+        id: str,
+        display_name: str | None = None,
+        optional: bool = False,
+        tooltip: str | None = None,
+        lazy: bool | None = None,
+        default: int | None = None,
+        min: int | None = None,
+        max: int | None = None,
+        step: int | None = None,
+        control_after_generate: Any = None,
+        display_mode: NumberDisplay | None = None,
+        socketless: bool | None = None,
+        force_input: bool | None = None,
+        **more: Any,
+    ) -> None:
+        super().__init__(id, display_name, optional, tooltip, lazy, default, socketless, None, force_input, **more)
+        self.min, self.max, self.step = min, max, step
+        self.control_after_generate, self.display_mode = control_after_generate, display_mode
+
+    def as_dict(self) -> Options:
+        own = {
+            "min": self.min,
+            "max": self.max,
+            "step": self.step,
+            "control_after_generate": _word(self.control_after_generate),
+            "display": _word(self.display_mode),
+        }
+        return super().as_dict() | given(own)
+
+
+class _FloatInput(WidgetInput):
+    """A number; `round` is the step it is rounded to by the editor."""
 
     def __init__(
         self,
@@ -92,7 +127,7 @@ class _Numeric(WidgetInput):
         min: float | None = None,
         max: float | None = None,
         step: float | None = None,
-        *,
+        round: float | None = None,
         display_mode: NumberDisplay | None = None,
         socketless: bool | None = None,
         force_input: bool | None = None,
@@ -100,47 +135,17 @@ class _Numeric(WidgetInput):
     ) -> None:
         super().__init__(id, display_name, optional, tooltip, lazy, default, socketless, None, force_input, **more)
         self.min, self.max, self.step = min, max, step
-        self.display_mode = display_mode
+        self.round, self.display_mode = round, display_mode
 
     def as_dict(self) -> Options:
-        display = self.display_mode.value if isinstance(self.display_mode, Enum) else self.display_mode
-        own = {"min": self.min, "max": self.max, "step": self.step, "display": display}
+        own = {
+            "min": self.min,
+            "max": self.max,
+            "step": self.step,
+            "round": self.round,
+            "display": _word(self.display_mode),
+        }
         return super().as_dict() | given(own)
-
-
-class _IntInput(_Numeric):
-    """An integer; control_after_generate makes it a seed."""
-
-    def __init__(
-        self,
-        *args: Any,
-        control_after_generate: Any = None,
-        **more: Any,
-    ) -> None:
-        if len(args) > len(NUMERIC_ORDER):
-            control_after_generate, args = args[len(NUMERIC_ORDER)], args[: len(NUMERIC_ORDER)]
-        super().__init__(*args, **more)
-        self.control_after_generate = control_after_generate
-
-    def as_dict(self) -> Options:
-        return super().as_dict() | given({"control_after_generate": _word(self.control_after_generate)})
-
-
-class _FloatInput(_Numeric):
-    """A number; `round` is the step it is rounded to by the editor."""
-
-    def __init__(self, *args: Any, round: float | None = None, **more: Any) -> None:
-        if len(args) > len(NUMERIC_ORDER):
-            round, args = args[len(NUMERIC_ORDER)], args[: len(NUMERIC_ORDER)]
-        super().__init__(*args, **more)
-        self.round = round
-
-    def as_dict(self) -> Options:
-        return super().as_dict() | given({"round": self.round})
-
-
-NUMERIC_ORDER: Final = ("id", "display_name", "optional", "tooltip", "lazy", "default", "min", "max", "step")
-"""The arguments that a number shares, by place; what comes next differs."""
 
 
 class _BooleanInput(WidgetInput):
