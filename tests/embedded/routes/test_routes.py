@@ -34,7 +34,7 @@ def form(content: bytes, name: str = "x.png", **fields: str) -> aiohttp.FormData
 
 class TestManners:
     async def test_malformed_json_is_told(self, seat: Seat) -> None:
-        for body in (b"{", b"[1]", b"\xff", b"[" * 100_000):
+        for body in (b"{", b"[1]", b"\xff", b"[" * 100_000, b'{"a": NaN}', b'{"a": -Infinity}', b'{"a": 1e999}'):
             status, answer = await seat.call("POST", "/prompt", data=body)
             assert (status, answer["error"]["type"], answer["node_errors"]) == (400, "invalid_json", {})
 

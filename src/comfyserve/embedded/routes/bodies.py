@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -44,9 +45,9 @@ def parse_object(body: bytes, *, empty_ok: bool = False) -> dict[str, Any]:
 
 
 def parse_json(body: bytes) -> Any:
-    """Any JSON value; 400 when it is none."""
+    """Any JSON value; 400 when it is none. NaN and numbers beyond a float are refused: no browser reads them back."""
     try:
-        return json.loads(body)
+        return json.loads(body, parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise bad_request(f"The body is not valid JSON: {error}", PromptError.INVALID_JSON) from error
 
@@ -95,6 +96,13 @@ def flag(request: web.Request, name: str) -> bool:
 def json_answer(value: Any, status: int = 200) -> web.Response:
     """A JSON answer; received values and bounds of foreign nodes may have no JSON form and become text."""
     return web.json_response(value, status=status, dumps=lambda data: json.dumps(data, default=str))
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is not a number that JSON has")
+    return number
 
 
 async def large_answer(value: Any) -> web.Response:
