@@ -8,6 +8,7 @@ from functools import reduce
 from operator import or_
 
 from comfyserve.embedded.nodes.declare import LINES, Family, boolean, choice, integer, text
+from comfyserve.embedded.patterns import TimeLimitedPattern
 
 family = Family()
 
@@ -26,7 +27,7 @@ COMPARISONS: dict[str, Callable[[str, str], bool]] = {
     "Ends With": str.endswith,
     "Equal": str.__eq__,
 }
-EXTRACTS: dict[str, Callable[[re.Pattern[str], str, int], str]] = {
+EXTRACTS: dict[str, Callable[[TimeLimitedPattern, str, int], str]] = {
     "First Match": lambda pattern, string, _: _whole(pattern.search(string)),
     "All Matches": lambda pattern, string, _: "\n".join(_first(found) for found in pattern.findall(string)),
     "First Group": lambda pattern, string, index: _group(pattern.search(string), index) or "",
@@ -200,7 +201,8 @@ def regex_replace(
     count: int = 0,
 ) -> str:
     """The first `count` matches (0: all) replaced, with Python's group references. re.error for a bad pattern."""
-    return re.compile(regex_pattern, _flags(case_insensitive, multiline, dotall)).sub(replace, string, count=count)
+    pattern = TimeLimitedPattern(regex_pattern, _flags(case_insensitive, multiline, dotall))
+    return pattern.sub(replace, string, count)
 
 
 def _flags(case_insensitive: bool, multiline: bool, dotall: bool) -> re.RegexFlag:
@@ -208,9 +210,9 @@ def _flags(case_insensitive: bool, multiline: bool, dotall: bool) -> re.RegexFla
     return reduce(or_, (flag for wanted, flag in chosen if wanted), re.NOFLAG)
 
 
-def _pattern(source: str, case_insensitive: bool, multiline: bool, dotall: bool) -> re.Pattern[str] | None:
+def _pattern(source: str, case_insensitive: bool, multiline: bool, dotall: bool) -> TimeLimitedPattern | None:
     try:
-        return re.compile(source, _flags(case_insensitive, multiline, dotall))
+        return TimeLimitedPattern(source, _flags(case_insensitive, multiline, dotall))
     except re.error:
         return None
 
