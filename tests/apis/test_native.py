@@ -12,12 +12,19 @@ from tests.apis.world import LABEL_GRAPH, World, key
 NAN = b'{"deployment": "labels", "inputs": {"input_text": NaN}}'
 DEEP = b'{"deployment": "labels", "inputs": ' + b"[" * 100_000
 LONG = "x" * 300
+EDITOR = {"nodes": [{"id": 1, "type": "SaveImage"}], "links": [], "version": 0.4}
 
 SCENARIOS = [
     Scenario("who am I", "GET", "/v1/me", 200, ('"name":"admin"', '"kind":"api"', '"version"')),
     Scenario("create a workflow", "POST", "/v1/workflows", 201, ('"latest_version":1',), {"name": "w", "graph": LABEL_GRAPH}),
     Scenario("a graph is an object", "POST", "/v1/workflows", 422, ('"invalid_request"', '"field":"graph"'), {"name": "w", "graph": 1}),
-    Scenario("editor form", "POST", "/v1/workflows", 400, ('"invalid_graph"',), {"name": "w", "graph": {"nodes": [], "links": []}}),
+    Scenario("editor form without nodes", "POST", "/v1/workflows", 400, ('"invalid_graph"', "has no nodes"), {"name": "w", "graph": {"nodes": [], "links": []}}),
+    Scenario("editor form before the machine is known", "POST", "/v1/workflows", 409, ('"conflict"', "Export (API)"), {"name": "w", "editor": EDITOR}),
+    Scenario("no form", "POST", "/v1/workflows", 400, ('"invalid_input"', "as the editor saves it"), {"name": "w"}),
+    Scenario("editor form for no machine", "POST", "/v1/workflows", 404, ('"not_found"',), {"name": "w", "editor": EDITOR, "machine_id": "<none>"}),
+    Scenario("read a file", "POST", "/v1/graphs", 200, ('"graph":{', '"editor":null', '"id":"input_text"'), content=json.dumps(LABEL_GRAPH).encode()),
+    Scenario("read a file that is none", "POST", "/v1/graphs", 400, ('"invalid_graph"', "carries no workflow"), content=b"GIF89a", headers={"content-type": "image/gif"}),
+    Scenario("read an editor file", "POST", "/v1/graphs", 409, ('"form":"editor"',), content=json.dumps(EDITOR).encode()),
     Scenario("unknown key in a body", "POST", "/v1/workflows", 422, ("grpah",), {"name": "w", "graph": {}, "grpah": {}}),
     Scenario("name too long", "POST", "/v1/workflows", 422, ('"field":"name"',), {"name": LONG, "graph": LABEL_GRAPH}),
     Scenario("list workflows", "GET", "/v1/workflows", 200, ("<workflow>", '"next_cursor":null')),

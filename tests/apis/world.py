@@ -108,7 +108,7 @@ class World:
 
 def services_of(bundle: Bundle) -> Services:
     """The services as the app wants them."""
-    names = ("keys", "workflows", "deployments", "machines", "submit", "runs", "watch", "cancel", "files")
+    names = ("keys", "workflows", "forms", "deployments", "machines", "submit", "runs", "watch", "cancel", "files")
     return Services(**{name: getattr(bundle, name) for name in names})
 
 

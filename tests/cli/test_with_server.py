@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from comfyserve.cli.console import Exit
 from tests.cli.shell import Shell, ended
-from tests.e2e.program import Program, colour_graph, program, ready, sampler_graph, until
+from tests.e2e.program import Program, colour_graph, editor_colour, program, ready, sampler_graph, until
 from tests.web.graphs import FAILS, KNOBS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -101,11 +101,31 @@ async def test_deploy_makes_versions(shell: Shell) -> None:
     assert (await shell("run", "two words", "-i", "edge=32")).code == Exit.OK
 
 
-async def test_deploy_refuses_the_editor_s_form(shell: Shell) -> None:
-    file = shell.file("editor.json", {"nodes": [{"id": 1, "type": "SaveImage"}], "links": [], "version": 0.4})
-    done = await shell("deploy", file, "--name", "editor")
+async def test_the_editor_s_form_is_deployed_and_run(shell: Shell) -> None:
+    file = shell.file("editor.json", editor_colour())
+    deployed = await shell("deploy", file, "--name", "from the editor", "--json")
+    assert deployed.code == Exit.OK, deployed.err
+    done = await shell("run", "from the editor")
+    assert (done.code, done.out) == (Exit.OK, "colour_00001_.png\n"), done.err
+
+
+async def test_a_picture_is_run_again_and_deployed(shell: Shell) -> None:
+    """What a run saved carries its workflow."""
+    first = await shell("run", shell.file("editor.json", editor_colour()))
+    assert first.code == Exit.OK, first.err
+    picture = first.out.strip()
+    again = await shell("run", picture, "--out", "again")
+    assert again.code == Exit.OK, again.err
+    assert (shell.folder / again.out.strip()).is_file()
+    deployed = await shell("deploy", picture, "--name", "from a picture")
+    assert deployed.code == Exit.OK, deployed.err
+
+
+async def test_nodes_that_cannot_be_converted_are_named(shell: Shell) -> None:
+    file = shell.file("editor.json", {"nodes": [{"id": 7, "type": "Gone"}], "links": [], "version": 0.4})
+    done = await shell("deploy", file, "--name", "gone")
     assert done.code == Exit.REFUSED
-    assert "Export (API)" in done.err
+    assert "node 7 (Gone): the engine has no such node class" in done.err
 
 
 async def test_a_key_works_until_it_is_revoked(shell: Shell) -> None:

@@ -123,6 +123,17 @@ def colour_graph(colour: int = 255, *, size: int = 64) -> dict[str, Any]:
     }
 
 
+def editor_colour() -> dict[str, Any]:
+    """The same as the editor saves it."""
+    picture = {"name": "images", "type": "IMAGE", "link": 1}
+    nodes = [
+        {"id": 1, "type": "EmptyImage", "mode": 0, "inputs": [], "widgets_values": [64, 64, 1, 255]},
+        {"id": 2, "type": "SaveImage", "mode": 0, "inputs": [picture], "widgets_values": ["colour"]},
+        {"id": 3, "type": "MarkdownNote", "mode": 0, "widgets_values": ["One colour."]},
+    ]
+    return {"nodes": nodes, "links": [[1, 1, 0, 2, 0, "IMAGE"]], "version": 0.4}
+
+
 def sampler_graph(steps: int = 20, seed: int = 1) -> dict[str, Any]:
     """A plain text-to-image graph on the simulated model; it takes `steps` times the step's cost."""
     text = "CLIPTextEncode"

@@ -62,9 +62,10 @@ async def test_an_unknown_node_class(client: Client) -> None:
     assert error.code == "invalid_graph" and "NobodyKnowsThisNode" in str(error) and error.place["node_id"] == "2"
 
 
-async def test_the_editor_form_gets_a_hint(client: Client) -> None:
-    error = await _refused(client, None, {}, {"nodes": [], "links": [], "version": 0.4})
-    assert error.code == "invalid_graph" and "API" in str(error)
+async def test_an_editor_form_with_unknown_nodes(client: Client) -> None:
+    error = await _refused(client, None, {}, {"nodes": [{"id": 7, "type": "Gone"}], "links": [], "version": 0.4})
+    assert error.code == "invalid_graph" and error.place == {"node_id": "7"}
+    assert [node["class_type"] for node in error.details["nodes"]] == ["Gone"]
 
 
 async def test_malformed_json(shared: Program) -> None:

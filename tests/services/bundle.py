@@ -87,6 +87,7 @@ class Bundle:
     files: Files
     graphs: Graphs
     machines: Machines
+    forms: EditorForms
     workflows: Workflows
     deployments: Deployments
     submit: Submit
@@ -189,6 +190,7 @@ async def compose(
         files=files,
         graphs=graphs,
         machines=machines,
+        forms=forms,
         workflows=Workflows(db, graphs, forms=forms, graph_bytes=1_000_000, **common),
         deployments=Deployments(db, graphs=graphs, machines=machines, **common),
         submit=Submit(

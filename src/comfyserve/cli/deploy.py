@@ -1,6 +1,5 @@
 """`comfyserve deploy`: a workflow file becomes a deployment with a stable name."""
 
-import json as json_module
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,7 @@ import typer
 
 from comfyserve.cli.connection import KeyOption, UrlOption, connect
 from comfyserve.cli.console import Exit, JsonFlag, fail, finish, print_json, print_table, say
+from comfyserve.cli.workflow_file import forms_of, read_workflow
 
 if TYPE_CHECKING:
     from comfyserve.client import Client
@@ -18,7 +18,9 @@ MAX_SHOWN = 60
 
 
 def deploy(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The workflow in API form (workflow_api.json).")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The workflow: JSON, or a picture or video that carries it.")
+    ],
     name: Annotated[str, typer.Option(help="The deployment's name.")],
     comment: Annotated[str, typer.Option(help="What this version changes.")] = "",
     url: UrlOption = "",
@@ -31,8 +33,8 @@ def deploy(
     """
     if not name.strip() or "/" in name or not name.isprintable():
         fail("A deployment's name is printable text without a slash.", Exit.USAGE, as_json=json)
-    graph = read_graph(file, as_json=json)
-    deployment, page = finish(_deploy(url, key, graph, name, comment), as_json=json)
+    workflow = read_workflow(file, as_json=json)
+    deployment, page = finish(_deploy(url, key, workflow, name, comment), as_json=json)
     if json:
         print_json(deployment)
         return
@@ -45,25 +47,16 @@ def deploy(
     say(f"Run   comfyserve run {shlex.quote(name)}")
 
 
-def read_graph(file: Path, *, as_json: bool = False) -> Any:
-    """The JSON of a workflow file; ends the command with a sentence when it is none."""
-    try:
-        return json_module.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        fail(f"{file} cannot be read: {error.strerror}.", Exit.USAGE, as_json=as_json)
-    except (ValueError, RecursionError) as error:
-        fail(f"{file} is not JSON: {error}.", Exit.USAGE, as_json=as_json)
-
-
-async def _deploy(url: str, key: str, graph: Any, name: str, comment: str) -> tuple[Any, str]:
+async def _deploy(url: str, key: str, read: Any, name: str, comment: str) -> tuple[Any, str]:
     async with connect(url, key) as client:
+        forms = await forms_of(client, read)
         existing = await _find(client, name)
         if existing is None:
-            workflow = await client.post("/v1/workflows", {"name": name, "graph": graph})
+            workflow = await client.post("/v1/workflows", {"name": name, **forms})
             deployment = await client.post("/v1/deployments", {"name": name, "workflow_id": workflow["id"]})
         else:
             path = f"/v1/workflows/{existing['workflow_id']}/versions"
-            version = await client.post(path, {"graph": graph, "comment": comment})
+            version = await client.post(path, {**forms, "comment": comment})
             change = {"version": version["version"]}
             deployment = await client.patch(f"/v1/deployments/{existing['id']}", change)
         return deployment, f"{client.url}/apps/{quote(name)}"

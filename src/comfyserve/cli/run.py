@@ -16,7 +16,7 @@ import typer
 
 from comfyserve.cli.connection import KeyOption, UrlOption, connect, given_url
 from comfyserve.cli.console import Exit, JsonFlag, complain, fail, finish, note, print_json, say
-from comfyserve.cli.deploy import read_graph
+from comfyserve.cli.workflow_file import forms_of, names_a_file, read_workflow
 
 if TYPE_CHECKING:
     from comfyserve.client import Client
@@ -27,7 +27,11 @@ READY_SECONDS = 0.05
 
 def run(
     target: Annotated[
-        str, typer.Argument(metavar="NAME|FILE", help="A deployment's name or id, or a workflow file in API form.")
+        str,
+        typer.Argument(
+            metavar="NAME|FILE",
+            help="A deployment's name or id, or a workflow file: JSON, or a picture that carries it.",
+        ),
     ],
     inputs: Annotated[
         list[str] | None,
@@ -46,7 +50,7 @@ def run(
     ended after it.
     """
     values = parse_inputs(inputs or [], as_json=json)
-    graph = read_graph(Path(target), as_json=json) if _is_file(target) else None
+    graph = read_workflow(Path(target), as_json=json) if _is_file(target) else None
     if out.exists() and not out.is_dir():
         fail(f"{out} is not a folder.", Exit.USAGE, as_json=json)
     record, files = finish(_run(url, key, target, graph, values, out, quiet=json), as_json=json)
@@ -95,8 +99,8 @@ def _no_number(name: str) -> None:
 
 
 def _is_file(target: str) -> bool:
-    """A name ending in .json, or a path to a file that is there; a bare word is a deployment."""
-    return target.endswith(".json") or (os.sep in target and Path(target).is_file())
+    """A name that ends like a workflow file, or a path to a file that is there; a bare word is a deployment."""
+    return names_a_file(target) or (os.sep in target and Path(target).is_file())
 
 
 async def _run(
@@ -108,7 +112,8 @@ async def _run(
         kinds = {} if graph is not None else await _kinds(client, target)
         sent = {name: await _sent(client, value, kinds.get(name)) for name, value in values.items()}
         deployment = target if graph is None else None
-        record = await client.create_run(deployment, sent, graph=graph, idempotency_key=str(uuid4()))
+        forms = {} if graph is None else await forms_of(client, graph)
+        record = await client.create_run(deployment, sent, graph=forms.get("graph"), idempotency_key=str(uuid4()))
         try:
             record = await follow(client, record, quiet=quiet)
         except asyncio.CancelledError:

@@ -140,6 +140,10 @@ class Client:
             )
         )
 
+    async def read_graph(self, path: Path) -> Json:
+        """What a workflow file holds: `graph`, `editor` and the `inputs` it declares."""
+        return _object(await self._call("POST", "/v1/graphs", content=_read(path)))
+
     async def download(self, url: str, target: Path) -> None:
         """Stream a file to `target`; one that breaks off is not left behind. The key goes to our server only."""
         partial = target.with_name(f".{target.name}.part")

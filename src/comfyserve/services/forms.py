@@ -1,13 +1,16 @@
 """Where a workflow comes in: the API form is taken as it is, the editor's form is converted for the machine."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from comfyserve.core.carried import read_carried
 from comfyserve.core.convert import MAX_CONVERTED_BYTES, convert_workflow, is_editor_form
 from comfyserve.core.convert.read import read_workflow
 from comfyserve.core.errors import Conflict, InvalidInput, Place
+from comfyserve.core.graph import parse_graph
+from comfyserve.core.inputs.declare import Input, declare
 from comfyserve.services.checks import check_json
 from comfyserve.services.machines import Catalogue, Machines
 from comfyserve.services.records import Caller
@@ -27,6 +30,15 @@ class Forms:
 
     graph: Any
     editor: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class WorkflowFile:
+    """What a file holds, checked: the API form, the editor's form if it has one, and the inputs it declares."""
+
+    graph: Mapping[str, Any]
+    editor: Mapping[str, Any] | None
+    inputs: Sequence[Input]
 
 
 class EditorForms:
@@ -56,6 +68,18 @@ class EditorForms:
         catalogue = await self._catalogue(caller, machine_id)
         limit = min(self._graph_bytes, MAX_CONVERTED_BYTES)
         return Forms(await asyncio.to_thread(_converted, saved, catalogue, limit), editor or saved)
+
+    async def read(self, caller: Caller, data: bytes, machine_id: str | None = None) -> WorkflowFile:
+        """The workflow in a file: JSON of either form, or a picture, video or sound that carries one.
+
+        Raises InvalidGraph when it has none, and what `settle` raises.
+        """
+        carried = await asyncio.to_thread(read_carried, data)
+        forms = await self.settle(caller, carried.graph, carried.editor, machine_id)
+        check_json("graph", forms.graph, self._graph_bytes)
+        check_json("editor", forms.editor, self._graph_bytes)
+        graph = parse_graph(forms.graph)
+        return WorkflowFile(graph.as_json(), forms.editor, declare(graph))
 
     async def _catalogue(self, caller: Caller, machine_id: str | None) -> Catalogue:
         for _ in range(1 + int(self._wait_seconds / POLL_SECONDS)):

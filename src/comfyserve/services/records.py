@@ -273,8 +273,8 @@ class RunFilter:
 class SubmitRequest:
     """One wish to run a deployment (id or name), a workflow version (`version_id`) or a bare graph.
 
-    `graph` is raw JSON in the API form, or in the editor's. `unknown_inputs`: refuse names that no node declares, or report them as
-    warnings. `randomise_seeds` is the seed policy of the dialect.
+    `graph` is raw JSON in the API form, or in the editor's. `unknown_inputs`: refuse names that no node declares, or
+    report them as warnings. `randomise_seeds` is the seed policy of the dialect.
     """
 
     deployment: str | None = None
