@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +80,10 @@ class Catalogue:
             fixed = self._published[name] = _fixed_part(node)
         return {**_inputs(node, node.schema()), **fixed}
 
-    def all_info(self) -> dict[str, dict[str, Any]]:
-        """The entries of all classes; one whose declaration raises is logged and left out, as ComfyUI does."""
+    def all_info(self, names: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
+        """The entries of these classes, or of all; one whose declaration raises is logged and left out."""
         found: dict[str, dict[str, Any]] = {}
-        for name in list(self._types):
+        for name in [name for name in names or self._types if name in self._types]:
             # A pack's INPUT_TYPES may raise anything.
             try:
                 found[name] = self.info(name)

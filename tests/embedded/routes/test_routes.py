@@ -294,6 +294,20 @@ class TestInformation:
         assert info["Number"]["display_name"] == "A number"
         assert (await seat.call("GET", "/object_info/Nope")) == (200, {})
 
+    async def test_a_class_that_cannot_be_declared_is_left_out(self, seat: Seat) -> None:
+        class Broken:
+            RETURN_TYPES = ()
+            FUNCTION = "run"
+
+            @classmethod
+            def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 - a name of ComfyUI's contract
+                raise ValueError("no")
+
+        seat.engine.catalogue.add({"Broken": Broken}, {}, "custom_nodes.broken")
+        assert (await seat.call("GET", "/object_info/Broken")) == (200, {})
+        status, info = await seat.call("GET", "/object_info")
+        assert (status, "Broken" in info, "Number" in info) == (200, False, True)
+
     async def test_system_stats(self, seat: Seat) -> None:
         _, stats = await seat.call("GET", "/system_stats")
         assert stats["system"]["comfyui_version"] == "0.3.64"

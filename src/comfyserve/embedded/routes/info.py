@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
 import comfyserve
-from comfyserve.embedded.engine import ENGINE, Engine
+from comfyserve.embedded.engine import ENGINE
+from comfyserve.embedded.routes.bodies import json_answer, large_answer
 from comfyserve.protocol import routes
 
 
 async def object_info(request: web.Request) -> web.Response:
     """Every node type; recomputed, since choices depend on files."""
-    return _json_text(await asyncio.to_thread(_all_info, request.app[ENGINE]))
+    return await large_answer(await asyncio.to_thread(request.app[ENGINE].catalogue.all_info))
 
 
 async def object_info_one(request: web.Request) -> web.Response:
     """One node type, {} when there is none."""
-    name = request.match_info["class_type"]
-    catalogue = request.app[ENGINE].catalogue
-    return _json_text(_dumps({name: catalogue.info(name)} if name in catalogue else {}))
+    names = [request.match_info["class_type"]]
+    return json_answer(await asyncio.to_thread(request.app[ENGINE].catalogue.all_info, names))
 
 
 async def system_stats(request: web.Request) -> web.Response:
@@ -66,18 +64,6 @@ def memory() -> tuple[int, int]:
     """Total and available bytes of this machine."""
     page = os.sysconf("SC_PAGE_SIZE")
     return page * os.sysconf("SC_PHYS_PAGES"), page * os.sysconf("SC_AVPHYS_PAGES")
-
-
-def _all_info(engine: Engine) -> str:
-    return _dumps(engine.catalogue.all_info())
-
-
-def _dumps(value: Any) -> str:
-    return json.dumps(value, default=str)
-
-
-def _json_text(text: str) -> web.Response:
-    return web.Response(text=text, content_type="application/json")
 
 
 ROUTES = (
