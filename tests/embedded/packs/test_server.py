@@ -87,10 +87,13 @@ def framed(image, unique_id):
     import numpy
     saver = nodes.PreviewImage()
     found = saver.save_images(image, "pack", {}, {})
-    folder, name, counter, subfolder, _ = folder_paths.get_save_image_path("sub/%width%", folder_paths.get_output_directory(), 7)
+    target = folder_paths.get_save_image_path("sub/%width%", folder_paths.get_output_directory(), 7)
+    folder, name, counter, subfolder, _ = target
+    name = f"{name}_{counter:05}_.png"
     plain = 255. * image[0].cpu().numpy()
-    Image.fromarray(plain.astype(numpy.uint8)).save(f"{folder}/{name}_{counter:05}_.png")
-    return {"ui": {"images": [*found["ui"]["images"], {"filename": f"{name}_{counter:05}_.png", "subfolder": subfolder, "type": "output"}]}}
+    Image.fromarray(plain.astype(numpy.uint8)).save(f"{folder}/{name}")
+    mine = {"filename": name, "subfolder": subfolder, "type": "output"}
+    return {"ui": {"images": [*found["ui"]["images"], mine]}}
 
 class Bigger(nodes.ImageScale):
     FUNCTION = "grow"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -201,8 +201,18 @@ def _with_method(name: str, node_class: Any) -> Any:
     """The class, with the method that ComfyUI's has."""
     method = FUNCTIONS.get(name)
     if method is not None and engine().catalogue.is_core(name) and not hasattr(node_class, method):
-        setattr(node_class, method, staticmethod(getattr(node_class, node_class.FUNCTION)))
+        setattr(node_class, method, staticmethod(_by_place(node_class)))
     return node_class
+
+
+def _by_place(node_class: Any) -> Callable[..., Any]:
+    """The class's function, which takes its inputs by name, for callers that give them by place."""
+
+    def method(*places: Any, **names: Any) -> Any:
+        declared = [name for group in node_class.INPUT_TYPES().values() for name in group]
+        return getattr(node_class, node_class.FUNCTION)(**dict(zip(declared, places, strict=False)), **names)
+
+    return method
 
 
 def before_node_execution() -> None:
