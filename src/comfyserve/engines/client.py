@@ -36,8 +36,8 @@ log = structlog.get_logger(__name__)
 @dataclass(frozen=True)
 class Patience:
     """Seconds the client waits: for a connection, an answer, its websocket; between questions about a prompt it hears
-    nothing of (`quiet` with a good socket, at most `poll` without); before an absent prompt counts as forgotten and an
-    unreachable engine as lost."""
+    nothing of (`quiet` with a good socket, at most `poll` without); before an absent prompt counts as forgotten; before
+    an engine is lost that cannot be reached, or has no record of a prompt whose end it announced."""
 
     connect: float = 5.0
     answer: float = 60.0
@@ -206,8 +206,9 @@ class ComfyClient:
             answer = read_json(await _body(response))
             if response.status in RETRY_LATER:
                 raise EngineLost(f"The engine at {self.url} does not take prompts: it answers {response.status}.")
-            if response.status != 200:
-                raise read_refusal(response.status, answer)
+            refused = None if response.status == 200 else read_refusal(response.status, answer)
+        if refused is not None and (response.status < 500 or not await self._took(inbox.prompt_id)):
+            raise refused
         if isinstance(answer, dict) and (node_errors := answer.get("node_errors")):
             inbox.add(_warning(node_errors))
 
@@ -268,7 +269,7 @@ class ComfyClient:
         if inbox.dropped:
             return Outcome("interrupted")
         inbox.missing_since = inbox.missing_since or now
-        if now - inbox.missing_since >= self._patience.forgotten:
+        if now - inbox.missing_since >= (self._patience.lost if inbox.ended else self._patience.forgotten):
             raise EngineLost(f"The engine at {self.url} has forgotten the prompt; it was probably restarted.")
         inbox.doubt()
         return None

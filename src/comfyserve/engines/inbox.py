@@ -24,6 +24,8 @@ class Inbox:
         """The engine sends this prompt's messages to a socket that we no longer have, so we must ask."""
         self.dropped = False
         """We took it out of the queue: absent now means interrupted, not forgotten."""
+        self.ended = False
+        """We heard its end: an engine that has no record yet will have one, it did not forget."""
         self.executing = False
         """The engine's last answer was that it executes this prompt."""
         self.lost: EngineLost | None = None
@@ -58,6 +60,7 @@ class Inbox:
 
     def closing(self) -> None:
         """The end was announced; the history follows soon."""
+        self.ended = True
         self._delay = CLOSING_DELAY
         self._wake.set()
 

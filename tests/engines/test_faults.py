@@ -1,0 +1,64 @@
+"""The client against the embedded engine as it misbehaves on request."""
+
+from pathlib import Path
+
+import pytest
+
+from comfyserve.core.errors import EngineLost
+from comfyserve.embedded.faults.table import parse_fault
+from comfyserve.embedded.folders import Folders
+from comfyserve.engines.client import ComfyClient, Patience
+from comfyserve.ports import Outcome
+from tests.embedded.faults.test_playing import engine, plain
+
+PATIENCE = Patience(socket=1, quiet=0.2, poll=0.05, forgotten=0.1, lost=20)
+
+
+async def ending(tmp_path: Path, fault: str) -> Outcome:
+    folders = Folders(tmp_path)
+    folders.create()
+    async with engine(folders, parse_fault(fault)) as seat:
+        client = ComfyClient(seat.url, patience=PATIENCE)
+        try:
+            async with client.execute("mine", plain(), {}) as events:
+                told = [event async for event in events]
+        finally:
+            await client.close()
+    assert isinstance(told[-1], Outcome)
+    return told[-1]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "socket-dropped,step=2",
+        "socket-silent,step=2",
+        "late-history,seconds=0.5",
+        "wrong-answer,answer=error-500",
+        "wrong-answer,answer=not-json",
+        "wrong-answer,answer=empty",
+        "wrong-answer,answer=other-id",
+        "wrong-answer,answer=cut",
+    ],
+)
+async def test_what_an_engine_says_wrongly_does_not_cost_the_run(tmp_path: Path, fault: str) -> None:
+    assert (await ending(tmp_path, fault)).ending == "success"
+
+
+async def test_an_engine_out_of_memory_asks_to_be_restarted(tmp_path: Path) -> None:
+    error = (await ending(tmp_path, "out-of-memory,step=2")).error
+    assert error is not None and error["details"]["needs_restart"] is True
+
+
+async def test_an_end_without_a_record_is_lost_in_the_end(tmp_path: Path) -> None:
+    folders = Folders(tmp_path)
+    folders.create()
+    async with engine(folders, parse_fault("late-history,seconds=3600")) as seat:
+        client = ComfyClient(seat.url, patience=Patience(socket=1, quiet=0.2, poll=0.05, forgotten=0.1, lost=0.3))
+        try:
+            with pytest.raises(EngineLost, match="forgotten"):
+                async with client.execute("mine", plain(), {}) as events:
+                    async for _ in events:
+                        pass
+        finally:
+            await client.close()
