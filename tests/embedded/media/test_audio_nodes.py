@@ -123,6 +123,11 @@ def test_sounds_are_put_one_behind_the_other_in_stereo() -> None:
     assert nodes.concat_audio(sound(1), sound(2), "before")["waveform"].tolist() == [[[2, 1], [2, 1]]]
 
 
+def test_sounds_of_other_channels_are_not_put_together() -> None:
+    with pytest.raises(ValueError, match="2 and 3 channels"):
+        nodes.concat_audio(sound(1), as_audio(np.zeros((1, 3, 4), np.float32), 10), "after")
+
+
 def test_the_lower_rate_is_raised_to_the_higher(context: NodeContext) -> None:
     joined = nodes.concat_audio(as_audio(tone(0.1)[None], 8000), as_audio(tone(0.1, rate=16000)[None], 16000), "after")
     assert (joined["waveform"].shape, joined["sample_rate"]) == ((1, 2, 3200), 16000)

@@ -118,6 +118,11 @@ def test_an_alpha_channel_is_left_out(context: NodeContext) -> None:
     assert facts(path)["frames"] == 3
 
 
+def test_frames_of_two_channels_are_refused(context: NodeContext) -> None:
+    with pytest.raises(ValueError, match="2 channels cannot be in a video"):
+        nodes.save_webm(batch(2)[..., :2], "a", "vp9", 10.0, 20.0)
+
+
 def test_odd_sides_are_said_to_be_the_reason(context: NodeContext) -> None:
     with pytest.raises(ValueError, match="even sides; these frames are 31 x 16"):
         nodes.save_video(nodes.create_video(batch(2, 31), 10.0), "a", "auto", "auto")

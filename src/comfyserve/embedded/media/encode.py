@@ -141,8 +141,10 @@ def write_pictures(pattern: Path, reel: Reel, pixels: str) -> list[Path]:
 
 
 def as_frame(samples: Samples) -> VideoFrame:
-    """Samples [height, width, 3 or 4] as FFmpeg holds them."""
-    layout = LAYOUTS[samples.itemsize, samples.shape[-1]]
+    """Samples [height, width, 3 or 4] as FFmpeg holds them. ValueError for other channels."""
+    layout = LAYOUTS.get((samples.itemsize, samples.shape[-1]))
+    if layout is None:
+        raise ValueError(f"A picture with {samples.shape[-1]} channels cannot be in a video: it needs 3 or 4.")
     frame: VideoFrame = library().VideoFrame.from_ndarray(np.ascontiguousarray(samples), format=layout)
     return frame
 

@@ -19,8 +19,8 @@ FORMATS = (
     "ogg,wav,w64,mp3,flac,aac,aiff,caf,au,amr,ac3,eac3,asf,wv,tta"
 )
 READ_OPTIONS = {"format_whitelist": FORMATS, "protocol_whitelist": "file"}
-# A larger frame is refused by the decoder itself, before it takes memory.
-MAX_FRAME_PIXELS = 16384 * 16384
+# A larger frame is refused by the decoder itself, before it takes memory; decoders hold a dozen frames at once.
+MAX_FRAME_PIXELS = 8192 * 8192
 
 EBML = b"\x1aE\xdf\xa3"
 SEGMENT = b"\x18S\x80g"

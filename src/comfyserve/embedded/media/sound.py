@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,7 +75,7 @@ def decode_track(
     rate, context = int(stream.sample_rate or 0), current()
     skip = round(start * rate)
     end = skip + round(duration * rate) if duration > 0 else None
-    pieces: list[Wave] = []
+    pieces: deque[Wave] = deque()
     at = 0
     for frame in container.decode(stream):
         context.check_interrupted()
@@ -86,7 +87,18 @@ def decode_track(
         at += piece.shape[1]
         if end is not None and at >= end:
             break
-    return as_audio(np.concatenate(pieces, axis=1)[np.newaxis], rate) if pieces else None
+    return as_audio(_joined(pieces)[np.newaxis], rate) if pieces else None
+
+
+def _joined(pieces: deque[Wave]) -> Wave:
+    """One behind the other; each is let go when it is copied, so that the sound is not held twice."""
+    whole = np.empty((len(pieces[0]), sum(piece.shape[1] for piece in pieces)), np.float32)
+    at = 0
+    while pieces:
+        piece = pieces.popleft()
+        whole[:, at : at + piece.shape[1]] = piece
+        at += piece.shape[1]
+    return whole
 
 
 def _samples(frame: AudioFrame, channels: int) -> Wave:

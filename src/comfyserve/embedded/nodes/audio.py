@@ -246,6 +246,11 @@ def join_channels(audio_left: Audio, audio_right: Audio) -> Audio:
 def concat_audio(audio1: Audio, audio2: Audio, direction: str) -> Audio:
     """One sound behind the other, in stereo, at the higher sample rate."""
     first, second, rate = _same_rate(_stereo(audio1), _stereo(audio2))
+    if first.shape[:2] != second.shape[:2]:
+        raise ValueError(
+            f"Sounds of {first.shape[1]} and {second.shape[1]} channels (batches of {len(first)} and {len(second)})"
+            " cannot be put together. Give both the same."
+        )
     check_length(first.shape[1], first.shape[-1] + second.shape[-1])
     ordered = (second, first) if direction == "before" else (first, second)
     return as_audio(np.concatenate(ordered, axis=2), rate)
