@@ -1,4 +1,4 @@
-"""Which family a model file belongs to, read from its name, and what follows from that: latent shape and noise scale."""
+"""Which family a model file belongs to, read from its name, and its latents and noise."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from . import grid
 from .grid import Grid
 from .noise_scale import NoiseScale
 
+DISCRETE: Final = NoiseScale()
+
 
 @dataclass(frozen=True, slots=True)
 class Family:
@@ -18,7 +20,7 @@ class Family:
 
     name: str
     grid: Grid = grid.SD
-    noise: NoiseScale = NoiseScale()
+    noise: NoiseScale = DISCRETE
     moves: bool = False
     """A batch of its pictures is a clip (SVD)."""
 
@@ -34,7 +36,7 @@ FAMILIES: Final[tuple[tuple[str, Family], ...]] = (
     (r"svd|sv3d", Family("svd", noise=NoiseScale("log", low=0.002, high=700.0), moves=True)),
     (r"wan.?2.?2.?(?:vae|ti2v)|ti2v.?5b", Family("wan22", grid.WAN22, _flow(8.0))),
     (r"qwen.?image|qwen_2.5_vl", Family("qwen_image", grid.VIDEO, _flow(exp(1.15)))),
-    (r"wan|vace|humo|fun_?(?:control|inp)", Family("wan", grid.VIDEO, _flow(8.0))),
+    (r"\bwan|wan[_\d]|vace|humo|fun_?(?:control|inp)", Family("wan", grid.VIDEO, _flow(8.0))),
     (r"ltx", Family("ltxv", grid.LTXV, _flow(exp(2.37)))),
     (r"mochi", Family("mochi", grid.MOCHI, _flow(6.0))),
     (r"cosmos.?predict2", Family("cosmos2", grid.VIDEO, NoiseScale("log", low=0.002, high=80.0))),

@@ -9,9 +9,9 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A place stands for `cell` x `cell` pixels; with a `stride` latents are clips [B,C,T,h,w] of 1 + (T-1)*stride frames.
+    """A place stands for `cell` x `cell` pixels.
 
-    Without a stride (0) they are pictures [B,C,h,w].
+    With a `stride`, latents are clips [B,C,T,h,w] of 1 + (T-1)*stride frames; without (0), pictures [B,C,h,w].
     """
 
     cell: int = 8
@@ -48,7 +48,7 @@ _CLIPS = {12: MOCHI, 16: VIDEO, 48: WAN22, 128: LTXV}
 
 
 def grid_of(shape: Shape) -> Grid:
-    """The likeliest grid of a latent that does not say where it comes from; ValueError for a shape that is no picture."""
+    """The likeliest grid of a latent that does not say its own; ValueError for a shape that is no picture."""
     if len(shape) == 4:
         return _PICTURES.get(shape[1], Grid(channels=shape[1]))
     if len(shape) == 5:

@@ -1,8 +1,8 @@
 """Latents of the simulated model: ComfyUI's documented shapes, with the full pictures carried beside.
 
 Channels 0 to 2 of `samples` are the mean colour of each cell on -1..1, the fourth is the contrast inside the cell, and
-further ones repeat these four. Nodes may change `samples` freely: a cell grid that no carried picture explains is decoded
-by enlarging it, with the carried picture's detail where the two still agree.
+further ones repeat these four. Nodes may change `samples` freely: cells that no carried picture explains are
+enlarged, with the carried picture's detail where the two still agree.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ CARRIED = "simulated"
 GRID = "simulated_grid"
 # Cells whose colour differs by this much (of 2) from the carried picture share half of its detail.
 DETAIL_REACH = np.float32(0.2)
+EMPTY_LEVEL = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
     """The pictures that `samples` stand for, and how they came about.
 
-    `origin` is the seed that decided the composition and `words` the prompt, both empty for encoded pictures. While noise
-    is left, `clean` is where the way leads.
+    `origin` is the seed that decided the composition and `words` the prompt, both empty for encoded pictures.
+    While noise is left, `clean` is where the way leads.
     """
 
     pictures: Bytes = field(repr=False)
@@ -60,8 +61,8 @@ def check_size(pictures: int, height: int, width: int) -> None:
     """Refuse (ValueError) pictures that are too many or too large to make."""
     if pictures * height * width > MAX_PIXELS:
         raise ValueError(
-            f"{pictures} x {width}x{height} pixels is more than the simulated model makes ({MAX_PIXELS} pixels in all). "
-            "Ask for a smaller size or batch."
+            f"{pictures} x {width}x{height} pixels is more than the simulated model makes ({MAX_PIXELS} pixels "
+            "in all). Ask for a smaller size or batch."
         )
 
 
@@ -72,7 +73,8 @@ def encode(pictures: Floats, grid: Grid = SD) -> SimulatedLatent:
     """
     if pictures.ndim != 4 or min(pictures.shape[1:3]) < grid.cell:
         raise ValueError(
-            f"Pictures must be [batch, height, width, channels], at least {grid.cell}x{grid.cell}; got {pictures.shape}."
+            f"Pictures must be [batch, height, width, channels], at least {grid.cell} x {grid.cell}; "
+            f"got {pictures.shape}."
         )
     batch, height, width, channels = pictures.shape
     check_size(batch, height, width)
@@ -84,7 +86,7 @@ def encode(pictures: Floats, grid: Grid = SD) -> SimulatedLatent:
 
 
 def latent_of(pictures: Bytes, grid: Grid = SD, batch: int = 1, **origin: Any) -> SimulatedLatent:
-    """The latent that stands for these pictures uint8 [N,H,W,3], whole cells each; clips come as `batch` equal parts."""
+    """The latent that stands for these pictures uint8 [N,H,W,3] of whole cells; clips are `batch` equal parts."""
     samples = _cells(pictures, grid, batch)
     return {"samples": samples, CARRIED: Carried(pictures, samples, **origin), GRID: grid}  # type: ignore[misc] # keys by name
 
@@ -114,6 +116,9 @@ def decode(latent: Latent) -> Bytes:
     carried = carried_by(latent)
     if carried is not None and np.array_equal(carried.samples, samples):
         return carried.pictures
+    if carried is None and not samples.any():
+        gray = np.full((1, 1, 1, 1), EMPTY_LEVEL, np.uint8)
+        return np.broadcast_to(gray, (samples.shape[0] * grid.frames(places), height, width, 3))
     return _Rebuilding(grid, carried).pictures(samples)
 
 
@@ -185,7 +190,7 @@ class _Rebuilding:
             return _stretched(_enlarge(cells, self._grid.cell)[None], wanted)
         nearest = round(time * (self._times - 1) / max(times - 1, 1))
         own = min(number, len(self._places) // self._times - 1) * self._times + nearest
-        frames, old = self._places[own]
+        frames, _ = self._places[own]
         return np.stack([_detailed(cells, frame, self._grid.cell) for frame in _stretched(frames, wanted)])
 
 

@@ -32,7 +32,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Pictures whose structure the result must show. `start` and `end` are shares of the way; `kind` says what they are."""
+    """Pictures whose structure the result must show, from the share `start` of the way to `end`."""
 
     pictures: Bytes = field(repr=False)
     strength: float = 1.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,20 +49,22 @@ def camera_for(words: str, chance: np.random.Generator) -> Camera:
     return Camera(float(side), float(down), into)
 
 
-def clip(keys: Mapping[int, Bytes], length: int, camera: Camera) -> Bytes:
-    """`length` frames [F,H,W,3]; the pictures of `keys` (frame number -> picture, at least one) stand where they are named.
+def clip(keys: Mapping[int, Bytes], later: Mapping[int, Bytes], length: int, camera: Camera) -> Iterator[Bytes]:
+    """`length` frames [H,W,3]; the pictures of `keys` (frame number -> picture, one or more) stand at their numbers.
 
-    Between two of them the first moves and gives way to the second.
+    Between two of them the first moves and gives way to the second; with time they turn into those of `later`.
     """
+    return (_frame(keys, later, number, length, camera) for number in range(length))
+
+
+def _frame(keys: Mapping[int, Bytes], later: Mapping[int, Bytes], number: int, length: int, camera: Camera) -> Bytes:
     marks = sorted(keys)
-    return np.stack([_frame(keys, marks, number, length, camera) for number in range(length)])
-
-
-def _frame(keys: Mapping[int, Bytes], marks: list[int], number: int, length: int, camera: Camera) -> Bytes:
     before = max((mark for mark in marks if mark <= number), default=marks[0])
     after = min((mark for mark in marks if mark > number), default=None)
     span = max(length - 1, 1)
-    shown = _moved(keys[before], (number - before) / span, camera)
+    time = (number - before) / span
+    turned = blend(keys[before], later[before], time) if before in later else keys[before]
+    shown = _moved(turned, time, camera)
     if after is None or after == before:
         return shown
     done = (number - before) / (after - before)

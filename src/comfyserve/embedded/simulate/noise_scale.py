@@ -17,7 +17,7 @@ BETA_FIRST, BETA_LAST = 0.00085, 0.012
 
 @dataclass(frozen=True, slots=True)
 class NoiseScale:
-    """`discrete` (Stable Diffusion), `flow` (straight lines, with a shift) or `log` (even in log sigma, low to high)."""
+    """`discrete` (Stable Diffusion), `flow` (straight lines, with a shift) or `log` (even in log sigma)."""
 
     kind: Literal["discrete", "flow", "log"] = "discrete"
     shift: float = 1.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageChops
 
 from .latent import resized
 from .model import Bytes
@@ -17,6 +17,7 @@ FLAT_SHARE = 0.55
 # Parts of a line drawing that cover more than this are left to the model.
 OPEN_SHARE = 0.22
 LINE_LEVEL = 96
+LEAST_RANGE = 12
 
 
 def blend(first: Bytes, second: Bytes, share: float) -> Bytes:
@@ -64,42 +65,50 @@ def recoloured(picture: Bytes, colours: Bytes) -> Bytes:
     return colours[levels(gray)][gray]
 
 
-def following(picture: Bytes, hint: Bytes, strength: float) -> Bytes:
-    """The picture with the structure of the hint (a line drawing, depth, pose or any picture); strength 1 shows it fully."""
+def following(picture: Bytes, hint: Bytes, strength: float, colours: Bytes) -> Bytes:
+    """The picture with the structure of the hint (a line drawing, depth, pose or any picture) in these colours.
+
+    Strength 1 shows it fully. A hint of one tone has no structure.
+    """
     share = min(1.0, 0.85 * strength)
     if share <= 0:
         return picture
     hint = resized(np.ascontiguousarray(hint[..., :3]), picture.shape[1], picture.shape[0])
+    gray = brightness(hint)
+    if int(gray.max()) - int(gray.min()) < LEAST_RANGE:
+        return picture
     bright = hint.max(axis=-1)
-    dark_share, white_share = float((bright < 40).mean()), float((hint.min(axis=-1) > 215).mean())
+    dark_share, white_share = float((bright < 40).mean()), float((gray > 215).mean())
     if max(dark_share, white_share) < FLAT_SHARE:
-        return blend(picture, recoloured(hint, palette(picture)), share)
-    lines = np.asarray(bright if dark_share >= white_share else 255 - brightness(hint), np.uint8)
-    return blend(picture, _along_lines(picture, lines), share)
+        return blend(picture, colours[levels(gray)][gray], share)
+    lines = np.asarray(bright if dark_share >= white_share else 255 - gray, np.uint8)
+    return blend(picture, _along_lines(picture, lines, colours), share)
 
 
-def _along_lines(picture: Bytes, lines: Bytes) -> Bytes:
+def _along_lines(picture: Bytes, lines: Bytes, colours: Bytes) -> Bytes:
     """Closed parts of the drawing each in one tone, the rest as it was, and the lines dark with a bright edge."""
     tones, closed = _parts(lines)
-    filled = palette(picture)[tones]
-    soft = np.asarray(Image.fromarray(closed).resize(closed.shape[::-1], Image.Resampling.BOX).reduce(1), np.uint8)
-    mask = Image.fromarray(soft)
-    flat = Image.composite(Image.blend(Image.fromarray(picture), Image.fromarray(filled), 0.75), Image.fromarray(picture), mask)
-    shade = np.zeros_like(picture)
-    shade[:] = palette(picture)[8] // 2
-    dark = Image.composite(Image.fromarray(shade), flat, Image.fromarray(lines))
-    rim = np.full_like(picture, 255)
-    edge = np.asarray(np.clip(np.roll(lines, (2, 2), (0, 1)).astype(np.int16) - lines, 0, 255) // 3, np.uint8)
-    return np.asarray(Image.composite(Image.fromarray(rim), dark, Image.fromarray(edge)), dtype=np.uint8)
+    plain = Image.fromarray(picture)
+    filled = Image.blend(plain, Image.fromarray(colours[tones]), 0.75)
+    flat = Image.composite(filled, plain, Image.fromarray(closed))
+    shade = tuple(int(channel) // 2 for channel in colours[8])
+    dark = Image.composite(Image.new("RGB", plain.size, shade), flat, Image.fromarray(lines))
+    moved = ImageChops.offset(Image.fromarray(lines), 2, 2)
+    rim = ImageChops.subtract(moved, Image.fromarray(lines), scale=3)
+    return np.asarray(Image.composite(Image.new("RGB", plain.size, "white"), dark, rim), dtype=np.uint8)
 
 
 def _parts(lines: Bytes) -> tuple[Bytes, Bytes]:
-    """A tone per closed part between the lines, and a mask of these parts."""
+    """A tone per closed part between the lines, and a mask of these parts; found at half the size."""
     from scipy.ndimage import label  # type: ignore[import-untyped] # no stubs; slow to import, and few graphs have a hint
 
-    numbers, count = label(lines < LINE_LEVEL)
+    height, width = lines.shape
+    small = np.asarray(Image.fromarray(lines).resize((max(1, width // 2), max(1, height // 2)), Image.Resampling.BOX))
+    numbers, count = label(small < LINE_LEVEL // 2)
     sizes = np.bincount(np.asarray(numbers, np.int64).ravel(), minlength=count + 1)
     inside = sizes <= numbers.size * OPEN_SHARE
     inside[0] = False
     tone: NDArray[np.int64] = 60 + np.arange(count + 1, dtype=np.int64) * 79 % 180
-    return tone.astype(np.uint8)[numbers], (inside.astype(np.uint8) * 255)[numbers]
+    found = (tone.astype(np.uint8)[numbers], (inside.astype(np.uint8) * 255)[numbers])
+    first, second = (Image.fromarray(one).resize((width, height), Image.Resampling.NEAREST) for one in found)
+    return np.asarray(first, np.uint8), np.asarray(second, np.uint8)

@@ -21,8 +21,8 @@ OnStep = Callable[[int, Preview], None]
 class Task:
     """What a sampler is asked for.
 
-    The way goes from `start` (1: nothing of the latent is kept) to `end` (above 0: noise is left over); `seed` None adds
-    no noise. `method` names sampler and scheduler.
+    The way goes from `start` (1: nothing of the latent is kept) to `end` (above 0: noise is left over); without a
+    `seed` no noise is added. `method` names sampler and scheduler.
     """
 
     model: Model
@@ -37,7 +37,7 @@ class Task:
 
 
 class Sampler(Protocol):
-    """Pictures are float32 [B,H,W,3] on 0..1 (the frames of clips one after the other), latents ComfyUI's dictionaries."""
+    """Pictures are float32 [N,H,W,3] on 0..1 (clips frame by frame), latents ComfyUI's dictionaries."""
 
     def encode(self, pictures: Floats, grid: Grid) -> SimulatedLatent: ...
 

@@ -45,4 +45,3 @@ def render(positive: str, seed: str, width: int, height: int) -> Floats:
     if shrink == 1:
         return picture
     return to_floats(np.asarray(Image.fromarray(to_bytes(picture)).resize((width, height), Image.Resampling.BICUBIC)))
-

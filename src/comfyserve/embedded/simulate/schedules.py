@@ -1,6 +1,6 @@
 """Sigma schedules: how the steps of a sampler are spread over the noise, largest sigma first, 0 last.
 
-The formulas are the published ones (Karras et al. 2022 and the papers named below). All give float32 arrays of steps + 1.
+The formulas are published (Karras et al. 2022 and the papers named below). All give float32 arrays [steps + 1].
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 
+from .canvas import Floats
 from .noise_scale import NoiseScale
-from .style import Floats
 
 # Published noise levels for few steps: "Align Your Steps" and "Optimal Stepsize"; between them logs are interpolated.
 ALIGNED: Final = {
@@ -93,7 +93,7 @@ def aligned(kind: str, steps: int, denoise: float) -> Floats:
 
 
 def stretched_flow(steps: int, places: int, low_shift: float, high_shift: float, stretch: bool, end: float) -> Floats:
-    """Straight lines with a shift that grows from 1024 to 4096 latent places; `stretch` makes the last step end at `end`."""
+    """Straight lines with a shift that grows from 1024 to 4096 places; `stretch` lets the last step begin at `end`."""
     shift = low_shift + (high_shift - low_shift) * (places - 1024) / (4096 - 1024)
     times = np.linspace(1, 0, steps + 1)
     power = np.exp(shift)

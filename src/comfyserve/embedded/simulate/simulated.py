@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,7 +21,7 @@ from .sampler import OnStep, Preview, Task
 from .wish import KEYFRAMES, read_wish
 
 # Below this denoise a given picture is only recoloured; above it, what the prompt names comes in.
-KEEPS_ALL = 0.45
+KEEPS_ALL = 0.6
 # How far an edited reference, and the last frame of a clip, go towards the colours of the prompt.
 EDIT_SHARE, DRIFT_SHARE = 0.6, 0.3
 NOISE_CELL = 8
@@ -106,10 +106,12 @@ class _Walk:
         indices = self._latent.get("batch_index")
         known = indices is not None and len(indices) == len(clips)
         numbers = [int(index) for index in indices] if known and indices is not None else range(len(clips))
-        made = np.stack([self._clip(frames, number) for frames, number in zip(clips, numbers, strict=True)])
+        made = np.empty(clips.shape, np.uint8)
+        for place, (frames, number) in enumerate(zip(clips, numbers, strict=True)):
+            self._draw_clip(made[place], frames, number)
         return self._inside_mask(made)
 
-    def _clip(self, given: Bytes, number: int) -> Bytes:
+    def _draw_clip(self, made: Bytes, given: Bytes, number: int) -> None:
         height, width = self._start.size
         seed = f"{self.origin}/{number}"
         scene = draw(self._task, self.wish, seed, width, height)
@@ -117,13 +119,16 @@ class _Walk:
         keys = self._keys(scene, colours, len(given))
         if len(given) == 1:
             picture = next(iter(keys.values()), scene)
-            return self._from_start(self._controlled(picture, number), given[0], colours)[None]
-        if self._task.start < 1 and not keys:
-            frames = [self._from_start(scene, frame, colours) for frame in given]
+            made[0] = self._from_start(self._controlled(picture, number, colours), given[0], colours)
+            return
+        frames: Iterator[Bytes]
+        if self._task.start < 1 and not keys and not self._goes_on:
+            frames = (scene for _ in given)
         else:
-            frames = list(clip(keys or {0: scene}, len(given), self._camera(seed)))
-            frames = [_drifted(frame, colours, index / len(frames)) for index, frame in enumerate(frames)]
-        return np.stack([self._controlled(frame, index) for index, frame in enumerate(frames)])
+            later = {mark: _drifted(key, colours) for mark, key in keys.items()}
+            frames = clip(keys or {0: scene}, later, len(given), self._camera(seed))
+        for index, frame in enumerate(frames):
+            made[index] = self._from_start(self._controlled(frame, index, colours), given[index], colours)
 
     def _keys(self, scene: Bytes, colours: Bytes, length: int) -> dict[int, Bytes]:
         """Given frames by number, else an edited reference as the first."""
@@ -145,11 +150,11 @@ class _Walk:
         added = " ".join(part.name for part in self._task.model.parts if part.kind == "camera")
         return camera_for(f"{self.wish.camera} {added} {self.wish.words}", generator("camera", seed))
 
-    def _controlled(self, picture: Bytes, number: int) -> Bytes:
+    def _controlled(self, picture: Bytes, number: int, colours: Bytes) -> Bytes:
         for control in (*self.wish.controls, *self._task.model.controls):
             strength = control.strength * self._in_force(control)
             hint = control.pictures[min(number, len(control.pictures) - 1)]
-            picture = following(picture, hint, strength)
+            picture = following(picture, hint, strength, colours)
         return picture
 
     def _in_force(self, control: Control) -> float:
@@ -168,25 +173,21 @@ class _Walk:
             return blend(given, picture, 1.6 * share)
         toned = blend(given, recoloured(given, colours), 0.8 * min(1.0, 1.4 * share))
         coming = max(0.0, share - KEEPS_ALL) / (1 - KEEPS_ALL)
-        return blend(toned, picture, coming * coming)
+        return blend(toned, picture, coming**1.5)
 
     def _inside_mask(self, clips: Bytes) -> Bytes:
         """Inpainting: only where the mask is 1 may the pictures change."""
-        given, mask = self._start.clips, self._latent.get("noise_mask")
+        flat = clips.reshape(-1, *clips.shape[2:])
+        kept, mask = self._start.clips.reshape(flat.shape), self._latent.get("noise_mask")
         if mask is None and self.wish.inpaint is not None:
-            pictures, mask = self.wish.inpaint
-            height, width = self._start.size
-            kept = np.stack([resized(picture, width, height) for picture in pictures])
-            given = np.broadcast_to(kept[0], given.shape) if len(kept) == 1 else kept.reshape(given.shape)
+            kept, mask = self.wish.inpaint
         if mask is None or max(np.shape(mask)[-2:]) == 1:
             return clips
         masks = to_bytes(np.asarray(mask, np.float32).reshape(-1, *np.shape(mask)[-2:]))
-        flat, start = (one.reshape(-1, *one.shape[2:]) for one in (clips, given))
-        kept_pictures = [
-            _composed(new, old, masks[min(index, len(masks) - 1)])
-            for index, (new, old) in enumerate(zip(flat, start, strict=True))
-        ]
-        return np.stack(kept_pictures).reshape(clips.shape)
+        for index, new in enumerate(flat):
+            old = resized(kept[min(index, len(kept) - 1)], new.shape[1], new.shape[0])
+            flat[index] = _composed(new, old, masks[min(index, len(masks) - 1)])
+        return flat.reshape(clips.shape)
 
 
 def _composed(new: Bytes, old: Bytes, mask: Bytes) -> Bytes:
@@ -203,8 +204,8 @@ def _beside(picture: Bytes, other: Bytes) -> Bytes:
     return result
 
 
-def _drifted(frame: Bytes, colours: Bytes, time: float) -> Bytes:
-    return blend(frame, recoloured(frame, colours), DRIFT_SHARE * time) if time else frame
+def _drifted(frame: Bytes, colours: Bytes) -> Bytes:
+    return blend(frame, recoloured(frame, colours), DRIFT_SHARE)
 
 
 def _noise(seed: int | None, height: int, width: int) -> Bytes:
@@ -224,4 +225,3 @@ def _preview(noisy: Bytes, final: Bytes, done: float) -> Preview:
         return Image.blend(first, last, done * (2 - done))
 
     return make
-

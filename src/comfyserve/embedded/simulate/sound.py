@@ -60,7 +60,7 @@ def seconds_of(shape: tuple[int, ...]) -> float:
     """How long a latent [B,64,T] or [B,8,16,T] sounds. ValueError when that is too long to make."""
     seconds = shape[-1] * (4096 if len(shape) == 4 else 2048) / RATE
     if shape[0] * seconds > MAX_SECONDS:
-        raise ValueError(f"{shape[0]} x {seconds:.0f} s is more sound than the simulated model makes ({MAX_SECONDS:.0f} s).")
+        raise ValueError(f"{shape[0]} x {seconds:.0f} s is more sound than is simulated ({MAX_SECONDS:.0f} s in all).")
     return seconds
 
 

@@ -60,7 +60,7 @@ class Wish:
 
 
 def read_wish(conditioning: Conditioning, size: tuple[int, int], start: float, end: float) -> Wish:
-    """Read the entries that are in force between the noise levels start and end; `size` is (height, width) in pixels."""
+    """Read the entries in force between the noise levels start and end; `size` is (height, width) in pixels."""
     entries = [entry for entry in conditioning if _in_force(entry[1], start, end)] or conditioning[:1]
     everywhere = [entry for entry in entries if AREA not in entry[1] and MASK not in entry[1]]
     texts = [entry[0] for entry in everywhere if isinstance(entry[0], Embedding)]

@@ -161,22 +161,20 @@ def times(start_percent: float, end_percent: float) -> tuple[Any, Any, Any]:
 
 @simulates("ConditioningSetProperties", "ConditioningSetPropertiesAndCombine")
 def set_properties(
-    cond_NEW: Conditioning,
     strength: float,
     set_cond_area: str,
     cond: Conditioning | None = None,
     mask: Floats | None = None,
     hooks: Hooks | None = None,
     timesteps: tuple[float, float] | None = None,
+    **new: Conditioning,
 ) -> Conditioning:
     """Mask, hooks and times at once; joined to `cond` if there is one."""
-    return (cond or []) + _with_properties(cond_NEW, strength, mask, hooks, timesteps)
+    return (cond or []) + _with_properties(new["cond_NEW"], strength, mask, hooks, timesteps)
 
 
 @simulates("PairConditioningSetProperties", "PairConditioningSetPropertiesAndCombine")
 def set_pair_properties(
-    positive_NEW: Conditioning,
-    negative_NEW: Conditioning,
     strength: float,
     set_cond_area: str,
     positive: Conditioning | None = None,
@@ -184,38 +182,39 @@ def set_pair_properties(
     mask: Floats | None = None,
     hooks: Hooks | None = None,
     timesteps: tuple[float, float] | None = None,
+    **new: Conditioning,
 ) -> tuple[Conditioning, Conditioning]:
     """As ConditioningSetProperties, for a pair."""
     return (
-        (positive or []) + _with_properties(positive_NEW, strength, mask, hooks, timesteps),
-        (negative or []) + _with_properties(negative_NEW, strength, mask, hooks, timesteps),
+        (positive or []) + _with_properties(new["positive_NEW"], strength, mask, hooks, timesteps),
+        (negative or []) + _with_properties(new["negative_NEW"], strength, mask, hooks, timesteps),
     )
 
 
 @simulates("ConditioningSetDefaultCombine")
-def set_default(cond: Conditioning, cond_DEFAULT: Conditioning, hooks: Hooks | None = None) -> Conditioning:
+def set_default(cond: Conditioning, hooks: Hooks | None = None, **default: Conditioning) -> Conditioning:
     """What holds where no other entry does."""
-    return _with_properties(cond_DEFAULT, 1.0, None, hooks, None) + cond
+    return _with_default(cond, default["cond_DEFAULT"], hooks)
 
 
 @simulates("PairConditioningSetDefaultCombine")
 def set_pair_default(
     positive: Conditioning,
     negative: Conditioning,
-    positive_DEFAULT: Conditioning,
-    negative_DEFAULT: Conditioning,
     hooks: Hooks | None = None,
+    **default: Conditioning,
 ) -> tuple[Conditioning, Conditioning]:
     """As ConditioningSetDefaultCombine, for a pair."""
-    return set_default(positive, positive_DEFAULT, hooks), set_default(negative, negative_DEFAULT, hooks)
+    return (
+        _with_default(positive, default["positive_DEFAULT"], hooks),
+        _with_default(negative, default["negative_DEFAULT"], hooks),
+    )
 
 
 @simulates("PairConditioningCombine")
-def combine_pairs(
-    positive_A: Conditioning, negative_A: Conditioning, positive_B: Conditioning, negative_B: Conditioning
-) -> tuple[Conditioning, Conditioning]:
+def combine_pairs(**pairs: Conditioning) -> tuple[Conditioning, Conditioning]:
     """Both of each."""
-    return positive_A + positive_B, negative_A + negative_B
+    return pairs["positive_A"] + pairs["positive_B"], pairs["negative_A"] + pairs["negative_B"]
 
 
 @simulates("CreateHookLora", "CreateHookLoraModelOnly", "CreateHookModelAsLora", "CreateHookModelAsLoraModelOnly")
@@ -308,6 +307,10 @@ def _with_properties(
         options |= {wish.START: timesteps[0], wish.END: timesteps[1]}
     changed = with_options(conditioning, options)
     return with_option(changed, wish.PARTS, hooks.parts) if hooks else changed
+
+
+def _with_default(conditioning: Conditioning, default: Conditioning, hooks: Hooks | None) -> Conditioning:
+    return _with_properties(default, 1.0, None, hooks, None) + conditioning
 
 
 def _longer(embedding: Embedding, more: str) -> Embedding:

@@ -1,4 +1,4 @@
-"""Loaders: a file name becomes a model. The simulated models read no file; a name that is not listed is refused before."""
+"""Loaders: a file name becomes a model. The simulated ones read no file; unknown names are refused before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What turns a model into a model: patches join its identity, and so shift the picture mildly; schedules get a new scale."""
+"""What turns a model into a model: patches join its identity and so shift the picture mildly; some change its noise."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _said(options: dict[str, Any]) -> str:
 
 
 def publish_the_rest() -> None:
-    """Every class of the table that only turns a model into a model, a text encoder into one, or options into a sampler."""
+    """Every class that is left and only makes a model of a model, an encoder of an encoder, or options a sampler."""
     rules = {
         ("MODEL", "model"): _patch,
         ("MODEL", "model1"): _merge,

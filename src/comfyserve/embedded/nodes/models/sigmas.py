@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from comfyserve.embedded.nodes.models.signed import simulates
@@ -123,7 +125,7 @@ def extend(sigmas: Floats, steps: int, start_at_sigma: float, end_at_sigma: floa
     way = np.linspace(0, 1, steps + 1)[1:-1]
     shares = {"linear": way, "cosine": np.sin(way * np.pi / 2), "sine": 1 - np.cos(way * np.pi / 2)}[spacing]
     result: list[float] = []
-    for here, following in zip(sigmas[:-1], sigmas[1:], strict=True):
+    for here, following in pairwise(sigmas):
         result.append(float(here))
         if end_at_sigma <= here <= high:
             result += [float(here + (following - here) * share) for share in shares]

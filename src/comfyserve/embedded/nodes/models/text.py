@@ -12,7 +12,20 @@ from comfyserve.embedded.simulate.latent import Floats, to_bytes
 from comfyserve.embedded.simulate.model import Bytes, Conditioning, Embedding, Look, Model
 
 # Inputs that hold the words, in the order in which they matter.
-WORDS = ("text", "prompt", "user_prompt", "text_g", "clip_g", "t5xxl", "mt5xl", "llama", "text_l", "clip_l", "bert", "tags")
+WORDS = (
+    "text",
+    "prompt",
+    "user_prompt",
+    "text_g",
+    "clip_g",
+    "t5xxl",
+    "mt5xl",
+    "llama",
+    "text_l",
+    "clip_l",
+    "bert",
+    "tags",
+)
 
 
 @simulates(
@@ -43,9 +56,7 @@ def encode_for_controlnet(clip: Model, conditioning: Conditioning, text: str) ->
 
 
 @simulates("TextEncodeHunyuanVideo_ImageToVideo")
-def encode_hunyuan_image(
-    clip: Model, clip_vision_output: Bytes, prompt: str, image_interleave: int
-) -> Conditioning:
+def encode_hunyuan_image(clip: Model, clip_vision_output: Bytes, prompt: str, image_interleave: int) -> Conditioning:
     """The words, and a little of the picture's colours."""
     return with_option(encoded(prompt), wish.LOOKS, (Look(clip_vision_output[0], 0.3),))
 

@@ -117,5 +117,3 @@ def _crisp(picture: np.ndarray, width: int, height: int) -> np.ndarray:
 
     large = Image.fromarray(picture).resize((width, height), Image.Resampling.LANCZOS)
     return np.asarray(large.filter(ImageFilter.UnsharpMask(radius=2, percent=60, threshold=2)), np.uint8)
-
-

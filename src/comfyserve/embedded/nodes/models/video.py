@@ -27,7 +27,7 @@ def pictures_of(images: Floats) -> Bytes:
 
 def keyframes(start: Floats | None = None, end: Floats | None = None) -> Keys:
     """The frames that are given: from the first on, and up to the last."""
-    keys = {number: picture for number, picture in enumerate(pictures_of(start))} if start is not None else {}
+    keys = dict(enumerate(pictures_of(start))) if start is not None else {}
     if end is not None:
         keys |= {number - len(end): picture for number, picture in enumerate(pictures_of(end))}
     return keys
@@ -229,9 +229,7 @@ def hunyuan(
 
 
 @simulates("HunyuanRefinerLatent")
-def hunyuan_refiner(
-    positive: Conditioning, negative: Conditioning, latent: Latent, noise_augmentation: float
-) -> Made:
+def hunyuan_refiner(positive: Conditioning, negative: Conditioning, latent: Latent, noise_augmentation: float) -> Made:
     """The picture to refine, and an empty latent of its size."""
     samples = np.asarray(latent["samples"])
     given = {wish.KEYFRAMES: dict(enumerate(latents.decode(latent)))}
@@ -280,9 +278,7 @@ def ltxv_crop(positive: Conditioning, negative: Conditioning, latent: Latent) ->
 
 
 @simulates("LTXVConditioning")
-def ltxv_rate(
-    positive: Conditioning, negative: Conditioning, frame_rate: float
-) -> tuple[Conditioning, Conditioning]:
+def ltxv_rate(positive: Conditioning, negative: Conditioning, frame_rate: float) -> tuple[Conditioning, Conditioning]:
     """The frame rate is for the saver; nothing changes."""
     return with_options(positive, {"frame_rate": frame_rate}), with_options(negative, {"frame_rate": frame_rate})
 
