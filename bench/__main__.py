@@ -9,8 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import callers, servers
+from bench.engine import engine
 from bench.first_picture import first_picture
 from bench.load import Sample, measure, spread
+from bench.nodes import nodes
 from bench.soak import soak
 
 console = Console(highlight=False, width=200)
@@ -67,8 +69,18 @@ async def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--soak", type=int, default=0, metavar="RUNS", help="measure memory and disk over so many runs")
     parser.add_argument("--first-picture", action="store_true", help="time a fresh clone to its first picture")
+    parser.add_argument(
+        "--nodes", nargs="?", const="", metavar="URL", help="time each model-free node, and in the ComfyUI at URL too"
+    )
+    parser.add_argument(
+        "--engine", nargs="?", const="", metavar="URL", help="measure the embedded engine, and the ComfyUI at URL too"
+    )
     arguments = parser.parse_args()
-    if arguments.first_picture:
+    if arguments.engine is not None:
+        await engine(console, arguments.engine or None, arguments.rounds)
+    elif arguments.nodes is not None:
+        await nodes(console, arguments.nodes or None)
+    elif arguments.first_picture:
         await first_picture(console)
     elif arguments.soak:
         await soak(console, arguments.soak)

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
 
 import aiohttp
 import psutil
@@ -53,6 +54,15 @@ async def engine(work_ms: int) -> AsyncIterator[Server]:
         async with _running([*command, "--work-ms", str(work_ms)], {}) as pid:
             await _answers(f"http://127.0.0.1:{port}/system_stats")
             yield Server(f"http://127.0.0.1:{port}", "", pid, Path(folder))
+
+
+def listening_at(url: str) -> Server:
+    """A server of this machine that runs already, found by the port it listens on. LookupError when nobody does."""
+    port = urlsplit(url).port
+    for connection in psutil.net_connections("tcp"):
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+            return Server(url.rstrip("/"), "", connection.pid, Path.cwd())
+    raise LookupError(f"nobody listens at {url}")
 
 
 @asynccontextmanager
