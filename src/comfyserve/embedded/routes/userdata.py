@@ -7,7 +7,7 @@ import functools
 import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from aiohttp import web
 
@@ -113,20 +113,23 @@ def _stored(request: web.Request, path: Path, files: UserFiles) -> web.Response:
 
 async def _received(request: web.Request) -> Path:
     """The body in a temporary file; 413 above the limit of all bodies."""
-    engine = request.app[ENGINE]
-    limit = left = engine.settings.body_bytes
-    path = engine.folders.temp / f".upload-{uuid.uuid4().hex}"
+    path = request.app[ENGINE].folders.temp / f".upload-{uuid.uuid4().hex}"
     try:
         with path.open("xb") as file:
-            async for chunk in request.content.iter_chunked(CHUNK_BYTES):
-                left -= len(chunk)
-                if left < 0:
-                    raise web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=limit - left)
-                await asyncio.to_thread(file.write, chunk)
+            await _copy(request, file)
     except BaseException:
         path.unlink(missing_ok=True)
         raise
     return path
+
+
+async def _copy(request: web.Request, file: BinaryIO) -> None:
+    limit = left = request.app[ENGINE].settings.body_bytes
+    async for chunk in request.content.iter_chunked(CHUNK_BYTES):
+        left -= len(chunk)
+        if left < 0:
+            raise web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=limit - left)
+        await asyncio.to_thread(file.write, chunk)
 
 
 ROUTES = (
