@@ -13,6 +13,7 @@ import pytest
 
 from comfyserve.embedded.catalogue import Catalogue
 from comfyserve.embedded.nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
+from comfyserve.embedded.nodes.models.signed import signatures
 
 Json = dict[str, Any]
 
@@ -55,6 +56,9 @@ ELSEWHERE: dict[str, str] = {
     "VHS_VideoInfo": VHS,
     "VHS_VideoInfoLoaded": VHS,
     "VHS_VideoInfoSource": VHS,
+}
+ELSEWHERE |= {
+    name: entry["module"] for name, entry in signatures().items() if entry["module"].startswith("custom_nodes.")
 }
 
 
