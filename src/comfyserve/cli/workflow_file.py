@@ -11,7 +11,12 @@ if TYPE_CHECKING:
 
 JSON_SUFFIX = ".json"
 CARRIERS = frozenset(
-    {".png", ".apng", ".webp", ".svg", ".mp4", ".mov", ".m4v", ".webm", ".mkv", ".flac", ".latent", ".safetensors"}
+    {
+        *(".png", ".apng", ".webp", ".svg"),
+        *(".mp4", ".mov", ".m4v", ".webm", ".mkv"),
+        *(".flac", ".mp3", ".opus", ".ogg"),
+        *(".latent", ".safetensors"),
+    }
 )
 """Names of files that may carry a workflow; the server reads it out of them."""
 

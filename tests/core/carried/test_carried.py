@@ -92,7 +92,7 @@ def test_files_with_both_forms(make: Callable[[], bytes]) -> None:
     ],
 )
 def test_videos(tmp_path: Path, name: str, options: dict[str, str], tags: dict[str, str]) -> None:
-    av = pytest.importorskip("av")
+    av: Any = pytest.importorskip("av")
     with av.open(str(tmp_path / name), "w", options=options) as container:
         container.metadata.update(tags)
         stream = container.add_stream("libvpx-vp9" if name.endswith("webm") else "h264", rate=4)
@@ -104,16 +104,25 @@ def test_videos(tmp_path: Path, name: str, options: dict[str, str], tags: dict[s
     assert (carried.graph, carried.editor) == (GRAPH, EDITOR)
 
 
-def test_sound(tmp_path: Path) -> None:
-    av = pytest.importorskip("av")
-    with av.open(str(tmp_path / "a.flac"), "w") as container:
-        container.metadata.update(TEXTS)
-        stream = container.add_stream("flac", rate=8000, layout="mono")
-        frame = av.AudioFrame("s16", "mono", 800)
-        frame.rate = 8000
+@pytest.mark.parametrize(
+    ("name", "codec", "rate", "options"),
+    [
+        ("a.flac", "flac", 48000, {}),
+        ("a.opus", "libopus", 48000, {}),
+        ("a.mp3", "libmp3lame", 48000, {}),
+        ("a.mp3", "libmp3lame", 48000, {"id3v2_version": "3"}),
+    ],
+)
+def test_sounds(tmp_path: Path, name: str, codec: str, rate: int, options: dict[str, str]) -> None:
+    av: Any = pytest.importorskip("av")
+    with av.open(str(tmp_path / name), "w", options=options) as container:
+        container.metadata.update({**TEXTS, "title": "x" * 600})
+        stream = container.add_stream(codec, rate=rate, layout="stereo")
+        frame = av.AudioFrame("fltp" if codec == "libmp3lame" else "s16", "stereo", 1152)
+        frame.rate = rate
         for packet in [*stream.encode(frame), *stream.encode(None)]:
             container.mux(packet)
-    carried = read_carried((tmp_path / "a.flac").read_bytes())
+    carried = read_carried((tmp_path / name).read_bytes())
     assert (carried.graph, carried.editor) == (GRAPH, EDITOR)
 
 
@@ -136,7 +145,16 @@ def test_a_text_that_unfolds_without_end() -> None:
         read_carried(b"\x89PNG\r\n\x1a\n" + chunk)
 
 
-WHOLE = [FILES["png"](), FILES["webp"](), FILES["latent"](), b"\0\0\0\x08ftyp", b"\x1a\x45\xdf\xa3", b"fLaC"]
+WHOLE = [
+    FILES["png"](),
+    FILES["webp"](),
+    FILES["latent"](),
+    b"\0\0\0\x08ftyp",
+    b"\x1a\x45\xdf\xa3",
+    b"fLaC",
+    b"OggS",
+    b"ID3\4",
+]
 
 
 @given(st.sampled_from(WHOLE), st.binary(max_size=80), st.integers(0, 400))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from comfyserve.core.carried import matroska, mp4, pictures, plain
+from comfyserve.core.carried import matroska, mp4, pictures, plain, sounds
 from comfyserve.core.convert import is_editor_form
 from comfyserve.core.errors import InvalidGraph
 
@@ -23,7 +23,9 @@ READERS: tuple[Callable[[bytes], Iterator[Text]], ...] = (
     pictures.webp,
     mp4.tags,
     matroska.tags,
-    plain.flac,
+    sounds.flac,
+    sounds.ogg,
+    sounds.mp3,
     plain.safetensors,
     plain.svg,
 )
