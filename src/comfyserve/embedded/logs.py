@@ -84,11 +84,13 @@ class Heard(io.TextIOBase):
         self._stream = stream
         self._ring = ring
         self._begun = ""
+        self._writing = threading.Lock()
 
     def write(self, text: str) -> int:
         self._stream.write(text)
-        *lines, begun = (self._begun + text).split("\n")
-        self._begun = begun[:ENTRY_CHARACTERS]
+        with self._writing:
+            *lines, begun = (self._begun + text).split("\n")
+            self._begun = begun[:ENTRY_CHARACTERS]
         for line in lines:
             self._ring.add(time.time(), line)
         return len(text)
@@ -131,7 +133,9 @@ def log_to_stderr(level: str) -> LogRing:
     ring = LogRing()
     logging.basicConfig(level=level.upper(), handlers=[stream, ring], force=True)
     logging.captureWarnings(capture=True)
-    sys.stdout = Heard(sys.stdout, ring)
+    # A program that was started without standard output has none.
+    if sys.stdout is not None:
+        sys.stdout = Heard(sys.stdout, ring)
     return ring
 
 

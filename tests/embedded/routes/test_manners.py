@@ -12,9 +12,14 @@ import pytest
 from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.logs import ENTRY_CHARACTERS, Heard, LogRing
 from comfyserve.embedded.settings import ServerSettings
-from tests.embedded.conftest import WAIT_SECONDS, Seat, serve
+from tests.embedded.conftest import WAIT_SECONDS, Seat, happens, serve
+from tests.embedded.sample_nodes import Waits
 
 SHOW = {"1": {"class_type": "Show", "inputs": {"value": "x"}}}
+WAITS = {
+    "1": {"class_type": "Waits", "inputs": {"value": 1}},
+    "2": {"class_type": "Show", "inputs": {"value": ["1", 0]}},
+}
 STEPS = {
     "1": {"class_type": "Steps", "inputs": {"value": 2}},
     "2": {"class_type": "Show", "inputs": {"value": ["1", 0]}},
@@ -133,6 +138,18 @@ class TestSockets:
             assert seat.socket.closed
             await seat.queue(STEPS, prompt_id="q")
             assert "execution_success" in await names_until_done(newer, "q")
+
+    async def test_who_comes_back_learns_which_node_runs(self, seat: Seat) -> None:
+        Waits.started.clear()
+        await seat.queue(WAITS, prompt_id="w")
+        await happens(Waits.started)
+        async with seat.session.ws_connect(f"{seat.url}/ws?clientId=me") as again:
+            first, second = [await again.receive_json(timeout=WAIT_SECONDS) for _ in range(2)]
+            assert first["data"] == {"status": {"exec_info": {"queue_remaining": 1}}, "sid": "me"}
+            assert second == {"type": "executing", "data": {"node": "1"}}
+            await seat.call("POST", "/api/interrupt", json={"prompt_id": "another"})
+            await seat.call("POST", "/api/interrupt", json={"prompt_id": "w"})
+            assert "execution_interrupted" in await names_until_done(again, "w")
 
     async def test_silenced_connections_count(self, folders: Folders) -> None:
         async with (
