@@ -9,8 +9,23 @@ import numpy as np
 import numpy.typing as npt
 
 
+class Size(int):
+    """The number of samples, as NumPy has it; called, the shape, as tensors have it."""
+
+    shape: tuple[int, ...]
+
+    def __call__(self, dim: int | None = None) -> Any:
+        return self.shape if dim is None else self.shape[dim]
+
+
 class PackArray(np.ndarray[Any, np.dtype[Any]]):
     """A view of an array. Packs without torch write `image.cpu().numpy()`: both are here, and little more."""
+
+    @property
+    def size(self) -> Size:
+        size = Size(super().size)
+        size.shape = self.shape
+        return size
 
     def cpu(self) -> PackArray:
         return self
