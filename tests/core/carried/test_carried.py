@@ -61,7 +61,7 @@ def _svg() -> bytes:
     return f"<svg xmlns='x'><metadata>\n<![CDATA[\n{both}\n]]>\n</metadata></svg>".encode()
 
 
-FILES = {
+FILES: dict[str, Callable[[], bytes]] = {
     "png": lambda: _png(lambda info, name, text: info.add_text(name, text)),
     "png compressed": lambda: _png(lambda info, name, text: info.add_text(name, text, zip=True)),
     "png international": lambda: _png(lambda info, name, text: info.add_itxt(name, text)),

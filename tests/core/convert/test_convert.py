@@ -127,6 +127,13 @@ def test_dates_in_file_names_are_left_to_the_engine(catalogue: Any) -> None:
     )
 
 
+def test_a_choice_of_the_users_own_texts(catalogue: Any) -> None:
+    combo = {"input": {"required": {"choice": ["COMBO", {"options": []}]}}, "output": ["STRING", "INT"]}
+    raw = workflow([node(1, "CustomCombo", values=["b", 0, "a", "b", ""])])
+    converted = convert_workflow(raw, {**catalogue, "CustomCombo": combo})
+    assert converted["1"]["inputs"] == {"choice": "b", "index": 1, "option1": "a", "option2": "b", "option3": ""}
+
+
 def test_nothing_that_runs(catalogue: Any) -> None:
     with pytest.raises(InvalidGraph, match="No node of this workflow runs"):
         convert_workflow(workflow([node(1, "Note", values=["x"])]), catalogue)

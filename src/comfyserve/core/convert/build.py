@@ -12,9 +12,9 @@ from comfyserve.core.convert.resolve import PACK_VIRTUAL, VIRTUAL, Circle, Found
 from comfyserve.core.convert.rounding import stepped
 from comfyserve.core.convert.scopes import BYPASS, NEVER, PRIMITIVE, Scope, unfold
 from comfyserve.core.convert.shown import shown_widgets
-from comfyserve.core.convert.specs import BROWSER_WIDGETS, Catalogue, ClassSpec, class_spec
+from comfyserve.core.convert.specs import BROWSER_WIDGETS, CUSTOM_COMBO, DYNAMIC_COMBO, Catalogue, ClassSpec, class_spec
 from comfyserve.core.convert.text import file_prefix, plain_prompt
-from comfyserve.core.convert.widgets import MISSING, Fields, Widget, read_fields
+from comfyserve.core.convert.widgets import CHOSEN_INDEX, MISSING, Fields, Widget, chosen_index, read_fields
 from comfyserve.core.errors import TooLarge
 
 MAX_CONVERTED_BYTES = 64 * 1024 * 1024
@@ -103,6 +103,8 @@ class _Conversion:
             self._problems.append(Problem(node_id, node.type, f"{one.name} is {what}, which only an open editor has"))
         inputs = {name: _literal(value, kind) for name, kind, value in self._values(scope, node, fields)}
         inputs.update(self._linked(scope, node, node_id))
+        if node.type == CUSTOM_COMBO:
+            inputs[CHOSEN_INDEX] = chosen_index(inputs)
         meta = {"title": node.title or spec.title} | _pack(node.properties)
         return {"inputs": inputs, "class_type": node.type, "_meta": meta}
 
@@ -185,11 +187,15 @@ def _unknown(class_type: str) -> str:
 
 
 def _shape(node: EditorNode, spec: ClassSpec, fields: Fields) -> Shape:
-    """The slots in the editor's order: sockets, widgets that may be linked, and what the file has besides."""
+    """The slots in the editor's order: sockets, widgets that may be linked, and what the file has besides.
+
+    What belongs to another choice of a dynamic combo is left out.
+    """
     saved = {slot.name: slot for slot in node.inputs}
     names = {one.name: one.type for one in [*fields.sockets, *(widget.spec for widget in fields.widgets)]}
     declared = [replace(saved[name], type=kind) if name in saved else Slot(name, kind) for name, kind in names.items()]
-    extra = [slot for slot in node.inputs if slot.name not in names]
+    groups = tuple(f"{widget.spec.name}." for widget in fields.widgets if widget.spec.type == DYNAMIC_COMBO)
+    extra = [slot for slot in node.inputs if slot.name not in names and not slot.name.startswith(groups)]
     outputs = [*spec.outputs, *(slot.type for slot in node.outputs[len(spec.outputs) :])]
     return Shape((*declared, *extra), tuple(outputs))
 

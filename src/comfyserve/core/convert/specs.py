@@ -47,6 +47,9 @@ BROWSER_WIDGETS: Mapping[str, str] = {
 }
 """Types whose value only an open editor can give, when the workflow is queued there, and what it is."""
 
+CUSTOM_COMBO = "CustomCombo"
+"""A class whose choices are texts that the user writes into the node; the editor adds a widget for each."""
+
 PREVIEW_3D_CLASSES = frozenset({"SaveGLB", "Preview3D"})
 """Classes to which the editor adds a widget of its own, named `image`, after those that are declared."""
 

@@ -9,6 +9,7 @@ from comfyserve.core.convert.read import MAX_SLOTS, EditorNode, mapping
 from comfyserve.core.convert.specs import (
     AUTOGROW,
     BROWSER_WIDGETS,
+    CUSTOM_COMBO,
     DYNAMIC_COMBO,
     ClassSpec,
     InputSpec,
@@ -18,6 +19,12 @@ from comfyserve.core.convert.specs import (
 
 MISSING = object()
 """No value: the editor leaves the input out."""
+
+
+CHOSEN_INDEX = "index"
+CHOICE_NAME = "option"
+OWN_CHOICES_AT = 2
+"""A CustomCombo's values: the choice, its index, and from here on the texts to choose from."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ def read_fields(node: EditorNode, spec: ClassSpec) -> Fields:
                 waiting.extendleft(reversed(list(sub_inputs(one, widget.value))))
         else:
             sockets.append(one)
+    widgets.extend(_own_choices(node) if node.type == CUSTOM_COMBO else ())
     return Fields(tuple(widgets), tuple(sockets), tuple(browser))
 
 
@@ -75,6 +83,19 @@ class _Saved:
         if self._named is not None:
             return self._named.get(spec.name, _default(spec))
         return self._values[at] if at < len(self._values) else _default(spec)
+
+
+def _own_choices(node: EditorNode) -> Iterator[Widget]:
+    """The widgets that the editor adds to a CustomCombo: where the choice stands, then every choice."""
+    yield Widget(InputSpec(CHOSEN_INDEX, "INT", {}), 0)
+    for number, text in enumerate(node.values[OWN_CHOICES_AT:MAX_SLOTS], 1):
+        yield Widget(InputSpec(f"{CHOICE_NAME}{number}", "STRING", {}), text)
+
+
+def chosen_index(inputs: Mapping[str, Any]) -> int:
+    """Where the choice of a CustomCombo stands among its texts, from 0; -1 when it is none of them."""
+    texts = [value for name, value in inputs.items() if name.startswith(CHOICE_NAME)]
+    return texts.index(inputs["choice"]) if inputs.get("choice") in texts else -1
 
 
 def _default(spec: InputSpec) -> Any:
