@@ -7,7 +7,7 @@ import itertools
 from typing import Any
 
 try:
-    from comfy_execution.graph_utils import ExecutionBlocker, GraphBuilder
+    from comfy_execution.graph_utils import ExecutionBlocker, GraphBuilder  # type: ignore[import-not-found]  # there
 except ImportError:
     from comfyserve.embedded.blocker import ExecutionBlocker
     from comfyserve.embedded.graph_builder import GraphBuilder
@@ -60,27 +60,29 @@ class Add(Probe):
         return (a + b,)
 
 
-@published
-class Show(Probe):
-    RETURN_TYPES = ()
+class Output(Probe):
+    RETURN_TYPES: tuple[str, ...] = ()
     OUTPUT_NODE = True
 
     @classmethod
     def INPUT_TYPES(cls) -> Declared:
         return {"required": {"value": (ANY, {})}}
 
+
+@published
+class Show(Output):
     def run(self, value: object) -> Declared:
         return {"ui": {"text": [str(value)]}}
 
 
 @published
-class Quiet(Show):
+class Quiet(Output):
     def run(self, value: object) -> tuple[()]:
         return ()
 
 
 @published
-class Nothing(Show):
+class Nothing(Output):
     """Returns None."""
 
     def run(self, value: object) -> None:
@@ -88,7 +90,7 @@ class Nothing(Show):
 
 
 @published
-class Empty(Show):
+class Empty(Output):
     RETURN_TYPES = ("INT",)
 
     def run(self, value: object) -> Declared:
@@ -96,7 +98,7 @@ class Empty(Show):
 
 
 @published
-class ShowAll(Show):
+class ShowAll(Output):
     INPUT_IS_LIST = True
 
     def run(self, value: list[object]) -> Declared:
@@ -141,24 +143,26 @@ class Wild(Probe):
         return (str(sorted(given.items())),)
 
 
-@published
-class Switch(Probe):
+class Lazy(Probe):
     @classmethod
     def INPUT_TYPES(cls) -> Declared:
         lazy = ("INT", {"lazy": True})
         return {"required": {"first": ("BOOLEAN", {})}, "optional": {"a": lazy, "b": lazy}}
-
-    def check_lazy_status(self, first: bool, a: int | None = None, b: int | None = None) -> list[str]:
-        return [name for name, value in (("a", a),) if first and value is None] or (
-            ["b"] if not first and b is None else []
-        )
 
     def run(self, first: bool, a: int | None = None, b: int | None = None) -> tuple[int | None]:
         return (a if first else b,)
 
 
 @published
-class Greedy(Switch):
+class Switch(Lazy):
+    def check_lazy_status(self, first: bool, a: int | None = None, b: int | None = None) -> list[str]:
+        return [name for name, value in (("a", a),) if first and value is None] or (
+            ["b"] if not first and b is None else []
+        )
+
+
+@published
+class Greedy(Lazy):
     """Asks for more than there is."""
 
     def check_lazy_status(self, first: bool, a: int | None = None, b: int | None = None) -> list[str]:
@@ -166,7 +170,7 @@ class Greedy(Switch):
 
 
 @published
-class AsyncSwitch(Switch):
+class AsyncSwitch(Lazy):
     async def check_lazy_status(self, first: bool, a: int | None = None, b: int | None = None) -> list[str]:
         await asyncio.sleep(0.01)
         name, value = ("a", a) if first else ("b", b)
@@ -281,26 +285,28 @@ class Circle(Probe):
         return {"expand": graph.finalize(), "result": (two.out(0),)}
 
 
-@published
-class Sleep(Probe):
+class Slow(Probe):
     @classmethod
     def INPUT_TYPES(cls) -> Declared:
         return {"required": {"value": ("INT", {}), "ms": ("INT", {})}}
 
+
+@published
+class Sleep(Slow):
     async def run(self, value: int, ms: int) -> tuple[int]:
         await asyncio.sleep(ms / 1000)
         return (value,)
 
 
 @published
-class AsyncFail(Sleep):
+class AsyncFail(Slow):
     async def run(self, value: int, ms: int) -> tuple[int]:
         await asyncio.sleep(ms / 1000)
         raise ValueError(f"cannot use {value}")
 
 
 @published
-class AsyncExpand(Sleep):
+class AsyncExpand(Slow):
     async def run(self, value: int, ms: int) -> Declared:
         await asyncio.sleep(ms / 1000)
         graph = GraphBuilder(prefix=f"grown{value}.")
@@ -386,39 +392,41 @@ class Dynamic(Probe):
         return (str(seen),)
 
 
-@published
-class Checked(Probe):
-    """Its validator is asynchronous and has words for what it refuses."""
-
+class Bounded(Probe):
     @classmethod
     def INPUT_TYPES(cls) -> Declared:
         return {"required": {"value": ("INT", {"max": 5}), "other": ("INT", {"max": 5})}}
-
-    @classmethod
-    async def VALIDATE_INPUTS(cls, value: int | None) -> bool | str:
-        await asyncio.sleep(0)
-        return True if value is None or value < 50 else "too much"
 
     def run(self, value: int, other: int) -> tuple[int]:
         return (value,)
 
 
 @published
-class ChecksTypes(Checked):
+class Checked(Bounded):
+    """Its validator is asynchronous and has words for what it refuses."""
+
+    @classmethod
+    async def VALIDATE_INPUTS(cls, value: int | None) -> bool | str:
+        await asyncio.sleep(0)
+        return True if value is None or value < 50 else "too much"
+
+
+@published
+class ChecksTypes(Bounded):
     @classmethod
     def VALIDATE_INPUTS(cls, input_types: dict[str, str]) -> bool | str:
         return True if input_types.get("value") != "STRING" else "no texts"
 
 
 @published
-class ChecksAll(Checked):
+class ChecksAll(Bounded):
     @classmethod
     def VALIDATE_INPUTS(cls, **given: Any) -> bool | str:
-        return given["value"] != 13
+        return bool(given["value"] != 13)
 
 
 @published
-class ChecksNothing(Checked):
+class ChecksNothing(Bounded):
     @classmethod
     def VALIDATE_INPUTS(cls) -> bool | str:
         return "never seen"

@@ -22,7 +22,7 @@ from .scenarios import Graph
 
 END_SECONDS = 30
 NUMBERS = st.sampled_from([0, 1, 2, 3, 8, 16, 64, 0.5, 1.0, -1, -0.5])
-JUNK = st.sampled_from(
+JUNK: st.SearchStrategy[Any] = st.sampled_from(
     [
         *(None, True, -1, 10**30, 1e308, "", "x" * 1000, "NaN", "-inf", "1e400", "9" * 5000, "../../etc/passwd"),
         *("\ud800", "a\x00b", {}, {"__value__": [1]}, {"__value__": {"__value__": 1}}, {"a": {"b": []}}),
@@ -143,21 +143,27 @@ def graphs(draw: st.DrawFn, info: dict[str, Any]) -> Graph:
 @st.composite
 def inputs(draw: st.DrawFn, info: dict[str, Any], name: str, graph: Graph) -> dict[str, Any]:
     declared = info[name]["input"]
+    entries = [(group, *entry) for group in ("required", "optional") for entry in declared.get(group, {}).items()]
     made: dict[str, Any] = {}
-    for group in ("required", "optional"):
-        for key, config in declared.get(group, {}).items():
-            chance = draw(st.integers(0, 19))
-            if chance == 0:
-                made[key] = draw(JUNK)
-            elif chance > 1 and (group == "required" or chance > 10):
-                source = SOURCES.get(config[0]) if isinstance(config[0], str) else None
-                if source is not None and source not in graph:
-                    graph[source] = {"class_type": source, "inputs": {}}
-                    graph[source]["inputs"] = draw(inputs(info, source, graph))
-                made[key] = draw(fitting(info, config, graph))
+    for group, key, config in entries:
+        chance = draw(st.integers(0, 19))
+        if chance == 0:
+            made[key] = draw(JUNK)
+        elif chance > 1 and (group == "required" or chance > 10):
+            draw(source_for(info, config[0], graph))
+            made[key] = draw(fitting(info, config, graph))
     if draw(st.integers(0, 9)) == 0:
         made.update(EXTRA)
     return made
+
+
+@st.composite
+def source_for(draw: st.DrawFn, info: dict[str, Any], kind: Any, graph: Graph) -> None:
+    """Put a node into the graph that gives this type, where one is known."""
+    source = SOURCES.get(kind) if isinstance(kind, str) else None
+    if source is not None and source not in graph:
+        graph[source] = {"class_type": source, "inputs": {}}
+        graph[source]["inputs"] = draw(inputs(info, source, graph))
 
 
 def fitting(info: dict[str, Any], config: list[Any], graph: Graph) -> st.SearchStrategy[Any]:
