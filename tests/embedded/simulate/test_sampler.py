@@ -11,11 +11,19 @@ import numpy as np
 import pytest
 
 from comfyserve.embedded.simulate import SimulatedSampler, Task
-from comfyserve.embedded.simulate.latent import MAX_PIXELS, Floats, Latent, check_size
+from comfyserve.embedded.simulate.latent import MAX_PIXELS, Floats, check_size
+from comfyserve.embedded.simulate.model import Conditioning, Embedding, Latent, Model
 from comfyserve.embedded.simulate.prompt import COLOURS, SUBJECTS, read
 
 CAP = "Alone in the frame minimalist product shot of a Black baseball cap"
-TASK = Task(CAP, "", seed=7, steps=6, cfg=7.0, denoise=1.0, model="simulated-sd15.safetensors")
+CHECKPOINT = Model.loaded("simulated-sd15.safetensors")
+
+
+def words(text: str) -> Conditioning:
+    return [[Embedding(text), {}]]
+
+
+TASK = Task(CHECKPOINT, words(CAP), words(""), seed=7, steps=6, cfg=7.0)
 MODEL = SimulatedSampler()
 
 
@@ -50,7 +58,9 @@ def test_a_picture_has_the_size_of_its_latent_and_the_documented_shape() -> None
 def test_the_same_task_gives_the_same_bytes_in_another_process() -> None:
     code = (
         "import numpy as np; from hashlib import sha256; from comfyserve.embedded.simulate import *;"
-        f"t = {TASK!r}; m = SimulatedSampler();"
+        "from comfyserve.embedded.simulate.model import *;"
+        "t = Task(Model.loaded('simulated-sd15.safetensors'),"
+        f" [[Embedding({CAP!r}), {{}}]], [[Embedding(''), {{}}]], seed=7, steps=6, cfg=7.0); m = SimulatedSampler();"
         "l = m.sample(t, {'samples': np.zeros((1, 4, 16, 16), np.float32)}, lambda s, p: None);"
         "import sys; sys.stdout.write(sha256(m.decode(l).tobytes()).hexdigest())"
     )
@@ -60,7 +70,16 @@ def test_the_same_task_gives_the_same_bytes_in_another_process() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"seed": 8}, {"positive": "a red mug"}, {"negative": "blur"}, {"steps": 7}, {"cfg": 3.0}, {"model": "other"}],
+    [
+        {"seed": 8},
+        {"positive": words("a red mug")},
+        {"negative": words("blur")},
+        {"steps": 7},
+        {"cfg": 3.0},
+        {"method": "euler/karras"},
+        {"model": Model.loaded("other.safetensors")},
+        {"model": CHECKPOINT.add("patch", "FreeU")},
+    ],
     ids=lambda change: next(iter(change)),
 )
 def test_each_part_of_the_task_changes_the_picture(change: dict[str, Any]) -> None:
@@ -86,7 +105,7 @@ def test_previews_come_closer_at_every_step_and_end_at_the_picture() -> None:
 def test_the_less_denoise_the_more_the_result_resembles_its_input() -> None:
     start = gradient()
     latent = MODEL.encode(start)
-    alike = [likeness(picture(replace(TASK, denoise=share), latent), start) for share in (0.0, 0.2, 0.5, 0.8, 1.0)]
+    alike = [likeness(picture(replace(TASK, start=share), latent), start) for share in (0.0, 0.2, 0.5, 0.8, 1.0)]
     assert alike == sorted(alike, reverse=True)
     assert alike[1] > 0.8
     assert alike[4] < 0.5
@@ -155,10 +174,10 @@ def test_a_picture_larger_than_what_is_drawn_has_its_full_size() -> None:
     assert picture(replace(TASK, steps=1), empty(1, 1600, 1600)).shape == (1, 1600, 1600, 3)
 
 
-@pytest.mark.parametrize("words", [row[0].split("|")[0].replace("?", "").replace("\\s", "") for row in SUBJECTS])
+@pytest.mark.parametrize("subject", [row[0].split("|")[0].replace("?", "").replace("\\s", "") for row in SUBJECTS])
 @pytest.mark.parametrize("size", [(64, 64), (40, 104), (104, 40), (16, 16)], ids=str)
-def test_every_subject_is_drawn_at_every_shape(words: str, size: tuple[int, int]) -> None:
-    drawn = picture(replace(TASK, positive=f"a green {words}", steps=1), empty(1, *size))
+def test_every_subject_is_drawn_at_every_shape(subject: str, size: tuple[int, int]) -> None:
+    drawn = picture(replace(TASK, positive=words(f"a green {subject}"), steps=1), empty(1, *size))
     assert drawn.shape == (1, *size, 3)
     assert np.isfinite(drawn).all()
     assert drawn.std() > 0.02

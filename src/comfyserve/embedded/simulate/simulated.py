@@ -25,6 +25,8 @@ KEEPS_ALL = 0.6
 # How far an edited reference, and the last frame of a clip, go towards the colours of the prompt.
 EDIT_SHARE, DRIFT_SHARE = 0.6, 0.3
 NOISE_CELL = 8
+# A mask makes room for a picture of its own when it covers at most this share and at least these pixels a side.
+MOST_HOLE, LEAST_HOLE, OPEN_LEVEL = 0.8, 32, 40
 
 
 class SimulatedSampler:
@@ -112,9 +114,8 @@ class _Walk:
         return self._inside_mask(made)
 
     def _draw_clip(self, made: Bytes, given: Bytes, number: int) -> None:
-        height, width = self._start.size
         seed = f"{self.origin}/{number}"
-        scene = draw(self._task, self.wish, seed, width, height)
+        scene = self._scene(seed, given[0])
         colours = palette(scene)
         keys = self._keys(scene, colours, len(given))
         if len(given) == 1:
@@ -129,6 +130,46 @@ class _Walk:
             frames = clip(keys or {0: scene}, later, len(given), self._camera(seed))
         for index, frame in enumerate(frames):
             made[index] = self._from_start(self._controlled(frame, index, colours), given[index], colours)
+
+    def _scene(self, seed: str, given: Bytes) -> Bytes:
+        """What the words name: in the whole picture, or when most of a picture stays, in the part that may change."""
+        height, width = self._start.size
+        hole = None if self._goes_on else self._hole()
+        if hole is None:
+            return draw(self._task, self.wish, seed, width, height)
+        rows, columns = hole
+        scene = np.array(given)
+        scene[hole] = draw(self._task, self.wish, seed, columns.stop - columns.start, rows.stop - rows.start)
+        return scene
+
+    def _hole(self) -> tuple[slice, slice] | None:
+        """Rows and columns of the part that a mask lets change, None when that is nearly all or nearly nothing."""
+        mask = self._mask()[1]
+        if mask is None:
+            return None
+        open_ = mask.max(axis=0) > OPEN_LEVEL
+        height, width = self._start.size
+        sides = []
+        for axis, size in ((1, height), (0, width)):
+            places = np.flatnonzero(open_.any(axis=axis))
+            if not len(places):
+                return None
+            scale = size / open_.shape[1 - axis]
+            sides.append(slice(int(places[0] * scale), max(1, round((places[-1] + 1) * scale))))
+        rows, columns = sides
+        tall, wide = rows.stop - rows.start, columns.stop - columns.start
+        whole = tall * wide > MOST_HOLE * height * width
+        return None if whole or min(tall, wide) < LEAST_HOLE else (rows, columns)
+
+    def _mask(self) -> tuple[Bytes, Bytes | None]:
+        """The pictures that stay outside the mask, and the mask [M,h,w]; None when everything may change."""
+        clips = self._start.clips
+        kept, mask = clips.reshape(-1, *clips.shape[2:]), self._latent.get("noise_mask")
+        if mask is None and self.wish.inpaint is not None:
+            kept, mask = self.wish.inpaint
+        if mask is None or max(np.shape(mask)[-2:]) == 1:
+            return kept, None
+        return kept, to_bytes(np.asarray(mask, np.float32).reshape(-1, *np.shape(mask)[-2:]))
 
     def _keys(self, scene: Bytes, colours: Bytes, length: int) -> dict[int, Bytes]:
         """Given frames by number, else an edited reference as the first."""
@@ -177,13 +218,10 @@ class _Walk:
 
     def _inside_mask(self, clips: Bytes) -> Bytes:
         """Inpainting: only where the mask is 1 may the pictures change."""
-        flat = clips.reshape(-1, *clips.shape[2:])
-        kept, mask = self._start.clips.reshape(flat.shape), self._latent.get("noise_mask")
-        if mask is None and self.wish.inpaint is not None:
-            kept, mask = self.wish.inpaint
-        if mask is None or max(np.shape(mask)[-2:]) == 1:
+        kept, masks = self._mask()
+        if masks is None:
             return clips
-        masks = to_bytes(np.asarray(mask, np.float32).reshape(-1, *np.shape(mask)[-2:]))
+        flat = clips.reshape(-1, *clips.shape[2:])
         for index, new in enumerate(flat):
             old = resized(kept[min(index, len(kept) - 1)], new.shape[1], new.shape[0])
             flat[index] = _composed(new, old, masks[min(index, len(masks) - 1)])
