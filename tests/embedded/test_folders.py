@@ -55,7 +55,9 @@ class TestModels:
         (folders.models / "vae" / "v.pt").touch()
         assert folders.model_path("vae", "v.pt") == folders.models / "vae" / "v.pt"
         assert folders.model_path("vae", "w.pt") is None
-        assert folders.model_path("vae", "../vae/v.pt") is not None
+        assert folders.model_path("vae", "x/../v.pt") == folders.models / "vae" / "v.pt"
+        assert folders.model_path("vae", "../vae/v.pt") is None
+        assert folders.model_path("vae", "x" * 5000) is None
         assert folders.model_path("vae", "../../input") is None
         assert folders.model_path("nope", "v.pt") is None
 

@@ -12,10 +12,9 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from comfyserve.core.media import type_of
+from comfyserve.embedded.model_folders import ModelFolders
 from comfyserve.protocol.files import (
-    MODEL_EXTENSIONS,
     MODEL_FOLDER_ALIASES,
-    MODEL_FOLDERS,
     output_file_name,
     split_annotation,
 )
@@ -47,6 +46,11 @@ class Folders:
         """`bundled` names model files per folder that are listed besides those that exist."""
         self.base = Path(os.path.realpath(base))
         self.bundled = bundled or {}
+
+    @cached_property
+    def model_folders(self) -> ModelFolders:
+        """Where model files are looked for, by kind."""
+        return ModelFolders(self.models, self.custom_nodes)
 
     @cached_property
     def input(self) -> Path:
@@ -96,26 +100,14 @@ class Folders:
         shutil.rmtree(self.temp, ignore_errors=True)
 
     def model_files(self, folder: str) -> list[str]:
-        """Sorted relative names (with '/') of the model files of a folder and the bundled ones; [] when it is absent."""
-        root = self.model_root(folder)
-        if root is None:
-            return []
-        names = set(self.bundled.get(MODEL_FOLDER_ALIASES.get(folder, folder), ()))
-        for path, _, files in os.walk(root, followlinks=False):
-            relative = Path(path).relative_to(root)
-            names.update((relative / name).as_posix() for name in files if name.lower().endswith(MODEL_EXTENSIONS))
-        return sorted(names)
+        """Sorted relative names (with '/') of the model files of a folder and the bundled ones; [] for no folder."""
+        bundled = self.bundled.get(MODEL_FOLDER_ALIASES.get(folder, folder), ())
+        found = self.model_folders.files(folder) if folder in self.model_folders else ()
+        return sorted({*found, *bundled})
 
     def model_path(self, folder: str, name: str) -> Path | None:
         """The file of a model, or None when it is absent or its name leaves the folder."""
-        root = self.model_root(folder)
-        if root is None:
-            return None
-        try:
-            path = inside(root, name)
-        except ValueError:
-            return None
-        return path if path.is_file() else None
+        return self.model_folders.find(folder, name)
 
     def annotated_path(self, name: str) -> Path:
         """'x.png' (input), 'x.png [output]', 'sub/x.png [temp]' -> path; ValueError when it leaves its folder."""
@@ -135,15 +127,6 @@ class Folders:
         kind is "output" or "temp". ValueError when the prefix leaves the folder.
         """
         return output_name(self.of_type(kind), prefix, width, height)
-
-    def model_root(self, folder: str) -> Path | None:
-        """Where the files of a model folder lie, None for a name that is none; aliases are known."""
-        folder = MODEL_FOLDER_ALIASES.get(folder, folder)
-        if folder == "custom_nodes":
-            return self.custom_nodes
-        if folder not in MODEL_FOLDERS and folder not in self.bundled:
-            return None
-        return self.models / folder
 
 
 def output_name(root: Path, prefix: str, width: int = 0, height: int = 0) -> OutputName:

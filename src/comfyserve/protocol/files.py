@@ -28,6 +28,14 @@ MODEL_FOLDERS: Final = (
     "audio_encoders",
 )
 MODEL_FOLDER_ALIASES: Final = {"unet": "diffusion_models", "clip": "text_encoders"}
+MODEL_FOLDER_PATHS: Final = {
+    "text_encoders": ("text_encoders", "clip"),
+    "diffusion_models": ("unet", "diffusion_models"),
+    "controlnet": ("controlnet", "t2i_adapter"),
+}
+"""The kinds with more than one folder below models/."""
+MODEL_FOLDER_EXTENSIONS: Final = {"configs": (".yaml",), "diffusers": ("folder",), "classifiers": ("",)}
+"""The kinds whose files end otherwise."""
 MODEL_EXTENSIONS: Final = (".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft")
 
 FILE_TYPES: Final = ("output", "input", "temp")

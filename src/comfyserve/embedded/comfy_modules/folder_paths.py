@@ -1,7 +1,7 @@
 """Where files lie: the engine's folders as text, and the table of model folders that packs extend."""
 
 # Paths are text here, as packs expect.
-# ruff: noqa: PTH110, PTH113, PTH118, PTH122, PTH204
+# ruff: noqa: PTH110, PTH118, PTH122, PTH204
 from __future__ import annotations
 
 import os
@@ -12,7 +12,7 @@ from typing import Any, Final
 from comfyserve.core.media import type_of
 from comfyserve.embedded.folders import output_name
 from comfyserve.embedded.packs.host import engine
-from comfyserve.protocol.files import MODEL_EXTENSIONS, MODEL_FOLDER_ALIASES, MODEL_FOLDERS, split_annotation
+from comfyserve.protocol.files import MODEL_EXTENSIONS, MODEL_FOLDER_ALIASES, split_annotation
 
 _folders = engine().folders
 
@@ -29,43 +29,13 @@ user_directory = str(_folders.user)
 extension_mimetypes_cache: dict[str, str] = {"webp": "image", "fbx": "model"}
 filename_list_cache: dict[str, tuple[list[str], dict[str, float], float]] = {}
 
-_PATHS: Final = {
-    "text_encoders": ("text_encoders", "clip"),
-    "diffusion_models": ("unet", "diffusion_models"),
-    "controlnet": ("controlnet", "t2i_adapter"),
-}
-"""The kinds with more than one folder."""
-_OTHER_EXTENSIONS: Final[dict[str, set[str]]] = {
-    "configs": {".yaml"},
-    "diffusers": {"folder"},
-    "classifiers": {""},
-    "custom_nodes": set(),
-}
-
-
-class _ModelFolders(dict[str, tuple[list[str], set[str]]]):
-    """Folder name -> (paths, extensions); legacy names lead to the new ones."""
-
-    def __getitem__(self, name: str) -> tuple[list[str], set[str]]:
-        return super().__getitem__(map_legacy(name))
-
-    def __contains__(self, name: object) -> bool:
-        return super().__contains__(map_legacy(name) if isinstance(name, str) else name)
+folder_names_and_paths = _folders.model_folders
+"""Kind -> (paths, endings): the engine's own table."""
 
 
 def map_legacy(folder_name: str) -> str:
     """The present name of a model folder: `unet` is diffusion_models, `clip` text_encoders."""
     return MODEL_FOLDER_ALIASES.get(folder_name, folder_name)
-
-
-def _standard(name: str) -> tuple[list[str], set[str]]:
-    if name == "custom_nodes":
-        return [str(_folders.custom_nodes)], set()
-    paths = [str(_folders.models / word) for word in _PATHS.get(name, (name,))]
-    return paths, _OTHER_EXTENSIONS.get(name, supported_pt_extensions)
-
-
-folder_names_and_paths = _ModelFolders({name: _standard(name) for name in MODEL_FOLDERS})
 
 
 def set_output_directory(output_dir: str) -> None:
@@ -161,12 +131,7 @@ def exists_annotated_filepath(name: str) -> bool:
 
 def add_model_folder_path(folder_name: str, full_folder_path: str, is_default: bool = False) -> None:
     """Look for models of a kind in one more folder, first of all if is_default."""
-    folder_name = map_legacy(folder_name)
-    paths, _ = folder_names_and_paths.setdefault(folder_name, ([], set()))
-    if is_default:
-        paths[:] = [full_folder_path, *(path for path in paths if path != full_folder_path)]
-    elif full_folder_path not in paths:
-        paths.append(full_folder_path)
+    folder_names_and_paths.extend(folder_name, full_folder_path, first=is_default)
 
 
 def get_folder_paths(folder_name: str) -> list[str]:
@@ -189,13 +154,9 @@ def recursive_search(
 
 def get_filename_list(folder_name: str) -> list[str]:
     """Sorted relative names of the model files of a kind, as its loader offers them. KeyError for an unknown kind."""
-    folder_name = map_legacy(folder_name)
-    paths, extensions = folder_names_and_paths[folder_name]
-    names = set(engine().folders.model_files(folder_name)) if folder_name in MODEL_FOLDERS else set()
-    for path in paths:
-        found, _ = recursive_search(path, [".git"])
-        names.update(filter_files_extensions(found, extensions))
-    return sorted(names)
+    if folder_name not in folder_names_and_paths:
+        raise KeyError(folder_name)
+    return engine().folders.model_files(folder_name)
 
 
 def get_filename_list_(folder_name: str) -> tuple[list[str], dict[str, float], float]:
@@ -209,12 +170,8 @@ def cached_filename_list_(folder_name: str) -> None:
 
 def get_full_path(folder_name: str, filename: str) -> str | None:
     """The path of a model file, None when there is none; the name cannot leave the folder."""
-    folder_name = map_legacy(folder_name)
-    if folder_name not in folder_names_and_paths:
-        return None
-    inner = os.path.relpath(os.path.join("/", filename), "/")
-    candidates = (os.path.join(path, inner) for path in folder_names_and_paths[folder_name][0])
-    return next((path for path in candidates if os.path.isfile(path)), None)
+    path = engine().folders.model_path(folder_name, filename)
+    return None if path is None else str(path)
 
 
 def get_full_path_or_raise(folder_name: str, filename: str) -> str:

@@ -20,7 +20,6 @@ from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.routes.bodies import json_answer
 from comfyserve.embedded.safetensors import header
 from comfyserve.protocol import routes
-from comfyserve.protocol.files import MODEL_FOLDER_ALIASES, MODEL_FOLDERS
 
 METADATA_BYTES = 1024 * 1024
 COVER_HEADER_BYTES = 8 * 1024 * 1024
@@ -31,9 +30,9 @@ COVERS = "ssmd_cover_images"
 SAFETENSORS = ".safetensors"
 
 
-async def get_folders(_: web.Request) -> web.Response:
+async def get_folders(request: web.Request) -> web.Response:
     """The names of the model folders."""
-    return json_answer(MODEL_FOLDERS)
+    return json_answer(list(request.app[ENGINE].folders.model_folders))
 
 
 async def get_files(request: web.Request) -> web.Response:
@@ -81,13 +80,12 @@ async def view_metadata(request: web.Request) -> web.Response:
 
 
 def model_folders(folders: Folders) -> dict[str, list[str]]:
-    """Model folder -> its paths; here there is one for each."""
-    roots = ((name, folders.model_root(name)) for name in MODEL_FOLDERS)
-    return {name: [str(root)] for name, root in roots if root is not None}
+    """Model folder -> its paths."""
+    return {name: list(paths) for name, (paths, _) in folders.model_folders.items()}
 
 
 async def _files(request: web.Request, folder: str) -> list[str]:
-    if MODEL_FOLDER_ALIASES.get(folder, folder) not in MODEL_FOLDERS:
+    if folder not in request.app[ENGINE].folders.model_folders:
         raise web.HTTPNotFound(text="")
     return await asyncio.to_thread(request.app[ENGINE].folders.model_files, folder)
 
