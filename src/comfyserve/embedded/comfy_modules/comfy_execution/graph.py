@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from comfyserve.embedded.blocker import ExecutionBlocker
-from comfyserve.embedded.graph_view import GraphView as DynamicPrompt
+from comfyserve.embedded.dynamic_prompt import DynamicPrompt
 from comfyserve.embedded.node_types import is_link
-from comfyserve.embedded.run_errors import DependencyCycleError
+from comfyserve.embedded.run_errors import DependencyCycleError, NodeInputError, NodeNotFoundError
 
 __all__ = [
     "DependencyCycleError",
@@ -18,14 +18,6 @@ __all__ = [
     "get_input_info",
     "is_link",
 ]
-
-
-class NodeInputError(Exception):
-    """An input that cannot be used."""
-
-
-class NodeNotFoundError(Exception):
-    """A node id that the graph does not have."""
 
 
 def get_input_info(class_def: Any, input_name: str, valid_inputs: Any = None) -> tuple[Any, str | None, Any]:
