@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from comfyserve.embedded.extra_models import add_extra_folders
 from comfyserve.embedded.model_folders import ModelFolders
 
 
 @pytest.fixture
 def table(tmp_path: Path) -> ModelFolders:
-    return ModelFolders(tmp_path / "models", tmp_path / "custom_nodes")
+    return ModelFolders(tmp_path / "models", tmp_path / "custom_nodes", tmp_path / "output")
 
 
 def put(path: Path) -> Path:
@@ -22,7 +23,9 @@ def test_a_kind_may_have_two_folders_and_an_old_name(table: ModelFolders, tmp_pa
     old = put(tmp_path / "models" / "unet" / "deep" / "a.safetensors")
     put(tmp_path / "models" / "diffusion_models" / "b.sft")
     put(tmp_path / "models" / "diffusion_models" / "readme.md")
-    assert table.files("diffusion_models") == table.files("unet") == {"deep/a.safetensors", "b.sft"}
+    put(tmp_path / "output" / "diffusion_models" / "saved.safetensors")
+    names = {"deep/a.safetensors", "b.sft", "saved.safetensors"}
+    assert table.files("diffusion_models") == table.files("unet") == names
     assert table.find("unet", "deep/a.safetensors") == old
     assert "clip" in table and "nothing" not in table
 
@@ -50,3 +53,37 @@ def test_a_name_cannot_leave(table: ModelFolders, tmp_path: Path, name: str) -> 
     put(tmp_path / "secret")
     put(tmp_path / "models" / "vae" / "v.pt")
     assert table.find("vae", name) is None
+
+
+def test_a_file_of_more_folders(table: ModelFolders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELS_AT", "/big")
+    file = tmp_path / "extra_model_paths.yaml"
+    file.write_text(
+        """
+empty:
+other_program:
+    base_path: $MODELS_AT/webui
+    is_default: true
+    checkpoints: models/Stable-diffusion
+    loras: |
+        models/Lora
+        models/LyCORIS
+here:
+    custom_nodes: more_nodes
+    own_kind: /absolute/
+"""
+    )
+    add_extra_folders(table, file)
+    assert table["checkpoints"][0][0] == "/big/webui/models/Stable-diffusion"
+    assert table["loras"][0][:2] == ["/big/webui/models/LyCORIS", "/big/webui/models/Lora"]
+    assert table["custom_nodes"][0] == [str(tmp_path / "custom_nodes"), str(tmp_path / "more_nodes")]
+    assert table["own_kind"] == (["/absolute"], set())
+
+
+@pytest.mark.parametrize("content", [None, "a: [", "- a list", "section: text", "\x00"])
+def test_a_file_that_cannot_be_read(table: ModelFolders, tmp_path: Path, content: str | None) -> None:
+    file = tmp_path / "extra.yaml"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(ValueError, match=r"extra\.yaml"):
+        add_extra_folders(table, file)

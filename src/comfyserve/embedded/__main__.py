@@ -19,6 +19,7 @@ from comfyserve.embedded.catalogue import Catalogue
 from comfyserve.embedded.context import EngineSettings
 from comfyserve.embedded.editor import installed_editor
 from comfyserve.embedded.engine import build_engine
+from comfyserve.embedded.extra_models import FILE_NAME, add_extra_folders
 from comfyserve.embedded.faults.playing import Faults, start_delay
 from comfyserve.embedded.faults.table import Fault, parse_fault
 from comfyserve.embedded.folders import Folders
@@ -37,12 +38,19 @@ SWITCH_SECONDS = 0.001
 
 
 def main() -> int:
-    """Run until SIGTERM or SIGINT; the exit status is 0 then, 1 when the address cannot be used."""
+    """Run until SIGTERM or SIGINT; the exit status is 0 then, 1 when the address or an option cannot be used."""
     options = _options()
     logs = log_to_stderr(options.log_level)
     sys.setswitchinterval(SWITCH_SECONDS)
     folders = Folders(options.base_directory, {} if options.only_model_files else well_known())
     folders.create()
+    own = folders.base / FILE_NAME
+    try:
+        for file in [*([own] if own.is_file() else []), *options.extra_model_paths_config]:
+            add_extra_folders(folders.model_folders, file)
+    except ValueError as error:
+        logger.error("model folders cannot be read", extra={"reason": str(error)})
+        return 1
     try:
         return asyncio.run(_serve(options, folders, logs))
     finally:
@@ -164,6 +172,7 @@ def _options() -> argparse.Namespace:
         "--fault", type=_fault, action="append", default=[], metavar="NAME,KEY=VALUE", help="misbehave; may be repeated"
     )
     add("--fault-nodes", action="store_true", help="publish a node for each fault")
+    add("--extra-model-paths-config", type=Path, nargs="+", action="extend", default=[], metavar="FILE")
     add("--disable-all-custom-nodes", action="store_true", help="load no pack of custom_nodes")
     add("--whitelist-custom-nodes", nargs="+", default=[], metavar="NAME", help="load these packs all the same")
     add("--exit-with-parent", type=int, nargs="?", const=0, metavar="PID", help="end when the parent process ends")

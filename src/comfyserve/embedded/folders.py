@@ -50,7 +50,7 @@ class Folders:
     @cached_property
     def model_folders(self) -> ModelFolders:
         """Where model files are looked for, by kind."""
-        return ModelFolders(self.models, self.custom_nodes)
+        return ModelFolders(self.models, self.custom_nodes, self.output)
 
     @cached_property
     def input(self) -> Path:

@@ -20,17 +20,22 @@ ModelFolder = tuple[list[str], set[str]]
 
 NOT_LISTED: Final = frozenset({".git"})
 CUSTOM_NODES: Final = "custom_nodes"
+SAVED_MODELS: Final = ("checkpoints", "clip", "vae", "diffusion_models", "loras")
+"""What nodes may save; each has a folder of that name in the output folder."""
 
 
 class ModelFolders(dict[str, ModelFolder]):
     """Kind -> ModelFolder; the old names of a kind lead to it. Packs change this table."""
 
-    def __init__(self, models: Path, custom_nodes: Path) -> None:
+    def __init__(self, models: Path, custom_nodes: Path, output: Path) -> None:
+        """The table of an engine whose nodes save models below `output`."""
         common = set(MODEL_EXTENSIONS)
         for kind in MODEL_FOLDERS:
             paths = [str(models / word) for word in MODEL_FOLDER_PATHS.get(kind, (kind,))]
             self[kind] = (paths, set(MODEL_FOLDER_EXTENSIONS[kind]) if kind in MODEL_FOLDER_EXTENSIONS else common)
         self[CUSTOM_NODES] = ([str(custom_nodes)], set())
+        for kind in SAVED_MODELS:
+            self.extend(kind, str(output / kind))
 
     def __getitem__(self, kind: str) -> ModelFolder:
         return super().__getitem__(MODEL_FOLDER_ALIASES.get(kind, kind))

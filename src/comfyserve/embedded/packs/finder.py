@@ -39,9 +39,9 @@ EXTRA_NODES: Final = "comfy_extras.nodes_"
 
 
 class ComfyModules(MetaPathFinder):
-    """Finds the names of ROOTS in `comfy_modules`, `custom_nodes` in the engine's folder, and hides torch."""
+    """Finds the names of ROOTS in `comfy_modules`, `custom_nodes` in the engine's folders, and hides torch."""
 
-    def __init__(self, custom_nodes: Path) -> None:
+    def __init__(self, custom_nodes: Sequence[Path]) -> None:
         self._custom_nodes = custom_nodes
 
     def find_spec(
@@ -54,7 +54,7 @@ class ComfyModules(MetaPathFinder):
             return None
         if fullname == PACKS_PARENT:
             spec = ModuleSpec(fullname, None, is_package=True)
-            spec.submodule_search_locations = [str(self._custom_nodes)]
+            spec.submodule_search_locations = [str(folder) for folder in self._custom_nodes]
             return spec
         if root not in ROOTS:
             return None
@@ -97,7 +97,7 @@ class _BuiltInNodes(Loader):
         vars(module).update({name: catalogue[name].node_class for name in here})
 
 
-def install(custom_nodes: Path) -> None:
+def install(custom_nodes: Sequence[Path]) -> None:
     """Put the finder first, and forget what an earlier engine of this process had imported."""
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, ComfyModules)]
     stale = [name for name in sys.modules if name.partition(".")[0] in ROOTS or name.startswith(f"{MODULES}.")]

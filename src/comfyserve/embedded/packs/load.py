@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from comfyserve.embedded.model_folders import CUSTOM_NODES
 from comfyserve.embedded.packs import finder, host
 from comfyserve.embedded.packs.arrays import pack_values
 from comfyserve.embedded.packs.built_in import OWN_PACK, own_web_folder
@@ -53,13 +54,15 @@ class _Brought:
 
 
 async def load_packs(engine: Engine, choice: PackChoice | None = None) -> None:
-    """Load every pack of the engine's custom_nodes folder. One that fails is logged by name, and the others go on."""
+    """Load every pack of the engine's custom_nodes folders. One that fails is logged by name, and the others go on."""
     host.attach(engine)
-    finder.install(engine.folders.custom_nodes)
+    roots = [Path(path) for path in engine.folders.model_folders[CUSTOM_NODES][0]]
+    finder.install(roots)
     own = own_web_folder()
     if own is not None:
         engine.catalogue.web_folders[OWN_PACK] = own
-    chosen = [path for path in _candidates(engine.folders.custom_nodes) if (choice or PackChoice()).takes(path)]
+    takes = (choice or PackChoice()).takes
+    chosen = [path for root in roots for path in _candidates(root) if takes(path)]
     for path in chosen:
         _prestart(path)
     for path in chosen:
