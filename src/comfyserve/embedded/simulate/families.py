@@ -9,7 +9,7 @@ from typing import Final
 
 from . import grid
 from .grid import Grid
-from .noise_scale import NoiseScale
+from .noise_scale import FINE_TIMES, NoiseScale
 
 DISCRETE: Final = NoiseScale()
 
@@ -29,15 +29,20 @@ def _flow(shift: float) -> NoiseScale:
     return NoiseScale("flow", shift)
 
 
+def fine_flow(power: float) -> NoiseScale:
+    """The scale of Flux and its like; `power` is the logarithm of the shift."""
+    return NoiseScale("flow", exp(power), times=FINE_TIMES)
+
+
 # The first row whose words occur in the file name wins; numbers are the families' published sampling settings.
 FAMILIES: Final[tuple[tuple[str, Family], ...]] = (
     (r"stable.?audio", Family("stable_audio", noise=NoiseScale("log", low=0.03, high=500.0))),
     (r"ace.?step", Family("ace", noise=_flow(3.0))),
     (r"svd|sv3d", Family("svd", noise=NoiseScale("log", low=0.002, high=700.0), moves=True)),
     (r"wan.?2.?2.?(?:vae|ti2v)|ti2v.?5b", Family("wan22", grid.WAN22, _flow(8.0))),
-    (r"qwen.?image|qwen_2.5_vl", Family("qwen_image", grid.VIDEO, _flow(exp(1.15)))),
+    (r"qwen.?image|qwen_2.5_vl", Family("qwen_image", grid.VIDEO, fine_flow(1.15))),
     (r"\bwan|wan[_\d]|vace|humo|fun_?(?:control|inp)", Family("wan", grid.VIDEO, _flow(8.0))),
-    (r"ltx", Family("ltxv", grid.LTXV, _flow(exp(2.37)))),
+    (r"ltx", Family("ltxv", grid.LTXV, fine_flow(2.37))),
     (r"mochi", Family("mochi", grid.MOCHI, _flow(6.0))),
     (r"cosmos.?predict2", Family("cosmos2", grid.VIDEO, NoiseScale("log", low=0.002, high=80.0))),
     (r"cosmos", Family("cosmos", grid.COSMOS, NoiseScale("log", low=0.002, high=80.0))),
@@ -51,7 +56,7 @@ FAMILIES: Final[tuple[tuple[str, Family], ...]] = (
     (r"chroma.*radiance", Family("chroma_radiance", grid.PIXEL, _flow(1.0))),
     (r"chroma", Family("chroma", grid.SD3, _flow(1.0))),
     (r"flux.*schnell", Family("flux_schnell", grid.SD3, _flow(1.0))),
-    (r"flux|^ae\.|kontext", Family("flux", grid.SD3, _flow(exp(1.15)))),
+    (r"flux|^ae\.|kontext", Family("flux", grid.SD3, fine_flow(1.15))),
     (r"sd3|stable.?diffusion.?3", Family("sd3", grid.SD3, _flow(3.0))),
     (r"hidream", Family("hidream", grid.SD3, _flow(3.0))),
     (r"aura", Family("auraflow", noise=_flow(1.73))),

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 TIMES: Final = 1000
+FINE_TIMES: Final = 10000
+"""Of the families that are sampled as Flux is."""
 # The noise schedule of Stable Diffusion: the square roots of beta are evenly spaced between these squares.
 BETA_FIRST, BETA_LAST = 0.00085, 0.012
 
@@ -23,6 +25,7 @@ class NoiseScale:
     shift: float = 1.0
     low: float = 0.0
     high: float = 0.0
+    times: int = TIMES
 
     def table(self) -> Floats:
         """The sigmas of all times, smallest first."""
@@ -54,7 +57,7 @@ class NoiseScale:
 @lru_cache(64)
 def _table(scale: NoiseScale) -> Floats:
     if scale.kind == "flow":
-        times = np.arange(1, TIMES + 1, dtype=np.float64) / TIMES
+        times = np.arange(1, scale.times + 1, dtype=np.float64) / scale.times
         return np.asarray(scale.shift * times / (1 + (scale.shift - 1) * times), np.float32)
     if scale.kind == "log":
         return np.exp(np.linspace(np.log(scale.low), np.log(scale.high), TIMES)).astype(np.float32)

@@ -15,14 +15,27 @@ from .canvas import Floats
 from .noise_scale import NoiseScale
 
 # Published noise levels for few steps: "Align Your Steps" and "Optimal Stepsize"; between them logs are interpolated.
+# fmt: off
 ALIGNED: Final = {
     "SD1": (14.6146, 6.4746, 3.8637, 2.6946, 1.8842, 1.3944, 0.9643, 0.6524, 0.3977, 0.1515, 0.0292),
     "SDXL": (14.6146, 6.3184, 3.7682, 2.1812, 1.3405, 0.8621, 0.5551, 0.3799, 0.2332, 0.1114, 0.0292),
     "SVD": (700.0, 54.5, 15.886, 7.977, 4.248, 1.789, 0.981, 0.403, 0.173, 0.034, 0.002),
     "FLUX": (0.9968, 0.9886, 0.9819, 0.975, 0.966, 0.9471, 0.9158, 0.8287, 0.5512, 0.2808, 0.001),
-    "Wan": (1.0, 0.995, 0.991, 0.987, 0.98, 0.973, 0.96, 0.927, 0.864, 0.539, 0.001),
-    "Chroma": (0.992, 0.978, 0.953, 0.9, 0.802, 0.646, 0.501, 0.353, 0.21, 0.1, 0.001),
+    "Wan": (
+        1.0, 0.997, 0.995, 0.993, 0.991, 0.989, 0.987,
+        0.985, 0.98, 0.975, 0.973, 0.968, 0.96, 0.946,
+        0.927, 0.902, 0.864, 0.776, 0.539, 0.208, 0.001,
+    ),
+    "Chroma": (
+        0.992, 0.99, 0.988, 0.985, 0.982, 0.978, 0.973,
+        0.968, 0.961, 0.953, 0.943, 0.931, 0.917, 0.9,
+        0.881, 0.858, 0.832, 0.802, 0.769, 0.731, 0.69,
+        0.646, 0.599, 0.55, 0.501, 0.451, 0.402, 0.355,
+        0.311, 0.27, 0.232, 0.199, 0.169, 0.143, 0.12,
+        0.101, 0.084, 0.07, 0.058, 0.048, 0.001,
+    ),
 }
+# fmt: on
 LINEAR_NOISE = 0.025
 
 
@@ -57,10 +70,10 @@ def polyexponential(steps: int, low: float, high: float, rho: float = 1.0) -> Fl
 
 
 def laplace(steps: int, low: float, high: float, middle: float, spread: float) -> Floats:
-    """Laplace-distributed log sigma, within low and high."""
+    """Laplace-distributed log sigma, within low and high; as in ComfyUI only `steps` values, without the 0."""
     way = np.linspace(0, 1, steps) - 0.5
-    logs = middle - spread * np.sign(way) * np.log(np.maximum(1 - 2 * np.abs(way), 1e-5))
-    return _ended(np.clip(np.exp(logs), low, high))
+    logs = middle + spread * np.sign(way) * np.log(np.maximum(1 - 2 * np.abs(way), 1e-5))
+    return np.asarray(np.clip(np.exp(logs), low, high), np.float32)
 
 
 def variance_preserving(steps: int, beta_d: float, beta_min: float, eps: float) -> Floats:

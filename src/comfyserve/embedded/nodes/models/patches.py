@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from math import exp
 from typing import Any, Final
 
 import numpy as np
 
 from comfyserve.embedded.nodes.models.signed import family, signatures, simulates
+from comfyserve.embedded.simulate.families import fine_flow
 from comfyserve.embedded.simulate.model import Latent, Method, Model
 from comfyserve.embedded.simulate.noise_scale import NoiseScale
 
@@ -23,14 +23,14 @@ def flow_shift(model: Model, shift: float) -> Model:
 @simulates("ModelSamplingFlux")
 def flux_shift(model: Model, max_shift: float, base_shift: float, width: int, height: int) -> Model:
     """A shift that grows with the picture, from 256 to 4096 patches of 16 pixels."""
-    return model.with_noise(NoiseScale("flow", _grown(width * height / 256, 256, base_shift, max_shift)))
+    return model.with_noise(fine_flow(_grown(width * height / 256, 256, base_shift, max_shift)))
 
 
 @simulates("ModelSamplingLTXV")
 def ltxv_shift(model: Model, max_shift: float, base_shift: float, latent: Latent | None = None) -> Model:
     """A shift that grows with the latent, from 1024 to 4096 places."""
     places = LTXV_PLACES if latent is None else int(np.prod(np.shape(latent["samples"])[2:]))
-    return model.with_noise(NoiseScale("flow", _grown(places, 1024, base_shift, max_shift)))
+    return model.with_noise(fine_flow(_grown(places, 1024, base_shift, max_shift)))
 
 
 @simulates("ModelSamplingDiscrete")
@@ -54,7 +54,7 @@ def merge_clips(clip1: Model, clip2: Model, ratio: float = 1.0, multiplier: floa
 
 
 def _grown(places: float, low: int, base: float, top: float) -> float:
-    return exp(base + (top - base) * (places - low) / (LTXV_PLACES - low))
+    return base + (top - base) * (places - low) / (LTXV_PLACES - low)
 
 
 def _patch(name: str) -> None:
