@@ -56,6 +56,20 @@ def test_values_by_name(catalogue: Any) -> None:
     assert convert_workflow(raw, catalogue)["1"]["inputs"] == {"amount": 0.5, "keep": False}
 
 
+def test_a_format_brings_its_widgets(catalogue: Any) -> None:
+    """VideoHelperSuite's Video Combine saves its widgets by name, and which there are depends on the format."""
+    formats = {"video/x": [["crf", "INT", {"default": 19}], ["pix_fmt", ["yuv420p", "rgb24"]], "broken", []]}
+    combine = {
+        "input": {"required": {"format": [["gif", "video/x"], {"formats": formats}], "last": ["INT", {"default": 1}]}},
+        "name": "Combine",
+    }
+    given = {"format": "video/x", "crf": 30, "last": 2, "videopreview": {}}
+    raw = workflow([node(1, "Combine", values=given), node(2, "Combine", values={"format": "gif", "crf": 30})])
+    made = convert_workflow(raw, {**catalogue, "Combine": combine})
+    assert made["1"]["inputs"] == {"format": "video/x", "crf": 30, "pix_fmt": "yuv420p", "last": 2}
+    assert made["2"]["inputs"] == {"format": "gif", "last": 1}
+
+
 def test_getters_take_from_setters_of_the_same_name(catalogue: Any) -> None:
     raw = workflow(
         [

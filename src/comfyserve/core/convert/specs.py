@@ -138,6 +138,14 @@ def sub_inputs(spec: InputSpec, chosen: Any) -> Iterator[InputSpec]:
             return
 
 
+def format_widgets(spec: InputSpec, chosen: Any) -> Iterator[InputSpec]:
+    """The widgets that a choice adds by the option `formats` (VideoHelperSuite): lists of name, type and options."""
+    listed = mapping(spec.options.get("formats")).get(chosen) if isinstance(chosen, str) else None
+    for entry in listed[:MAX_SLOTS] if isinstance(listed, list | tuple) else ():
+        if isinstance(entry, list | tuple) and len(entry) > 1 and isinstance(entry[0], str):
+            yield _spec(entry[0], entry[1:])
+
+
 def group_inputs(group: str, declared: Mapping[str, Any]) -> Iterator[InputSpec]:
     """Required and optional inputs of a group, named `group.name`."""
     for category in (REQUIRED, OPTIONAL):

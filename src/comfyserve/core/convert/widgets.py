@@ -9,10 +9,12 @@ from comfyserve.core.convert.read import MAX_SLOTS, EditorNode, mapping
 from comfyserve.core.convert.specs import (
     AUTOGROW,
     BROWSER_WIDGETS,
+    COMBO,
     CUSTOM_COMBO,
     DYNAMIC_COMBO,
     ClassSpec,
     InputSpec,
+    format_widgets,
     group_inputs,
     sub_inputs,
 )
@@ -62,6 +64,8 @@ def read_fields(node: EditorNode, spec: ClassSpec) -> Fields:
             widgets.append(widget)
             if one.type == DYNAMIC_COMBO:
                 waiting.extendleft(reversed(list(sub_inputs(one, widget.value))))
+            if one.type == COMBO:
+                waiting.extendleft(reversed(list(format_widgets(one, widget.value))))
         else:
             sockets.append(one)
     widgets.extend(_own_choices(node) if node.type == CUSTOM_COMBO else ())
