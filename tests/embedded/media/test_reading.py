@@ -107,6 +107,13 @@ def test_a_file_that_says_too_little_is_stopped_where_the_bound_is(
         read_frames(path)
 
 
+def test_a_great_many_tiny_frames_count_as_what_they_cost(tmp_path: Path, context: NodeContext, heard: Heard) -> None:
+    path = write_video(tmp_path / "a.mp4", grays(40, 2, 2))
+    with_settings(context, EngineSettings(media_bytes=39 * 512))
+    with pytest.raises(ValueError, match="40 frames of 2 x 2"):
+        read_frames(path)
+
+
 def test_a_sound_is_no_video_and_a_silent_video_no_sound(tmp_path: Path, context: NodeContext) -> None:
     with pytest.raises(ValueError, match="has no pictures"):
         read_frames(write_wav(tmp_path / "a.wav", tone(0.1)))

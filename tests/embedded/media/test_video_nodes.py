@@ -10,6 +10,7 @@ from comfyserve.embedded.context import EngineSettings, Interrupted, NodeContext
 from comfyserve.embedded.media.sound import as_audio
 from comfyserve.embedded.media.video import Video
 from comfyserve.embedded.nodes import video as nodes
+from comfyserve.embedded.nodes.audio import save_flac
 from comfyserve.embedded.nodes.io import Ui
 from comfyserve.embedded.pixels.arrays import Image, from_bytes
 
@@ -72,7 +73,10 @@ def test_a_loaded_video_gives_its_frames_sound_and_rate(context: NodeContext) ->
 
 def test_a_silent_video_has_no_sound(context: NodeContext) -> None:
     write_video(context.folders.input / "a.mp4", grays(2))
-    assert nodes.get_video_components(nodes.load_video("a.mp4"))[1] is None
+    sound = nodes.get_video_components(nodes.load_video("a.mp4"))[1]
+    assert sound is None
+    with pytest.raises(ValueError, match="has none"):
+        save_flac(sound, "a")  # type: ignore[arg-type] # a link can bring it all the same
 
 
 def packets(path: Path) -> list[bytes]:

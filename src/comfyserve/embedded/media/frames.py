@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 RGB = 3
 SAMPLE_BYTES = 4
+# What one held frame costs at least, however small its picture is.
+FRAME_BYTES = 512
 # From this many frames on, a node tells how far it is.
 LONG = 32
 
@@ -97,7 +99,7 @@ class FrameStore:
     def check_room(self, width: int, height: int, count: int, channels: int = RGB) -> None:
         """ValueError when so many frames of that size would take more than the engine gives one file."""
         limit = current().settings.media_bytes
-        if width * height * channels * SAMPLE_BYTES * count > limit:
+        if max(width * height * channels * SAMPLE_BYTES, FRAME_BYTES) * count > limit:
             raise ValueError(
                 f"{self._name}: {count} frames of {width} x {height} are more than the {limit} bytes that this engine"
                 " holds at once. Load fewer frames, or smaller ones."

@@ -28,6 +28,8 @@ class NoSoundError(ValueError):
 
 # Samples that are handed to an encoder at once; between two of them the prompt can be interrupted.
 PIECE = 1 << 16
+# A held piece of a sound counts as this many samples at least, however short it is.
+SMALLEST = 128
 # Whole-number samples to -1..1.
 SCALE = {"int16": 2**15, "int32": 2**31, "int64": 2**63}
 
@@ -80,7 +82,7 @@ def decode_track(
     for frame in container.decode(stream):
         context.check_interrupted()
         piece = _samples(frame, stream.codec_context.channels)
-        check_length(len(piece), at + piece.shape[1] - skip)
+        check_length(len(piece), max(at + piece.shape[1] - skip, len(pieces) * SMALLEST))
         kept = piece[:, max(skip - at, 0) : None if end is None else max(end - at, 0)]
         if kept.shape[1]:
             pieces.append(kept)

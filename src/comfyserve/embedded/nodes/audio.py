@@ -358,7 +358,7 @@ def _bit_rate(quality: str) -> int | None:
 
 
 def _save(
-    sound: Audio,
+    sound: Audio | None,
     prefix: str,
     kind: str,
     form: str,
@@ -366,6 +366,8 @@ def _save(
     prompt: Prompt | None,
     extra_pnginfo: Prompt | None,
 ) -> Ui:
+    if sound is None:
+        raise ValueError("There is no sound to save: the video that it comes from has none.")
     target = current().folders.next_output(prefix, kind)
     tags = png_texts(prompt, extra_pnginfo)
     saved: list[dict[str, Any]] = []
