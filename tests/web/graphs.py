@@ -31,3 +31,23 @@ FAILS: Graph = {
     "4": {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": "fails"}},
 }
 """Node 2 raises: a picture without an alpha channel has none to give."""
+
+MEDIA: Graph = {
+    "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 48, "batch_size": 12, "color": 0x3366CC}},
+    "2": {"class_type": "EmptyAudio", "inputs": {"duration": 1.0, "sample_rate": 48000, "channels": 2}},
+    "3": {
+        "class_type": "VHS_VideoCombine",
+        "inputs": {
+            "images": ["1", 0],
+            "audio": ["2", 0],
+            "frame_rate": 12,
+            "loop_count": 0,
+            "filename_prefix": "clip",
+            "format": "video/webm",
+            "pingpong": False,
+            "save_output": True,
+        },
+    },
+    "4": {"class_type": "SaveAudio", "inputs": {"audio": ["2", 0], "filename_prefix": "sound"}},
+}
+"""A video with sound, and a sound: in formats that every build of Chromium plays."""

@@ -10,7 +10,7 @@ from PIL import Image
 from playwright.async_api import Page, expect
 
 from tests.web.conftest import PAGE_MS, Server, Visit
-from tests.web.graphs import FAILS, KNOBS, Graph
+from tests.web.graphs import FAILS, KNOBS, MEDIA, Graph
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -107,6 +107,17 @@ async def test_from_home_to_the_downloaded_picture(visit: Visit, logo: Path) -> 
 
     await visit.open("/")
     await expect(page.get_by_role("listitem").filter(has_text="Done").first).to_be_visible()
+
+
+async def test_a_video_and_a_sound_can_be_played(visit: Visit) -> None:
+    await deploy(visit, "media", MEDIA)
+    page = await visit.open("/apps/media")
+    await generate(page)
+    for kind in ("video", "audio"):
+        player = page.locator(f'[data-run-status="success"] figure {kind}')
+        await expect(player).to_be_visible(timeout=RUN_MS)
+        # play() waits for enough of the file, and fails when it cannot be decoded.
+        assert await player.evaluate("async player => { await player.play(); return Math.round(player.duration) }") == 1
 
 
 async def test_a_run_is_found_again_after_a_reload(visit: Visit) -> None:
