@@ -41,6 +41,11 @@ def load_list(text: str) -> np.ndarray | None:
     return np.concatenate(batch) if batch else None
 
 
+def list_fingerprint(text: str) -> str:
+    """What changes when a file of such a list changes."""
+    return " ".join(_sources.fingerprint(source) for source in _listed(text))
+
+
 def decoded(content: bytes, name: str, *, alpha: bool) -> np.ndarray:
     """The samples of a picture file as [1,H,W,C]. Raises ValueError that names it."""
     try:

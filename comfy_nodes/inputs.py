@@ -8,6 +8,7 @@ from . import _numbers
 from ._nodes import node
 
 SEED_LIMIT = 999_999_999_999_999
+WORDS = {"true": True, "false": False}
 SEED_FIELDS = ("default_value", "min_value", "max_value")
 
 
@@ -24,9 +25,9 @@ def text(default_value: str = "", **_: Any) -> tuple[str]:
 
 
 @node("ComfyUIDeployExternalBoolean")
-def boolean(default_value: bool = False, **_: Any) -> tuple[bool]:
-    """A switch."""
-    return (default_value,)
+def boolean(input_id: str = "", default_value: bool = False, **_: Any) -> tuple[bool]:
+    """A switch. ComfyUI makes true of any text in default_value, so the words that stand in input_id come first."""
+    return (WORDS.get(input_id.strip().lower(), default_value),)
 
 
 @node("ComfyUIDeployExternalNumber")

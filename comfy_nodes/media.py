@@ -22,6 +22,14 @@ def _video_changed(
     return _sources.fingerprint(input_id, default_value_url, default_video or default_value, endings=_sources.VIDEOS)
 
 
+def _batch_changed(images: str | None = None, **_: Any) -> str:
+    return _pictures.list_fingerprint(images or "")
+
+
+def _file_changed(file_url: str = "", **_: Any) -> str:
+    return _sources.fingerprint(file_url, endings=frozenset())
+
+
 def _audio_changed(audio_file: str = "", **_: Any) -> str:
     return _sources.fingerprint(audio_file)
 
@@ -50,7 +58,7 @@ def image_alpha(input_id: str, default_value: Any = None, **_: Any) -> tuple[Any
     return (_picture((input_id,), default_value, alpha=True),)
 
 
-@node("ComfyUIDeployExternalImageBatch")
+@node("ComfyUIDeployExternalImageBatch", IS_CHANGED=staticmethod(_batch_changed))
 def image_batch(input_id: str, images: str = "[]", default_value: Any = None, **_: Any) -> tuple[Any]:
     """Several pictures as one batch, all in the size of the first."""
     samples = _pictures.load_list(images)
@@ -113,7 +121,7 @@ def audio(input_id: str, audio_file: str = "", default_value: Any = None, **_: A
     return (default_value,)
 
 
-@node("ComfyUIDeployExternalFile")
+@node("ComfyUIDeployExternalFile", IS_CHANGED=staticmethod(_file_changed))
 def file(input_id: str, file_url: str = "", **_: Any) -> tuple[str]:
     """The path of any file."""
     source = _given(file_url, input_id)

@@ -142,3 +142,40 @@ def test_the_certificate_is_checked_against_the_name(
     assert comfy._download.download(f"https://localhost:{secure.port}/a") == CONTENT
     with pytest.raises(ValueError, match="certificate is not accepted"):
         comfy._download.download(f"https://127.0.0.1:{secure.port}/a")
+
+
+@pytest.fixture
+def proxied(origin: BadOrigin, monkeypatch: pytest.MonkeyPatch) -> BadOrigin:
+    """The origin as a forward proxy, at an address that callers may not name."""
+    for scheme in ("http", "https"):
+        monkeypatch.setenv(f"{scheme}_proxy", f"http://localhost:{origin.port}")
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setenv("COMFYSERVE_NODES_ALLOW_PRIVATE_NETWORK", "off")
+    return origin
+
+
+def test_a_proxy_is_asked_after_the_check(comfy: ModuleType, proxied: BadOrigin) -> None:
+    proxied.files["/a"] = CONTENT
+    assert comfy._download.download("http://1.1.1.1/a") == CONTENT
+    assert proxied.headers["/a"]["Host"] == "1.1.1.1:80"
+    for url in ("http://10.0.0.1/a", "https://localhost/a", f"http://localhost:{proxied.port}/a"):
+        with pytest.raises(comfy._guard.Refused):
+            comfy._download.download(url)
+    assert proxied.asked.total() == 1
+
+
+def test_a_proxy_tunnels_tls(
+    comfy: ModuleType, proxied: BadOrigin, secure: BadOrigin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COMFYSERVE_NODES_ALLOW_PRIVATE_NETWORK", "localhost")
+    monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
+    proxied.tunnel_port = secure.port
+    assert comfy._download.download("https://localhost/a") == CONTENT
+    assert proxied.asked == {"localhost:443": 1}
+
+
+def test_no_proxy_is_honoured(comfy: ModuleType, proxied: BadOrigin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMFYSERVE_NODES_ALLOW_PRIVATE_NETWORK", "on")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with pytest.raises(ValueError, match="connection refused"):
+        comfy._download.download("http://127.0.0.1:1/a")

@@ -22,6 +22,7 @@ EXTERNAL = "ComfyUIDeployExternal"
         ("Enum", {"input_id": "x", "default_value": "b", "options": '["a"]'}, "b"),
         ("Color", {"input_id": "x", "default_value": "#fff"}, "#fff"),
         ("Boolean", {"input_id": "x", "default_value": True}, True),
+        ("Boolean", {"input_id": "False", "default_value": True}, False),
         ("Number", {"input_id": "1e3", "default_value": 2.0}, 1000.0),
         ("Number", {"input_id": "input_number", "default_value": 2}, 2.0),
         ("Number", {"input_id": "nan", "default_value": 2}, 2.0),

@@ -270,6 +270,24 @@ def test_a_default_is_asked_for_only_where_it_is_used(pack: ModuleType, run: Run
 # ---- sound and files
 
 
+def test_a_replaced_file_runs_again(pack: ModuleType, run: RunNode, base: Path) -> None:
+    run(FILE, input_id="x")
+    path = base / "input" / "a.png"
+    inputs = {
+        BATCH: {"images": '["a.png", "https://example.com/b.png"]'},
+        FILE: {"file_url": "a.png"},
+        AUDIO: {"audio_file": "a.png"},
+        "ComfyUIDeployExternalEXR": {"exr_file": "a.png"},
+    }
+    for class_type, given in inputs.items():
+        changed = pack.NODE_CLASS_MAPPINGS[class_type].IS_CHANGED
+        path.write_bytes(b"one")
+        first = changed(input_id="x", **given)
+        assert changed(input_id="x", **given) == first
+        path.write_bytes(b"two")
+        assert changed(input_id="x", **given) != first
+
+
 def test_sound_is_read_from_sound_and_video_files(run: RunNode, base: Path, clip: str) -> None:
     wave = tone(0.5, 2)
     write_wav(base / "input" / "tone.wav", wave)

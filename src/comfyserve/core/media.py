@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Any, TypeGuard
 
-from comfyserve.core.graph import Graph
+from comfyserve.core.graph import Graph, Node
 
 ASSET_PREFIX = "asset:"
 INPUT_ID_META = "input_id"
@@ -149,15 +149,23 @@ def media_places(graph: Graph) -> Iterator[MediaPlace]:
     for node_id, node in graph.nodes.items():
         kind, fields = FIELDS.get(node.class_type, (MediaKind.FILE, ()))
         for field in fields:
-            value = node.inputs.get(field)
-            label = str(node.meta.get(INPUT_ID_META) or field)
-            if kind is MediaKind.IMAGES:
-                for index, item in enumerate(listed(value) or ()):
-                    if is_outside(item):
-                        yield MediaPlace(node_id, field, kind, item, f"{label}[{index}]")
-            elif is_outside(value):
-                yield MediaPlace(node_id, field, kind, value, label)
+            places = list(_places_in(node_id, field, kind, node))
+            yield from places
+            if places:
                 break
+
+
+def _places_in(node_id: str, field: str, kind: MediaKind, node: Node) -> Iterator[MediaPlace]:
+    """The files that one field names."""
+    value = node.inputs.get(field)
+    label = str(node.meta.get(INPUT_ID_META) or field)
+    if kind is not MediaKind.IMAGES:
+        if is_outside(value):
+            yield MediaPlace(node_id, field, kind, value, label)
+        return
+    for index, item in enumerate(listed(value) or ()):
+        if is_outside(item):
+            yield MediaPlace(node_id, field, kind, item, f"{label}[{index}]")
 
 
 def renamed(value: Any, names: Mapping[str, str]) -> Any:

@@ -32,7 +32,7 @@ CLASS_HELP: Mapping[str, Help] = {
         "One of several choices.", ("`options` is a JSON list; the server refuses a value that is not in it.",)
     ),
     f"{PREFIX}Boolean": Help(
-        "A switch.", unlike=('"false" given as text to ComfyUI itself means true; the server reads it as false',)
+        "A switch.", unlike=('"false" that comes as text means true',)
     ),
     f"{PREFIX}Color": Help("A colour, #rrggbb.", unlike=("there is no such node in the plugin",)),
     f"{PREFIX}Number": Help("A number.", (_NUMBERS,)),
