@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comfyserve.embedded import patterns
@@ -21,6 +21,7 @@ FLAGS = st.sampled_from([re.NOFLAG, re.IGNORECASE, re.MULTILINE, re.DOTALL])
 
 
 @pytest.mark.filterwarnings("ignore:Possible")
+@settings(deadline=None)
 @given(PATTERNS, TEXTS, FLAGS)
 def test_they_find_what_python_finds(source: str, text: str, flags: re.RegexFlag) -> None:
     try:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 OBJECT_BYTES = 64
 """What any object costs besides its contents."""
+LOOKED_AT = 10_000
+"""Of a longer list so many items are looked at, the others count as small objects."""
 
 
 def size_of(value: Any, most: int) -> int:
@@ -41,6 +44,8 @@ def _own_size(value: Any) -> int:
         return size + OBJECT_BYTES
     if isinstance(value, (str, bytes, bytearray)):
         return sys.getsizeof(value)
+    if isinstance(value, (list, tuple)):
+        return OBJECT_BYTES * (1 + max(0, len(value) - LOOKED_AT))
     picture = getattr(value, "size", None), getattr(value, "getbands", None)
     if isinstance(picture[0], tuple) and callable(picture[1]):
         return int(picture[0][0]) * int(picture[0][1]) * len(picture[1]())
@@ -51,7 +56,7 @@ def _parts(value: Any) -> Iterable[Any]:
     if isinstance(value, Mapping):
         return [*value.keys(), *value.values()]
     if isinstance(value, (list, tuple, set, frozenset)):
-        return list(value)
+        return itertools.islice(value, LOOKED_AT)
     if isinstance(value, type) or callable(value) or hasattr(value, "nbytes"):
         return ()
     held = getattr(value, "__dict__", None)
