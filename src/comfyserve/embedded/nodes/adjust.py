@@ -78,7 +78,7 @@ def blur(image: Image, blur_radius: int, sigma: float) -> Image:
     """Gaussian blur; sigma is relative to the radius."""
     if blur_radius == 0:
         return image
-    return gaussian_blur(image, blur_radius, sigma).astype(np.float32)
+    return gaussian_blur(image, blur_radius, sigma)
 
 
 @family.node(
@@ -99,4 +99,4 @@ def sharpen(image: Image, sharpen_radius: int, sigma: float, alpha: float) -> Im
     if sharpen_radius == 0:
         return image
     detail = image - gaussian_blur(image, sharpen_radius, sigma)
-    return np.clip(image + 10 * alpha * detail, 0, 1).astype(np.float32)
+    return np.clip(image + np.float32(10 * alpha) * detail, 0, 1)

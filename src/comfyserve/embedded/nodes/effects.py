@@ -92,7 +92,7 @@ def _check_rgb(image: Image) -> None:
 
 
 def _gray(samples: Image) -> Image:
-    return np.repeat(samples[..., np.newaxis], 3, axis=-1)
+    return np.broadcast_to(samples[..., np.newaxis], (*samples.shape, 3))
 
 
 @family.node(

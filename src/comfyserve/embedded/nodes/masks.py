@@ -38,8 +38,7 @@ OPERATIONS: dict[str, Callable[[Mask, Mask], Mask]] = {
 def mask_to_image(mask: Mask) -> Image:
     """The mask as a gray picture."""
     masks = as_masks(mask)
-    check_room((*masks.shape, 3))
-    return np.repeat(masks[..., np.newaxis], 3, axis=-1)
+    return np.broadcast_to(masks[..., np.newaxis], (*masks.shape, 3))
 
 
 @family.node(
@@ -70,10 +69,10 @@ def image_color_to_mask(image: Image, color: int) -> Mask:
     """1 where the rounded 8-bit colour is exactly 0xRRGGBB. ValueError for a picture without colours."""
     if image.shape[3] < 3:
         raise ValueError("A gray picture has no colours to look for. Use ImageToMask.")
-    levels = np.round(np.clip(image[..., :3], 0, 1) * np.float32(255)).astype(np.int32)
-    wanted = np.array([color >> 16 & 255, color >> 8 & 255, color & 255], np.int32)
-    matching: Mask = (levels == wanted).all(axis=-1).astype(np.float32)
-    return matching
+    matching = np.ones(image.shape[:3], bool)
+    for channel, level in enumerate((color >> 16 & 255, color >> 8 & 255, color & 255)):
+        matching &= np.rint(np.clip(image[..., channel], 0, 1) * np.float32(255)) == level
+    return matching.astype(np.float32)
 
 
 @family.node("SolidMask", MODULE, "mask", {"value": number(1.0, 0.0, 1.0, 0.01), **AREA}, ("MASK",))

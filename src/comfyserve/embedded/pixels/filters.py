@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from comfyserve.embedded.pixels.arrays import Image, Mask
+from comfyserve.embedded.pixels.resample import Taps, along
 
 Samples = npt.NDArray[np.float64]
 
@@ -37,14 +38,21 @@ def _spread(mask: Mask, axis: int, extreme: np.ufunc) -> Mask:
     return result
 
 
-def gaussian_blur(image: Image, radius: int, sigma: float) -> Samples:
+def gaussian_blur(image: Image, radius: int, sigma: float) -> Image:
     """Blur with reflected borders; sigma is relative to the radius. ValueError if the radius reaches a side."""
     if radius >= min(image.shape[1:3]):
         raise ValueError(f"The radius {radius} must be smaller than both sides of the picture. Use a smaller radius.")
     grid = np.linspace(-1, 1, 2 * radius + 1)
     kernel = np.exp(-np.square(grid) / (2 * sigma**2))
     kernel /= kernel.sum()
-    return weighed(weighed(image, 1, kernel, "mirror"), 2, kernel, "mirror")
+    return along(along(image, 2, _reflected(image.shape[2], kernel)), 1, _reflected(image.shape[1], kernel))
+
+
+def _reflected(side: int, kernel: Samples) -> Taps:
+    radius = len(kernel) // 2
+    places = np.abs(np.arange(side)[:, np.newaxis] + np.arange(-radius, radius + 1))
+    places = np.minimum(places, 2 * (side - 1) - places)
+    return [(places[:, tap], np.full(side, weight)) for tap, weight in enumerate(kernel)]
 
 
 def weighed(image: npt.NDArray[np.floating], axis: int, kernel: Samples, border: str) -> Samples:

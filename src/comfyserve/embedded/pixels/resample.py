@@ -17,7 +17,9 @@ Taps = list[tuple[Index, Weight]]
 
 METHODS = ["nearest-exact", "bilinear", "area", "bicubic", "lanczos"]
 CUBIC = -0.75
-FAR = 4
+# Results that share one matrix product.
+BAND_ROWS = 16
+BAND_COLUMNS = 12
 
 
 def upscale(image: Image, width: int, height: int, method: str, crop: str = "disabled") -> Image:
@@ -42,10 +44,10 @@ def upscale(image: Image, width: int, height: int, method: str, crop: str = "dis
     if taps is None:
         raise ValueError(f"The resize method {method!r} is not known. Use one of: {', '.join(METHODS)}.")
     across, down = (2, taps(image.shape[2], width)), (1, taps(image.shape[1], height))
-    # Across first, unless a picture between the two steps would be the larger one by far.
-    order = (down, across) if image.shape[2] * height * FAR < image.shape[1] * width else (across, down)
+    # The cheaper way first: what is between the two steps stays small.
+    order = (down, across) if height < image.shape[1] else (across, down)
     for axis, weights in order:
-        image = _along(image, axis, weights)
+        image = along(image, axis, weights)
     return image
 
 
@@ -73,21 +75,56 @@ def _lanczos(image: Image, width: int, height: int) -> Image:
     return from_bytes(np.stack([np.asarray(item) for item in resized]))
 
 
-def _along(image: Image, axis: int, taps: Taps) -> Image:
+def along(image: Image, axis: int, taps: Taps) -> Image:
     """Every item of the batch as the sum of its taps along an axis (1: y, 2: x)."""
     if len(taps) == 1:
         return image.take(taps[0][0], axis)
     shape = list(image.shape)
     shape[axis] = len(taps[0][0])
     result = np.empty(shape, np.float32)
-    column = (-1, 1, 1) if axis == 1 else (-1, 1)
+    # A product by zero is not zero for what is no number: such pictures take the longer way.
+    work = _by_bands if np.isfinite(image).all() else _by_taps
     for item, target in zip(image, result, strict=True):
-        # Added up in float64 and rounded once: plain float32 turns a flat colour into one level less at the save.
-        total = np.zeros(target.shape)
-        for index, weight in taps:
-            total += item.take(index, axis - 1) * weight.reshape(column)
-        target[:] = total
+        work(item, target, axis, taps)
     return result
+
+
+def _by_taps(item: Image, target: Image, axis: int, taps: Taps) -> None:
+    column = (-1, 1, 1) if axis == 1 else (-1, 1)
+    # Added up in float64 and rounded once: plain float32 turns a flat colour into one level less at the save.
+    total = np.zeros(target.shape)
+    for index, weight in taps:
+        total += item.take(index, axis - 1) * weight.reshape(column)
+    target[:] = total
+
+
+def _by_bands(item: Image, target: Image, axis: int, taps: Taps) -> None:
+    """The same as matrix products: a few neighbouring results depend on a short band of the source."""
+    height, width, channels = item.shape
+    samples, results = item.reshape(height, width * channels), target.reshape(len(target), -1)
+    each_channel = np.eye(channels)
+    count = target.shape[axis - 1]
+    size = BAND_ROWS if axis == 1 else BAND_COLUMNS
+    for start in range(0, count, size):
+        stop = min(start + size, count)
+        first, weights = _band(taps, start, stop)
+        last = first + weights.shape[1]
+        if axis == 1:
+            results[start:stop] = weights @ samples[first:last].astype(np.float64)
+        else:
+            source = samples[:, first * channels : last * channels].astype(np.float64)
+            results[:, start * channels : stop * channels] = source @ np.kron(weights.T, each_channel)
+
+
+def _band(taps: Taps, start: int, stop: int) -> tuple[int, Weight]:
+    """The first source index that these results need, and their weights [results, source samples]."""
+    indexes = [index[start:stop] for index, _ in taps]
+    first, last = min(int(index.min()) for index in indexes), max(int(index.max()) for index in indexes)
+    weights = np.zeros((stop - start, last + 1 - first))
+    rows = np.arange(stop - start)
+    for index, (_, weight) in zip(indexes, taps, strict=True):
+        np.add.at(weights, (rows, index - first), weight[start:stop])
+    return first, weights
 
 
 def _scale(source: int, target: int) -> np.float32:
