@@ -51,8 +51,8 @@ class Catalogue:
         self._published.pop(name, None)
 
     def entitle(self, name: str, title: str | None) -> None:
-        """Give a class another title; unknown ones are ignored."""
-        if name in self._types:
+        """Give a V1 class another title; other names are ignored, as a schema has its own title."""
+        if name in self._types and not self._types[name].v3:
             self._types[name].display_name = title
             self._published.pop(name, None)
 

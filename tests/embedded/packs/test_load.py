@@ -94,6 +94,11 @@ async def test_a_class_that_is_no_node_costs_only_itself(folders: Folders, write
     assert engine.packs.loaded[0].refused == ("SaveImage", "Bad")
 
 
+async def test_a_pack_may_give_other_packs_and_the_core_their_titles(folders: Folders, write: Write) -> None:
+    write("titles.py", "NODE_CLASS_MAPPINGS = {}\nNODE_DISPLAY_NAME_MAPPINGS = {'SaveImage': 'Keep', 'Nobody': 'x'}\n")
+    assert (await loaded(folders)).catalogue.info("SaveImage")["display_name"] == "Keep"
+
+
 async def test_single_files_and_what_is_passed_over(folders: Folders, write: Write) -> None:
     write("single.py", NODE)
     write("_private.py", NOTHING)
@@ -159,6 +164,7 @@ async def test_the_packs_are_listed(folders: Folders, write: Write) -> None:
         ("broken", "needs torch: use a real ComfyUI", []),
         ("fine", None, ["Thing"]),
     ]
+    assert [pack["place"] for pack in packs] == ["broken/__init__.py:1", ""]
 
 
 async def test_the_folder_is_importable_as_custom_nodes(folders: Folders, write: Write) -> None:

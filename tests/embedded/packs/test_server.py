@@ -21,6 +21,12 @@ async def mine(request):
 async def other_method(request):
     return web.json_response("posted")
 
+@PromptServer.instance.routes.get("/file/{name}")
+async def file(request):
+    users = PromptServer.instance.user_manager
+    path = users.get_request_user_filepath(request, request.match_info["name"], create_dir=False)
+    return web.json_response([users.get_request_user_id(request), path])
+
 @PromptServer.instance.routes.get("/boom")
 async def boom(request):
     raise RuntimeError("boom")
@@ -120,6 +126,9 @@ async def test_routes_of_packs_are_served_twice(folders: Folders, write: Write) 
         assert await seat.call("GET", "/direct") == (200, "posted")
         assert await seat.call("POST", "/object_info") == (200, "posted")
         assert (await seat.call("GET", "/boom"))[0] == 500
+        here = str(folders.user / "default" / "a.json")
+        assert await seat.call("GET", "/file/a.json") == (200, ["default", here])
+        assert await seat.call("GET", "/file/..%2F..%2Fa.json") == (200, ["default", None])
         assert (await seat.call("GET", "/object_info/SaveImage"))[0] == 200
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from comfyserve.embedded.comfy_modules import folder_paths
 from comfyserve.embedded.comfy_modules.comfy import model_management
 from comfyserve.embedded.nodes.declare import MAX_SIDE
+from comfyserve.embedded.packs.arrays import pack_values
 from comfyserve.embedded.packs.host import engine, needs_torch
 from comfyserve.embedded.packs.v3 import as_v1, declared_class, is_v3
 
@@ -92,6 +93,7 @@ class NodeClasses(MutableMapping[str, Any]):
     def __setitem__(self, name: str, node_class: Any) -> None:
         adapted = as_v1(node_class) if is_v3(node_class) else node_class
         engine().catalogue.replace(name, adapted, getattr(node_class, "__module__", CORE_MODULE))
+        engine().catalogue[name].prepare = pack_values
 
     def __delitem__(self, name: str) -> None:
         engine().catalogue.remove(name)

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from aiohttp import web
 
 from comfyserve.embedded import context
+from comfyserve.embedded.comfy_modules.app.user_manager import UserManager
 from comfyserve.embedded.comfy_modules.execution import PromptQueue
 from comfyserve.embedded.packs.host import engine
 from comfyserve.embedded.sockets import Message, text_message
@@ -39,6 +40,7 @@ class PromptServer:
         self.routes: web.RouteTableDef = self._engine.packs.routes
         self.app: web.Application = self._engine.packs.application(self._engine.settings.body_bytes)
         self.prompt_queue = PromptQueue(self)
+        self.user_manager = UserManager()
         self.supports: list[str] = ["custom_nodes_from_web"]
         self.on_prompt_handlers = self._engine.packs.prompt_seen
         self.client_session: Any = None
@@ -70,11 +72,6 @@ class PromptServer:
             return context.current().node_id or None
         except LookupError:
             return None
-
-    @property
-    def port(self) -> int | None:
-        """Not known while packs are loaded."""
-        return None
 
     def add_on_prompt_handler(self, handler: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
         """Let handler see, and change, the body of every POST /prompt before it is validated."""

@@ -6,6 +6,7 @@ import inspect
 import logging
 import time
 import tomllib
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,9 +110,9 @@ async def _load(engine: Engine, path: Path) -> Pack:
         brought = await _nodes_of(module)
     except (Exception, SystemExit) as error:
         forget(module_name)
-        reason = finder.reason_of(error)
         logger.debug("traceback of a node package", exc_info=error)
-        return Pack(name, path, time.perf_counter() - began, error=reason)
+        took = time.perf_counter() - began
+        return Pack(name, path, took, error=finder.reason_of(error), place=_place(path, error))
     added, refused = _add(engine, brought, f"{finder.PACKS_PARENT}.{name}")
     return Pack(name, path, time.perf_counter() - began, tuple(added), tuple(refused))
 
@@ -121,6 +122,13 @@ def _module(path: Path) -> tuple[str, Path, str]:
     if path.is_dir():
         return path.name, path / "__init__.py", str(path).replace(".", "_x_")
     return path.stem, path, str(path.with_suffix(""))
+
+
+def _place(path: Path, error: BaseException) -> str:
+    """`file:line` of the pack's own code that failed, "" when it did not come that far."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(path)]
+    return f"{Path(own[-1].filename).relative_to(path.parent)}:{own[-1].lineno}" if own else ""
 
 
 def _web_folders(path: Path, name: str, module: ModuleType) -> dict[str, Path]:
@@ -158,7 +166,7 @@ async def _nodes_of(module: ModuleType) -> _Brought:
     extension = entrypoint()
     if inspect.isawaitable(extension):
         extension = await extension
-    if not hasattr(extension, "get_node_list"):
+    if not (hasattr(extension, "get_node_list") and hasattr(extension, "on_load")):
         raise NotAPack("its comfy_entrypoint did not return a ComfyExtension")
     await extension.on_load()
     found = await extension.get_node_list()
@@ -189,13 +197,15 @@ def _add(engine: Engine, brought: _Brought, module_name: str) -> tuple[list[str]
             )
             taken = [name]
         (refused if taken else added).append(str(name))
+    for name, title in brought.titles.items():
+        engine.catalogue.entitle(name, title)
     return added, refused
 
 
 def _log(pack: Pack) -> None:
     facts: dict[str, Any] = {"package": pack.name, "seconds": round(pack.seconds, 3)}
     if pack.error is not None:
-        logger.error("node package failed to load", extra=facts | {"reason": pack.error})
+        logger.error("node package failed to load", extra=facts | {"reason": pack.error, "place": pack.place})
         return
     logger.info("node package loaded", extra=facts | {"nodes": len(pack.nodes)})
     if pack.refused:

@@ -25,6 +25,8 @@ class Pack:
     nodes: tuple[str, ...] = ()
     refused: tuple[str, ...] = ()
     error: str | None = None
+    place: str = ""
+    """`file:line` in the pack where it failed."""
 
     def row(self) -> dict[str, Any]:
         """How the pack is published."""
@@ -34,6 +36,7 @@ class Pack:
             "nodes": list(self.nodes),
             "refused": list(self.refused),
             "error": self.error,
+            "place": self.place,
         }
 
 

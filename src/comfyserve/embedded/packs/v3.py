@@ -49,7 +49,7 @@ def as_v1(node_class: Any) -> type[Any]:
         "run": _runner(node_class),
         "__doc__": node_class.__doc__,
     }
-    if _overrides(node_class, "check_lazy_status") or _is_lazy(schema):
+    if _overrides(node_class, "check_lazy_status"):
         traits["check_lazy_status"] = staticmethod(_with_hidden(node_class, "check_lazy_status"))
     if _overrides(node_class, "fingerprint_inputs"):
         traits["IS_CHANGED"] = staticmethod(_with_hidden(node_class, "fingerprint_inputs"))
@@ -133,7 +133,3 @@ def _overrides(node_class: Any, method: str) -> bool:
     """Whether the pack wrote this method: the base class marks its own."""
     function = getattr(getattr(node_class, method, None), "__func__", None)
     return function is not None and not getattr(function, "of_base_class", False)
-
-
-def _is_lazy(schema: Any) -> bool:
-    return any(getattr(declared, "lazy", False) for declared in schema.inputs or ())
