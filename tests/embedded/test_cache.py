@@ -125,6 +125,41 @@ def test_a_circle_has_a_size() -> None:
     assert size_of(circle, MEGABYTE) > 0
 
 
+class Remembers:
+    """Counts its calls on itself."""
+
+    RETURN_TYPES = ()
+    FUNCTION = "run"
+    OUTPUT_NODE = True
+    calls = 0
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 - a name of ComfyUI's contract
+        return {"required": {}}
+
+    @classmethod
+    def IS_CHANGED(cls) -> float:  # noqa: N802 - a name of ComfyUI's contract
+        return float("nan")
+
+    def run(self) -> dict[str, Any]:
+        self.calls += 1
+        return {"ui": {"calls": [self.calls]}}
+
+
+async def test_a_node_keeps_its_object_while_prompts_have_it(folders: Folders) -> None:
+    one, other = {"1": node("Remembers")}, {"2": node("Remembers")}
+    async with serve(folders, nodes={"Remembers": Remembers}) as seat:
+
+        async def calls(graph: dict[str, Any]) -> Any:
+            _, record = await seat.run(graph)
+            return [ui["calls"] for ui in record["outputs"].values()]
+
+        assert [await calls(graph) for graph in (one, one, other, one)] == [[[1]], [[2]], [[1]], [[1]]]
+        assert await calls(one | other) == [[2], [1]]
+        await seat.call("POST", "/free", json={"free_memory": True})
+        assert await calls(one) == [[1]]
+
+
 def cached(events: list[Event]) -> list[str]:
     nodes: list[str] = dict(events)["execution_cached"]["nodes"]
     return nodes
