@@ -25,7 +25,7 @@ EARLY = 1e-4
 
 
 class Absent(Mapping[str, Any]):
-    """An output that there is not: whoever reads it is told why."""
+    """An output that there is not: an empty mapping, and whoever asks it for something is told why."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -34,7 +34,7 @@ class Absent(Mapping[str, Any]):
         raise ValueError(self.reason)
 
     def __iter__(self) -> Iterator[str]:
-        raise ValueError(self.reason)
+        return iter(())
 
     def __len__(self) -> int:
         return 0

@@ -236,6 +236,7 @@ def test_an_output_that_is_not_there_tells_its_reader(run: RunNode, base: Path) 
         sound["waveform"]
     with pytest.raises(ValueError, match="link a vae"):
         latent["samples"]
+    assert (list(sound.items()), list(latent.values())) == ([], [])
 
 
 def test_a_linked_vae_makes_latents(run: RunNode, clip: str) -> None:

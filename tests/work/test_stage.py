@@ -92,12 +92,26 @@ async def test_each_file_of_a_list_is_put_there(claim: Claim) -> None:
     assert json.loads(staged.graph["1"]["inputs"]["images"]) == [names[0], "own.png", names[1], names[0]]
 
 
+@pytest.mark.parametrize(
+    ("filename", "ending"),
+    [("notes.CSV", ".csv"), ("notes", ".bin"), ("a.b/../c", ".bin"), ("a.much_too_long", ".bin")],
+)
+async def test_a_file_of_no_known_kind_keeps_its_ending(claim: Claim, filename: str, ending: str) -> None:
+    blobs, files = MemoryBlobs(), list[EngineFile]()
+    await blobs.put(PICTURE.blob_key, pieces(b"a,b"))
+    graph = {"1": {"class_type": "ComfyUIDeployExternalFile", "inputs": {"input_id": "x", "file_url": "asset:a1"}}}
+    stage = Stage(ScriptedEngine([]), blobs, NoFetch(), WorkLimits())
+    assets = {"a1": replace(PICTURE, filename=filename)}
+    await stage.stage(replace(claim, graph=parse_graph(graph), assets=assets), files)
+    assert files == [EngineFile(f"{claim.attempt_id}_0{ending}", "comfyserve", "input")]
+
+
 async def test_an_item_of_a_list_that_is_no_picture_is_named(claim: Claim) -> None:
     blobs = MemoryBlobs()
     await blobs.put(PICTURE.blob_key, pieces(b"no picture"))
     node = {"class_type": "ComfyUIDeployExternalImageBatch", "inputs": {"input_id": "x", "images": '["a", "asset:a1"]'}}
     stage = Stage(ScriptedEngine([]), blobs, NoFetch(), WorkLimits())
-    with pytest.raises(InvalidInput, match=r"images\[1\] needs images data"):
+    with pytest.raises(InvalidInput, match=r"images\[1\] needs image or zip data"):
         await stage.stage(replace(claim, graph=parse_graph({"1": node}), assets={"a1": PICTURE}), [])
 
 

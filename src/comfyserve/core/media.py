@@ -29,6 +29,11 @@ class MediaKind(StrEnum):
     AUDIO = "audio"
     FILE = "file"
 
+    @property
+    def words(self) -> str:
+        """What an error calls it."""
+        return "image or zip" if self is MediaKind.IMAGES else self.value
+
 
 FIELDS: Mapping[str, tuple[MediaKind, Sequence[str]]] = {
     "LoadImage": (MediaKind.IMAGE, ("image",)),

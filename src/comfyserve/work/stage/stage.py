@@ -1,11 +1,14 @@
 """Fetch the media that a claimed graph names, hand them to the engine, and rewrite the graph."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from io import BufferedReader
+from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 from comfyserve.core.errors import DomainError, EngineLost, InvalidInput, NotFound, Place, StorageFailed, TooLarge
 from comfyserve.core.media import ASSET_PREFIX, MediaPlace, extension_of, fits, media_places, renamed, sniff_mime
@@ -17,6 +20,7 @@ from comfyserve.work.stage.own import make_own
 
 SUBFOLDER = "comfyserve"
 READ_BYTES = 256 * 1024
+ENDING = re.compile(r"\.[a-z0-9]{1,8}")
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class Stage:
                 head = await anext(content, b"")
                 mime = _check_kind(head, source)
                 counted = _Counted(head, content, self._limits.input_bytes, source.place)
-                name = f"{claim.attempt_id}_{index}{extension_of(mime)}"
+                name = f"{claim.attempt_id}_{index}{_ending(mime, claim, source)}"
                 files.append(EngineFile(name, SUBFOLDER, "input"))
                 stored = await self._engine.upload(name, counted, subfolder=SUBFOLDER)
                 return stored, counted.size
@@ -149,8 +153,20 @@ def _check_kind(head: bytes, source: _Source) -> str | None:
     place = source.places[0]
     if not fits(place.kind, mime):
         found = mime or ("an empty file" if not head else "something else")
-        raise InvalidInput(f"{place.label} needs {place.kind} data, but what was sent is {found}.", place=source.place)
+        raise InvalidInput(
+            f"{place.label} needs {place.kind.words} data, but what was sent is {found}.", place=source.place
+        )
     return mime
+
+
+def _ending(mime: str | None, claim: Claim, source: _Source) -> str:
+    """The file ending that its first bytes say; for a kind that they do not show, the one that its name has."""
+    if mime is not None:
+        return extension_of(mime)
+    asset = claim.assets.get(source.value.removeprefix(ASSET_PREFIX))
+    name = asset.filename if asset else urlsplit(source.value).path
+    ending = PurePosixPath(name).suffix.lower()
+    return ending if ENDING.fullmatch(ending) else extension_of(None)
 
 
 def _sources(claim: Claim) -> list[_Source]:
