@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from comfyserve.core.convert.problems import Problem, malformed, refuse
@@ -85,12 +86,10 @@ class _Conversion:
         return self._specs[class_type]
 
     def _running(self) -> Iterator[tuple[Scope, EditorNode]]:
+        skipped = self._virtual | self._workflow.subgraphs.keys()
         for scope in self._scopes:
             for node in scope.graph.nodes.values():
-                if (
-                    node.mode not in (NEVER, BYPASS)
-                    and node.type not in self._virtual | self._workflow.subgraphs.keys()
-                ):
+                if node.mode not in (NEVER, BYPASS) and node.type not in skipped:
                     yield scope, node
 
     def _converted(self, scope: Scope, node: EditorNode, node_id: str) -> dict[str, Any]:
@@ -124,10 +123,11 @@ class _Conversion:
 
     def _set_value(self, scope: Scope, node: EditorNode, widget: Widget) -> Any:
         """The value that a subgraph's instance or a primitive node gives to a widget, or its own."""
-        key = (node.id, widget.spec.name)
-        if key in scope.given:
-            return scope.given[key]
+        name = widget.spec.name
+        if name in (given := scope.given.get(node.id, {})):
+            return given[name]
         primitives = self._primitives[id(scope.graph)]
+        key = (node.id, name)
         return stepped(widget.spec, primitives[key]) if key in primitives else widget.value
 
     def _linked(self, scope: Scope, node: EditorNode, node_id: str) -> Iterator[tuple[str, Any]]:
@@ -171,13 +171,20 @@ class _Conversion:
 
     def _look_up(self, node_name: str, widget: str) -> str | None:
         """The text of a widget, by its node's search name or title and its own name."""
-        nodes = [(scope, node) for scope in self._scopes for node in scope.graph.nodes.values()]
-        named = [one for one in nodes if one[1].properties.get(SEARCH_NAME) == node_name]
-        titled = [one for one in nodes if one[1].title == node_name]
-        for scope, node in [*named, *titled][:1]:
-            value = self._own_value(scope, node, widget)
-            return None if value is MISSING else "" if value is None else str(value)
-        return None
+        place = self._places.get(node_name)
+        value = MISSING if place is None else self._own_value(*place, widget)
+        return None if value is MISSING else "" if value is None else str(value)
+
+    @cached_property
+    def _places(self) -> Mapping[str, tuple[Scope, EditorNode]]:
+        """The first node of each search name, and of each title that is no search name."""
+        named: dict[str, tuple[Scope, EditorNode]] = {}
+        titled: dict[str, tuple[Scope, EditorNode]] = {}
+        for scope in self._scopes:
+            for node in scope.graph.nodes.values():
+                named.setdefault(str(node.properties.get(SEARCH_NAME)), (scope, node))
+                titled.setdefault(node.title, (scope, node))
+        return titled | named
 
 
 def _unknown(class_type: str) -> str:

@@ -4,11 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from comfyserve.core.convert.problems import malformed
 from comfyserve.core.convert.read import ANY, INPUT_NODE, EditorNode, Slot
 from comfyserve.core.convert.scopes import BYPASS, NEVER, Scope
 
 MAX_STEPS = 4_000
 """Steps from a slot to the next that one link is followed: two for each reroute, skipped node or subgraph wall."""
+
+MAX_ALL_STEPS = 1_000_000
+"""And all links together; what was followed before costs no step again."""
 
 PASS_THROUGH = frozenset({"Reroute", "Reroute (rgthree)"})
 SETTERS = frozenset({"SetNode", "easy setNode"})
@@ -99,10 +103,14 @@ class Resolver:
         self._subgraphs = subgraphs
         self._virtual = virtual
         self._known: dict[_Output, Found] = {}
+        self._left = MAX_ALL_STEPS
         self._setters: dict[int, dict[str, EditorNode]] = {}
 
     def source(self, scope: Scope, node: EditorNode, index: int) -> Found:
-        """Where the value of an input comes from; None when nothing that runs is linked. Raises Circle."""
+        """Where the value of an input comes from; None when nothing that runs is linked.
+
+        Raises Circle, and InvalidGraph over the bound on all steps.
+        """
         at: _Input | _Output | Found = _Input(scope, node, index, None)
         passed: list[_Output] = []
         for _ in range(MAX_STEPS):
@@ -113,6 +121,9 @@ class Resolver:
                 found = self._known[at] if isinstance(at, _Output) else at
                 self._known.update(dict.fromkeys(passed, found))
                 return found
+            self._left -= 1
+            if self._left < 0:
+                raise malformed("The links of this workflow run through too many reroutes and skipped nodes.")
             passed.append(at)
             at = self._from_output(at)
         raise Circle

@@ -35,7 +35,7 @@ class Scope:
     """A graph at one place: the root, or one instance of a subgraph.
 
     `path` goes before the ids of its nodes (`12:`). `given` are the values that the instance gives to widgets inside:
-    (node id, widget name) -> value; `promoted` those it gives to its own inputs, by name.
+    node id -> widget name -> value; `promoted` those it gives to its own inputs, by name.
     """
 
     path: str
@@ -44,7 +44,7 @@ class Scope:
     parent: "Scope | None" = None
     host: EditorNode | None = None
     children: dict[str, "Scope"] = field(default_factory=dict)
-    given: dict[tuple[str, str], Any] = field(default_factory=dict)
+    given: dict[str, dict[str, Any]] = field(default_factory=dict)
     promoted: dict[str, Any] = field(default_factory=dict)
 
     def host_slot(self, index: int) -> tuple[int, str] | None:
@@ -120,9 +120,10 @@ def _give_proxy(scope: Scope, entry: tuple[str, str], value: Any) -> None:
 
 def _give_inside(scope: Scope, entry: tuple[str, str], value: Any) -> None:
     node = scope.graph.nodes.get(entry[0])
-    if node is not None and node.type == PRIMITIVE and entry not in scope.given:
-        scope.given.update(dict.fromkeys(scope.graph.set_by.get(node.id, ()), value))
-    scope.given[entry] = value
+    if node is not None and node.type == PRIMITIVE and node.id not in scope.given:
+        for target, widget in scope.graph.set_by.get(node.id, ()):
+            scope.given.setdefault(target, {})[widget] = value
+    scope.given.setdefault(entry[0], {})[entry[1]] = value
 
 
 def _take(scope: Scope) -> None:
@@ -131,9 +132,7 @@ def _take(scope: Scope) -> None:
     if parent is None or host is None:
         return
     proxies = {name: (node_id, name) for node_id, name in _proxies(host.properties)}
-    for (node_id, name), value in parent.given.items():
-        if node_id != host.id:
-            continue
+    for name, value in parent.given.get(host.id, {}).items():
         if name in scope.shown.links:
             scope.promoted[name] = value
         elif name in proxies:
