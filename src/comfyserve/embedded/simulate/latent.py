@@ -24,7 +24,7 @@ MAX_PIXELS = 2**27
 CARRIED = "simulated"
 GRID = "simulated_grid"
 # Cells whose colour differs by this much (of 2) from the carried picture share half of its detail.
-DETAIL_REACH = np.float32(0.2)
+DETAIL_REACH = np.float32(0.5)
 EMPTY_LEVEL = 128
 
 
@@ -190,8 +190,8 @@ class _Rebuilding:
             return _stretched(_enlarge(cells, self._grid.cell)[None], wanted)
         nearest = round(time * (self._times - 1) / max(times - 1, 1))
         own = min(number, len(self._places) // self._times - 1) * self._times + nearest
-        frames, _ = self._places[own]
-        return np.stack([_detailed(cells, frame, self._grid.cell) for frame in _stretched(frames, wanted)])
+        frames, old = self._places[own]
+        return np.stack([_detailed(cells, frame, old, self._grid.cell) for frame in _stretched(frames, wanted)])
 
 
 def _frames_of(grid: Grid, time: int) -> slice:
@@ -240,18 +240,20 @@ def _enlarge(cells: Floats, cell: int) -> Bytes:
     return resized(to_bytes(colours), colours.shape[1] * cell, colours.shape[0] * cell)
 
 
-def _detailed(cells: Floats, frame: Bytes, cell: int) -> Bytes:
-    """The cells enlarged, with the detail of the frame where its own cells are about these."""
+def _detailed(cells: Floats, frame: Bytes, old: Floats, cell: int) -> Bytes:
+    """The cells enlarged, with the detail of the frame where the frame's own cells, at this size, are about these."""
     height, width = cells.shape[1] * cell, cells.shape[2] * cell
-    guess = resized(frame, width, height)
-    own = _colours(_cells_of(guess[None], Grid(cell, 3))[0])
-    away = np.abs(own - _colours(cells)).max(axis=-1) / (DETAIL_REACH / 2)
-    share = np.float32(1) / (np.float32(1) + away * away)
-    smooth = to_floats(_large(to_bytes(share), width, height))[..., None]
-    coarse = to_floats(_large(to_bytes(_colours(cells)), width, height))
-    low = to_floats(_large(to_bytes(own), width, height))
-    return to_bytes(np.asarray(coarse + (to_floats(guess) - low) * smooth, np.float32))
+    new, known = _colours(cells), _scaled(_colours(old), cells.shape[2], cells.shape[1])
+    away = np.abs(new - known).max(axis=-1, keepdims=True) / (DETAIL_REACH / 2)
+    share = _scaled(np.float32(1) / (np.float32(1) + away * away * away * away), width, height)
+    detailed = to_floats(resized(frame, width, height)) + _scaled(new - known, width, height)
+    return to_bytes(np.asarray(detailed * share + _scaled(new, width, height) * (1 - share), np.float32))
 
 
-def _large(small: Bytes, width: int, height: int) -> Bytes:
-    return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC), dtype=np.uint8)
+def _scaled(values: Floats, width: int, height: int) -> Floats:
+    """Floats [h,w,C] at another size, bilinear."""
+    sized = (
+        Image.fromarray(np.ascontiguousarray(values[..., channel])).resize((width, height), Image.Resampling.BILINEAR)
+        for channel in range(values.shape[-1])
+    )
+    return np.stack([np.asarray(one, np.float32) for one in sized], axis=-1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from comfyserve.embedded.simulate.grid import Grid
 from comfyserve.embedded.simulate.latent import GRID, Floats, check_size, empty
 from comfyserve.embedded.simulate.model import Latent, Model
 
-LatentOperation = Callable[[Floats], Floats]
 AUDIO_RATE, AUDIO_CELL = 44100, 2048
 
 
@@ -88,41 +86,7 @@ def trim(samples: Latent, trim_amount: int) -> Latent:
     return {**samples, "samples": np.ascontiguousarray(np.asarray(samples["samples"])[:, :, trim_amount:])}
 
 
-@simulates("LatentApplyOperation")
-def apply_operation(samples: Latent, operation: LatentOperation) -> Latent:
-    """The operation on the samples."""
-    return {**samples, "samples": operation(np.asarray(samples["samples"], np.float32))}
-
-
 @simulates("LatentApplyOperationCFG")
-def apply_operation_while_sampling(model: Model, operation: LatentOperation) -> Model:
+def apply_operation_while_sampling(model: Model, operation: Any) -> Model:
     """Joins the model's patches."""
     return model.add("patch", "LatentApplyOperationCFG")
-
-
-@simulates("LatentOperationTonemapReinhard")
-def tonemap(multiplier: float) -> LatentOperation:
-    """Large values are drawn in (Reinhard); about three standard deviations stay."""
-
-    def operation(samples: Floats) -> Floats:
-        size = np.sqrt(np.square(samples).sum(axis=1, keepdims=True)) + np.float32(1e-10)
-        axes: Any = tuple(range(1, samples.ndim))
-        top = (size.mean(axis=axes, keepdims=True) + size.std(axis=axes, keepdims=True) * 3) * np.float32(multiplier)
-        scaled = size / top
-        return np.asarray(samples / size * (scaled / (scaled + 1)) * top, np.float32)
-
-    return operation
-
-
-@simulates("LatentOperationSharpen")
-def sharpen(sharpen_radius: int, sigma: float, alpha: float) -> LatentOperation:
-    """What a blur takes away is added."""
-
-    def operation(samples: Floats) -> Floats:
-        from scipy.ndimage import gaussian_filter  # type: ignore[import-untyped] # no stubs; slow to import
-
-        widths = (0.0,) * (samples.ndim - 2) + (sigma, sigma)
-        soft = gaussian_filter(samples, widths, mode="reflect", radius=sharpen_radius)
-        return np.asarray(samples + (samples - soft) * np.float32(alpha * 10), np.float32)
-
-    return operation
