@@ -56,6 +56,30 @@ async def test_it_serves_and_ends_cleanly_on_a_signal(tmp_path: Path, number: si
     assert not (tmp_path / "temp").exists()
 
 
+async def test_packs_are_chosen_by_options_and_model_folders_by_a_file(tmp_path: Path) -> None:
+    for name in ("good", "torchy"):
+        (tmp_path / "custom_nodes" / name).mkdir(parents=True)
+    (tmp_path / "custom_nodes" / "good" / "__init__.py").write_text("raise RuntimeError('must not be loaded')")
+    (tmp_path / "custom_nodes" / "torchy" / "__init__.py").write_text("import torch")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "own.safetensors").touch()
+    (tmp_path / "paths.yaml").write_text("mine:\n  loras: more\n")
+    choice = ("--disable-all-custom-nodes", "--whitelist-custom-nodes", "torchy")
+    process = await start(
+        "--base-directory", str(tmp_path), *choice, "--extra-model-paths-config", str(tmp_path / "paths.yaml")
+    )
+    try:
+        failed = await line_of(process.stderr, "node package failed to load")
+        port = (await line_of(process.stderr, "listening"))["port"]
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/models/loras") as response:
+            loras = await response.json()
+    finally:
+        process.terminate()
+        await process.communicate()
+    assert (failed["package"], failed["reason"]) == ("torchy", "needs torch: use a real ComfyUI")
+    assert "own.safetensors" in loras
+
+
 async def test_a_running_prompt_does_not_keep_it_from_ending(tmp_path: Path) -> None:
     (tmp_path / "custom_nodes").mkdir()
     (tmp_path / "custom_nodes" / "stuck.py").write_text(

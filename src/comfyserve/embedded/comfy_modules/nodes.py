@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import string
 from collections.abc import Callable, Iterator, MutableMapping
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +18,7 @@ from comfyserve.embedded.packs.v3 import as_v1, declared_class, is_v3
 MAX_RESOLUTION: Final = MAX_SIDE
 CORE_MODULE: Final = "nodes"
 SAVE_LEVEL, PREVIEW_LEVEL = 4, 1
+TEMP_LETTERS: Final = 5
 
 FUNCTIONS: Final = {
     "CLIPTextEncode": "encode",
@@ -183,7 +186,7 @@ class PreviewImage(SaveImage):
         super().__init__()
         self.output_dir = folder_paths.get_temp_directory()
         self.type = "temp"
-        self.prefix_append = f"_temp_{id(self) % 100_000:05d}"
+        self.prefix_append = "_temp_" + "".join(random.choices(string.ascii_lowercase, k=TEMP_LETTERS))
         self.compress_level = PREVIEW_LEVEL
 
 
