@@ -9,10 +9,12 @@ from comfyserve.protocol import routes
 
 OWN_HOST_ONLY = (
     "default-src 'self' data: blob:; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; "
-    "style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss: data: blob:; worker-src 'self' blob:; "
+    "style-src 'self' 'unsafe-inline'; worker-src 'self' blob:; "
+    "connect-src 'self' ws: wss: data: blob: http://127.0.0.1:* http://localhost:*; "
     "frame-src 'none'; object-src 'none'; base-uri 'self'; form-action 'self'"
 )
-"""The editor asks hosts of its makers at start (release notes, sign-in, statistics): the browser then refuses."""
+"""The editor asks hosts of its makers at start (release notes, sign-in, statistics): the browser then refuses. A server
+on this machine may be asked, for the Deploy panel."""
 
 NEVER_CACHED = {"Cache-Control": "no-cache", "Pragma": "no-cache", "Expires": "0"}
 
