@@ -74,8 +74,9 @@ class Schema:
         Asks with `in`, because some packs declare endless optional inputs that way.
         """
         for category in ("required", "optional"):
-            declared = self.declared.get(category) or {}
-            if name in declared:
+            declared = self.declared.get(category)
+            # Not its truth: an endless declaration is an empty dictionary.
+            if declared is not None and name in declared:
                 return _spec(name, category, declared[name])
         if "." not in name or not given:
             return None
