@@ -196,13 +196,17 @@ def _unknown(class_type: str) -> str:
 def _shape(node: EditorNode, spec: ClassSpec, fields: Fields) -> Shape:
     """The slots in the editor's order: sockets, widgets that may be linked, and what the file has besides.
 
-    What belongs to another choice of a dynamic combo is left out.
+    Left out is what belongs to another choice of a dynamic combo, or to a widget that the class does not have.
     """
     saved = {slot.name: slot for slot in node.inputs}
     names = {one.name: one.type for one in [*fields.sockets, *(widget.spec for widget in fields.widgets)]}
     declared = [replace(saved[name], type=kind) if name in saved else Slot(name, kind) for name, kind in names.items()]
     groups = tuple(f"{widget.spec.name}." for widget in fields.widgets if widget.spec.type == DYNAMIC_COMBO)
-    extra = [slot for slot in node.inputs if slot.name not in names and not slot.name.startswith(groups)]
+    extra = [
+        slot
+        for slot in node.inputs
+        if slot.name not in names and slot.widget is None and not slot.name.startswith(groups)
+    ]
     outputs = [*spec.outputs, *(slot.type for slot in node.outputs[len(spec.outputs) :])]
     return Shape((*declared, *extra), tuple(outputs))
 

@@ -65,7 +65,7 @@ class EditorNode:
 
 @dataclass(frozen=True)
 class Boundary:
-    """An input or output of a subgraph, with the ids of the links inside that lead to it."""
+    """An input of a subgraph, with the ids of the links inside that come from it."""
 
     name: str
     type: str
@@ -80,7 +80,6 @@ class EditorGraph:
     nodes: Mapping[str, EditorNode]
     links: Mapping[str, Link]
     inputs: tuple[Boundary, ...] = ()
-    outputs: tuple[Boundary, ...] = ()
 
     @cached_property
     def weight(self) -> int:
@@ -91,6 +90,15 @@ class EditorGraph:
     def inner_links(self) -> Mapping[str, tuple[Link, ...]]:
         """The links inside that come from each of the subgraph's inputs, by its name."""
         return {one.name: tuple(self.links[link] for link in one.links if link in self.links) for one in self.inputs}
+
+    @cached_property
+    def output_links(self) -> Mapping[int, Link]:
+        """What each of the subgraph's outputs is linked to; of links that compete for one, the first in the file."""
+        found: dict[int, Link] = {}
+        for link in self.links.values():
+            if link.target == OUTPUT_NODE:
+                found.setdefault(link.target_slot, link)
+        return found
 
     @cached_property
     def set_by(self) -> Mapping[str, tuple[tuple[str, str], ...]]:
@@ -185,7 +193,6 @@ def _graph(raw: Mapping[str, Any]) -> EditorGraph:
         nodes,
         dict(_links(raw.get("links"))),
         _boundaries(raw.get("inputs")),
-        _boundaries(raw.get("outputs")),
     )
 
 

@@ -174,15 +174,13 @@ class Resolver:
     def _inside(self, at: _Output) -> "_Input | _Output | Found":
         """Into a subgraph: to the node that its output is linked to."""
         child = at.scope.children.get(at.node.id)
-        if child is None or at.slot >= len(child.graph.outputs):
+        link = None if child is None else child.graph.output_links.get(at.slot)
+        if child is None or link is None:
             return None
-        links = [child.graph.links[one] for one in child.graph.outputs[at.slot].links if one in child.graph.links]
-        if not links:
-            return None
-        if links[0].origin == INPUT_NODE:
-            return self._outside(child, links[0].origin_slot)
-        origin = child.graph.nodes.get(links[0].origin)
-        return None if origin is None else _Output(child, origin, links[0].origin_slot, at.type)
+        if link.origin == INPUT_NODE:
+            return self._outside(child, link.origin_slot)
+        origin = child.graph.nodes.get(link.origin)
+        return None if origin is None else _Output(child, origin, link.origin_slot, at.type)
 
     def _shared(self, at: _Output) -> "_Input | None":
         """From a getter to the setter of the same name, in this graph or one around it."""

@@ -11,6 +11,8 @@ Catalogue = Mapping[str, Any]
 COMBO = "COMBO"
 DYNAMIC_COMBO = "COMFY_DYNAMICCOMBO_V3"
 AUTOGROW = "COMFY_AUTOGROW_V3"
+BOUNDING_BOX = "BOUNDING_BOX"
+BOX_FIELDS = ("x", "y", "width", "height")
 MATCH_TYPE = "COMFY_MATCHTYPE_V3"
 REQUIRED, OPTIONAL = "required", "optional"
 
@@ -24,7 +26,7 @@ WIDGET_DEFAULTS: Mapping[str, Any] = {
     "COLOR": "#000000",
     "COLORS": [],
     "RANGE": {"min": 0.0, "max": 1.0},
-    "BOUNDING_BOX": {"x": 0, "y": 0, "width": 512, "height": 512},
+    BOUNDING_BOX: {"x": 0, "y": 0, "width": 512, "height": 512},
     "BOUNDING_BOXES": [],
     "CURVE": None,
     "PAINTER": None,
@@ -94,7 +96,9 @@ class InputSpec:
 
     @property
     def companions(self) -> int:
-        """How many widgets of the editor's own follow it: control after generate, its filter, a refresh button."""
+        """How many widgets of the editor's own follow it: a box's numbers, control after generate, a refresh button."""
+        if self.type == BOUNDING_BOX:
+            return len(BOX_FIELDS)
         remote = mapping(self.options.get("remote"))
         refresh = 1 if self.type == COMBO and remote.get("refresh_button") else 0
         control = self.options.get("control_after_generate")
