@@ -55,8 +55,13 @@ def nodes_page() -> str:
 
 
 def help_page(node: NodeClass) -> str:
-    """What the editor shows when a user asks for help on a node."""
-    return f"# {node.title}\n\n{_body(node)}"
+    """What the editor shows when a user asks for help on a node: its place is narrow, so there are lists, no tables."""
+    fields = []
+    for field in node.fields:
+        name, kind, default, told = _row(node, field)
+        fields.append(f"- {name} ({', '.join([kind, *([default] if default else [])])}): {told}\n")
+    parts = [f"# {node.title}\n\n", _summary(node), _notes(node), "\n## Fields\n\n", *fields, _outputs(node)]
+    return "".join(parts)
 
 
 def _contents(groups: Mapping[str, Iterable[str]], classes: Mapping[str, NodeClass]) -> str:
@@ -84,17 +89,23 @@ def _section(node: NodeClass) -> str:
 
 
 def _body(node: NodeClass) -> str:
-    told = CLASS_HELP[node.class_type]
-    parts = [told.summary, *_value(EXTERNALS.get(node.class_type))]
-    text = " ".join(parts) + "\n\n"
     rows = [_row(node, field) for field in node.fields]
-    text += _table(("field", "type", "default", "what it is"), rows)
-    if node.outputs:
-        outputs = ", ".join(f"`{name}` ({_escaped(kind)})" for kind, name in node.outputs)
-        text += f"\nOutputs: {outputs}.\n"
-    if told.notes:
-        text += "\n" + "".join(f"- {note}\n" for note in told.notes)
-    return text
+    table = _table(("field", "type", "default", "what it is"), rows)
+    return _summary(node) + "\n" + table + _outputs(node) + _notes(node)
+
+
+def _summary(node: NodeClass) -> str:
+    return " ".join([CLASS_HELP[node.class_type].summary, *_value(EXTERNALS.get(node.class_type))]) + "\n"
+
+
+def _notes(node: NodeClass) -> str:
+    notes = CLASS_HELP[node.class_type].notes
+    return "\n" + "".join(f"- {note}\n" for note in notes) if notes else ""
+
+
+def _outputs(node: NodeClass) -> str:
+    outputs = ", ".join(f"`{name}` ({_escaped(kind)})" for kind, name in node.outputs)
+    return f"\nOutputs: {outputs}.\n" if outputs else ""
 
 
 def _value(external: External | None) -> Iterator[str]:
