@@ -99,6 +99,21 @@ async def test_a_pack_may_give_other_packs_and_the_core_their_titles(folders: Fo
     assert (await loaded(folders)).catalogue.info("SaveImage")["display_name"] == "Keep"
 
 
+async def test_a_pack_that_offers_the_whole_table_brings_what_it_added(folders: Folders, write: Write) -> None:
+    write("first.py", NODE)
+    write(
+        "whole.py",
+        NODE.replace("Thing", "Other").replace(
+            'NODE_CLASS_MAPPINGS = {"Other": Other, "SaveImage": Other}',
+            "from nodes import NODE_CLASS_MAPPINGS\nNODE_CLASS_MAPPINGS['Other'] = Other",
+        ),
+    )
+    engine = await loaded(folders)
+    assert (engine.packs.loaded[1].nodes, engine.packs.loaded[1].refused) == (("Other",), ())
+    modules = [engine.catalogue.info(name)["python_module"] for name in ("Thing", "Other", "SaveImage")]
+    assert modules == ["custom_nodes.first", "custom_nodes.whole", "nodes"]
+
+
 async def test_single_files_and_what_is_passed_over(folders: Folders, write: Write) -> None:
     write("single.py", NODE)
     write("_private.py", NOTHING)

@@ -90,6 +90,9 @@ FUNCTIONS: Final = {
 class NodeClasses(MutableMapping[str, Any]):
     """Class name -> class as its pack wrote it. Writing replaces, the core's classes too."""
 
+    is_whole_table = True
+    """Some packs write into this table and offer it as their own: only what they added is theirs."""
+
     def __getitem__(self, name: str) -> Any:
         return _with_method(name, declared_class(engine().catalogue[name].node_class))
 

@@ -7,7 +7,7 @@ import logging
 import time
 import tomllib
 import traceback
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -101,13 +101,14 @@ def _prestart(path: Path) -> None:
 async def _load(engine: Engine, path: Path) -> Pack:
     began = time.perf_counter()
     name, source, module_name = _module(path)
+    known = set(engine.catalogue)
     if source.parent == path:
         engine.catalogue.pack_folders[name] = path
     # Whatever foreign code raises while it is imported must not keep the engine from starting.
     try:
         module = import_file(source, module_name)
         engine.catalogue.web_folders.update(_web_folders(path, name, module))
-        brought = await _nodes_of(module)
+        brought = await _nodes_of(module, known)
     except (Exception, SystemExit) as error:
         forget(module_name)
         logger.debug("traceback of a node package", exc_info=error)
@@ -153,10 +154,12 @@ def _project(path: Path) -> tuple[str, str]:
         return "", ""
 
 
-async def _nodes_of(module: ModuleType) -> _Brought:
+async def _nodes_of(module: ModuleType, known: Container[str]) -> _Brought:
     """NODE_CLASS_MAPPINGS, or what comfy_entrypoint() answers. NotAPack when there is neither."""
     classes = getattr(module, "NODE_CLASS_MAPPINGS", None)
     if classes is not None:
+        if getattr(classes, "is_whole_table", False):
+            classes = {name: node_class for name, node_class in classes.items() if name not in known}
         return _Brought(classes, getattr(module, "NODE_DISPLAY_NAME_MAPPINGS", None) or {})
     entrypoint = getattr(module, "comfy_entrypoint", None)
     if entrypoint is None:
@@ -184,19 +187,22 @@ def _add(engine: Engine, brought: _Brought, module_name: str) -> tuple[list[str]
     added: list[str] = []
     refused: list[str] = []
     for name, node_class in brought.classes.items():
+        if engine.catalogue.is_core(name):
+            refused.append(name)
+            continue
         # A class of a pack may be anything.
         try:
             node_class.RELATIVE_PYTHON_MODULE = module_name
             adapted = as_v1(node_class) if is_v3(node_class) else node_class
-            taken = engine.catalogue.add({name: adapted}, brought.titles, module_name)
-            if not taken:
-                engine.catalogue[name].prepare = pack_values
+            engine.catalogue.add({name: adapted}, brought.titles, module_name)
+            engine.catalogue[name].prepare = pack_values
         except Exception as error:
             logger.exception(
                 "a class is no node", extra={"package": module_name, "node": name, "reason": finder.reason_of(error)}
             )
-            taken = [name]
-        (refused if taken else added).append(str(name))
+            refused.append(str(name))
+        else:
+            added.append(str(name))
     for name, title in brought.titles.items():
         engine.catalogue.entitle(name, title)
     return added, refused
