@@ -1,5 +1,6 @@
 """The client against the embedded engine as it misbehaves on request."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,11 @@ from tests.embedded.faults.test_playing import engine, plain
 PATIENCE = Patience(socket=1, quiet=0.2, poll=0.05, forgotten=0.1, lost=20)
 
 
-async def ending(tmp_path: Path, fault: str) -> Outcome:
+async def ending(tmp_path: Path, fault: str, patience: Patience = PATIENCE) -> Outcome:
     folders = Folders(tmp_path)
     folders.create()
     async with engine(folders, parse_fault(fault)) as seat:
-        client = ComfyClient(seat.url, patience=PATIENCE)
+        client = ComfyClient(seat.url, patience=patience)
         try:
             async with client.execute("mine", plain(), {}) as events:
                 told = [event async for event in events]
@@ -51,14 +52,5 @@ async def test_an_engine_out_of_memory_asks_to_be_restarted(tmp_path: Path) -> N
 
 
 async def test_an_end_without_a_record_is_lost_in_the_end(tmp_path: Path) -> None:
-    folders = Folders(tmp_path)
-    folders.create()
-    async with engine(folders, parse_fault("late-history,seconds=3600")) as seat:
-        client = ComfyClient(seat.url, patience=Patience(socket=1, quiet=0.2, poll=0.05, forgotten=0.1, lost=0.3))
-        try:
-            with pytest.raises(EngineLost, match="forgotten"):
-                async with client.execute("mine", plain(), {}) as events:
-                    async for _ in events:
-                        pass
-        finally:
-            await client.close()
+    with pytest.raises(EngineLost, match="forgotten"):
+        await ending(tmp_path, "late-history,seconds=3600", replace(PATIENCE, lost=0.3))
