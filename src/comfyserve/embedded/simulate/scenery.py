@@ -46,6 +46,8 @@ MOODS: dict[str, Mood] = {
 }
 RANGES = 6
 HORIZON = 0.18
+# So much is drawn by chance whatever the number of pixels, so that a scene is the same at every size.
+MOST_IN_A_ROW, STARS = 600, 700
 
 
 def mountains(frame: Frame, reading: Reading, words: np.random.Generator, chance: np.random.Generator) -> Floats:
@@ -81,8 +83,8 @@ def city(frame: Frame, reading: Reading, words: np.random.Generator, chance: np.
         share = 0.25 + 0.375 * index
         width = 0.10 + 0.05 * index
         columns = np.floor((frame.x[0] + np.float32(8 + 0.03 * index)) / np.float32(width)).astype(np.int64)
-        heights = chance.uniform(0.15, 0.75 - 0.12 * index, int(columns.max()) + 1).astype(np.float32)
-        roofs = np.float32(0.30 + 0.27 * index) - heights[columns]
+        heights = chance.uniform(0.15, 0.75 - 0.12 * index, MOST_IN_A_ROW).astype(np.float32)
+        roofs = np.float32(0.30 + 0.27 * index) - heights[columns % MOST_IN_A_ROW]
         picture = _layer(frame, picture, roofs, mood, share)
         if reading.mood != "day":
             picture = _windows(frame, picture, roofs, columns, 0.022 + 0.006 * index, chance)
@@ -123,12 +125,20 @@ def _sky(frame: Frame, mood: Mood, chance: np.random.Generator, low: float, at: 
     streaks = smooth(0.0, 0.75, clouds) * smooth(0.2, -0.5, frame.y)
     picture = over(picture, rgb(mix(bottom, mood.sun, 0.5)), streaks * np.float32(0.35))
     if mood is MOODS["night"]:
-        stars = smooth(0.9985, 1.0, chance.random((frame.height, frame.width), dtype=np.float32))
-        picture = over(picture, rgb(mood.sun), stars * smooth(0.3, -0.4, frame.y))
+        picture = over(picture, rgb(mood.sun), _stars(frame, chance) * smooth(0.3, -0.4, frame.y))
     away = np.sqrt((frame.x - np.float32(x)) ** 2 + (frame.y - np.float32(y)) ** 2)
     glow = ONE / (ONE + away * away * np.float32(9))
     picture = over(picture, rgb(mood.sun), glow * glow * np.float32(0.6))
     return over(picture, rgb(mix(mood.sun, (1.0, 1.0, 1.0), 0.4)), frame.inside(away - np.float32(0.11)))
+
+
+def _stars(frame: Frame, chance: np.random.Generator) -> Floats:
+    """Points of some brightness, each one pixel at 512 pixels and larger above."""
+    down, across, light = chance.random((3, STARS), dtype=np.float32)
+    side = max(1, round(min(frame.width, frame.height) / 512))
+    field = np.zeros((-(-frame.height // side), -(-frame.width // side)), np.float32)
+    field[(down * field.shape[0]).astype(np.int64), (across * field.shape[1]).astype(np.int64)] = light * light
+    return np.kron(field, np.ones((side, side), np.float32))[: frame.height, : frame.width]
 
 
 def _layer(frame: Frame, picture: Floats, line: Floats, mood: Mood, share: float) -> Floats:
@@ -163,7 +173,7 @@ def _firs(frame: Frame, chance: np.random.Generator, width: float, height: float
     """The height of a row of firs per column: triangles with stepped branches."""
     phase = (frame.x[0] + np.float32(8 + chance.uniform(0, 1))) / np.float32(width)
     number = np.floor(phase).astype(np.int64)
-    tall = chance.uniform(0.45, 1.0, int(number.max()) + 1).astype(np.float32)[number]
+    tall = chance.uniform(0.45, 1.0, MOST_IN_A_ROW).astype(np.float32)[number % MOST_IN_A_ROW]
     side = np.abs(phase - number - np.float32(0.5)) * 2
     steps = np.floor(side * 6) / np.float32(6)
     return np.asarray(
@@ -176,8 +186,9 @@ def _windows(
 ) -> Floats:
     across = (frame.x + np.float32(8)) / np.float32(size)
     down = (frame.y + np.float32(8)) / np.float32(size * 1.5)
-    lit = chance.random((int(down.max()) + 2, int(across.max()) + 2), dtype=np.float32)
-    on = lit[np.floor(down).astype(np.int64), np.floor(across).astype(np.int64)] > np.float32(0.62)
+    lit = chance.random((MOST_IN_A_ROW, MOST_IN_A_ROW), dtype=np.float32)
+    rows, places = (np.floor(one).astype(np.int64) % MOST_IN_A_ROW for one in (down, across))
+    on = lit[rows, places] > np.float32(0.62)
     pane = (np.abs(across - np.floor(across) - np.float32(0.5)) < 0.28) & (
         np.abs(down - np.floor(down) - np.float32(0.5)) < 0.3
     )
