@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -84,9 +85,12 @@ class Catalogue:
         """The entries of these classes, or of all; one whose declaration raises is logged and left out."""
         found: dict[str, dict[str, Any]] = {}
         for name in [name for name in names or self._types if name in self._types]:
-            # A pack's INPUT_TYPES may raise anything.
+            # A pack's INPUT_TYPES may raise anything, and what has no JSON form would cost the editor all nodes.
             try:
-                found[name] = self.info(name)
+                entry = self.info(name)
+                if not self.is_core(name):
+                    json.dumps(entry, default=str, allow_nan=False)
+                found[name] = entry
             except Exception:
                 logger.exception("a node class cannot be published", extra={"node": name})
         return found

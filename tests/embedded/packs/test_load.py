@@ -161,8 +161,21 @@ async def test_web_folders(folders: Folders, write: Write) -> None:
     }
 
 
-async def test_a_declaration_that_raises_hides_only_its_class(folders: Folders, write: Write) -> None:
-    write("sly.py", NODE + "Thing.INPUT_TYPES = classmethod(lambda cls: 1 / 0)\n")
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "1 / 0",
+        "{'required': {'x': ('FLOAT', {'max': float('inf')})}}",
+        "{'required': {('a', 'b'): ('INT',)}}",
+        "{'required': {'x': ('INT', cls.again)}}",
+        "[]",
+    ],
+)
+async def test_a_declaration_that_cannot_be_told_hides_only_its_class(
+    folders: Folders, write: Write, declared: str
+) -> None:
+    circle = "Thing.again = {}\nThing.again['more'] = Thing.again\n"
+    write("sly.py", f"{NODE}{circle}Thing.INPUT_TYPES = classmethod(lambda cls: {declared})\n")
     async with serving(folders) as seat:
         status, info = await seat.call("GET", "/object_info")
         assert (status, "Thing" in info, "SaveImage" in info) == (200, False, True)
