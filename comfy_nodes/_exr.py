@@ -63,7 +63,7 @@ def read(content: bytes) -> np.ndarray:
         return _ordered(_read(content))
     except Unusual as unusual:
         return _read_by_library(content, unusual)
-    except (struct.error, IndexError, UnicodeDecodeError, zlib.error) as error:
+    except (struct.error, IndexError, OverflowError, UnicodeDecodeError, zlib.error) as error:
         raise ValueError(f"it is a damaged EXR file ({error})") from error
 
 

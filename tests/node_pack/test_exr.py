@@ -1,5 +1,6 @@
 """EXR files: what is written can be read, what other programs write as well, and damaged ones are errors."""
 
+import contextlib
 import struct
 import zlib
 from pathlib import Path
@@ -7,6 +8,8 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from .conftest import RunNode
 from .exr_files import exr_file
@@ -105,6 +108,21 @@ def test_a_damaged_file_is_an_error(run: RunNode, base: Path, name: str) -> None
     (base / "input" / "bad.exr").write_bytes(_damaged()[name])
     with pytest.raises(ValueError, match=r"bad\.exr cannot be read"):
         run(EXR, input_id="x", exr_file="bad.exr", default_image=LIGHT[np.newaxis])
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    compression=st.sampled_from(["NONE", "RLE", "ZIPS", "ZIP"]),
+    changes=st.lists(st.tuples(st.integers(0, 700), st.binary(max_size=8), st.integers(0, 8)), max_size=4),
+)
+def test_whatever_the_bytes_are_it_is_a_picture_or_an_error(
+    comfy: ModuleType, compression: str, changes: list[tuple[int, bytes, int]]
+) -> None:
+    content = bytearray(exr_file({"R": LIGHT[:20, :9, 0]}, compression, "half"))
+    for place, written, taken in changes:
+        content[place : place + taken] = written
+    with contextlib.suppress(ValueError):
+        assert comfy._exr.read(bytes(content)).shape[-1] in (3, 4)
 
 
 @pytest.mark.parametrize("compression", ["PIZ", "DWAA"])
