@@ -10,6 +10,7 @@ import pytest
 from comfyserve.embedded.engine import Engine, build_engine
 from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.packs import PackChoice, load_catalogue, load_packs
+from comfyserve.embedded.packs.finder import ROOTS
 from tests.embedded.conftest import Seat, serve_engine
 
 Write = Callable[..., Path]
@@ -22,9 +23,8 @@ def untouched_imports() -> Iterator[None]:
     yield
     sys.meta_path[:] = finders
     for name in set(sys.modules) - before:
-        module = sys.modules[name]
-        if not getattr(module, "__name__", "").startswith("comfyserve.") or name.partition(".")[0] != "comfyserve":
-            sys.modules.pop(name)
+        if name.startswith("/") or name.partition(".")[0] in ROOTS:
+            del sys.modules[name]
 
 
 @pytest.fixture

@@ -108,13 +108,12 @@ async def _load(engine: Engine, path: Path) -> Pack:
     try:
         module = import_file(source, module_name)
         engine.catalogue.web_folders.update(_web_folders(path, name, module))
-        brought = await _nodes_of(module, known)
+        added, refused = _add(engine, await _nodes_of(module, known), f"{finder.PACKS_PARENT}.{name}")
     except (Exception, SystemExit) as error:
         forget(module_name)
         logger.debug("traceback of a node package", exc_info=error)
         took = time.perf_counter() - began
         return Pack(name, path, took, error=finder.reason_of(error), place=_place(path, error))
-    added, refused = _add(engine, brought, f"{finder.PACKS_PARENT}.{name}")
     return Pack(name, path, time.perf_counter() - began, tuple(added), tuple(refused))
 
 
