@@ -198,9 +198,13 @@ def _by_av(av: Any, path: Path) -> Iterator[Source]:
             rate = float(stream.average_rate or stream.guessed_rate or 25)
             length = container.duration / av.time_base if container.duration else 0
             count = stream.frames or round(length * rate)
-            width, height = stream.codec_context.width, stream.codec_context.height
-            _host.check_room((height, width, 3))
-            yield Source(rate, count, width, height, _decoded(container, stream, rate))
+            _host.check_room((stream.codec_context.height, stream.codec_context.width, 3))
+            frames = _decoded(container, stream, rate)
+            first = next(frames, None)
+            if first is None:
+                raise ValueError(f"{path.name} has no pictures.")
+            height, width = first[1].shape[:2]
+            yield Source(rate, count, width, height, itertools.chain((first,), frames))
     except (av.FFmpegError, OSError) as error:
         raise ValueError(f"{path.name} is no video that can be read: {error}") from error
 
@@ -210,7 +214,10 @@ def _decoded(container: Any, stream: Any, rate: float) -> Iterator[tuple[float, 
     for index, frame in enumerate(container.decode(stream)):
         seconds = frame.time if frame.time is not None else index / rate
         first = seconds if first is None else first
-        yield seconds - first, frame.to_ndarray(format="rgb24")
+        picture = frame.to_ndarray(format="rgb24")
+        # A phone that was held upright says by which angle to turn its pictures.
+        turns = round(getattr(frame, "rotation", 0) / 90) % 4
+        yield seconds - first, np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
 
 
 @contextlib.contextmanager

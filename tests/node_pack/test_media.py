@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import struct
 import zipfile
 from pathlib import Path
 from types import ModuleType
@@ -180,6 +181,21 @@ def test_frames_are_chosen(run: RunNode, clip: str, options: dict[str, int], num
 def test_frames_are_scaled(run: RunNode, clip: str, force_size: str, shape: tuple[int, int]) -> None:
     frames = run(VIDEO, input_id=clip, force_size=force_size, custom_width=40, custom_height=24, frame_load_cap=1)[0]
     assert frames.shape == (1, *shape, 3)
+
+
+def test_a_video_is_turned_as_its_phone_says(run: RunNode, base: Path) -> None:
+    frames = np.zeros((2, 16, 32, 3), np.uint8)
+    frames[:, :, :8] = 255
+    path = write_video(base / "input" / "upright.mp4", frames)
+    content = bytearray(path.read_bytes())
+    matrix = content.index(b"tkhd") + 4 + 40
+    quarter_turn_right = (0, 1 << 16, 0, -(1 << 16), 0, 0, 16 << 16, 0, 1 << 30)
+    content[matrix : matrix + 36] = struct.pack(">9i", *quarter_turn_right)
+    path.write_bytes(content)
+    turned, _, _, info, _ = run(VIDEO, input_id="upright.mp4")
+    assert turned.shape == (2, 32, 16, 3)
+    assert (info["source_width"], info["source_height"]) == (16, 32)
+    assert turned[0, :6].mean() > 0.9 and turned[0, 10:].mean() < 0.1
 
 
 def test_where_a_video_comes_from(run: RunNode, base: Path, clip: str) -> None:
