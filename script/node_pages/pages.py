@@ -20,7 +20,8 @@ HEAD = """# Nodes
 
 The package `comfy_nodes` has the nodes that declare what callers may set and what they get. Copy the folder into
 `ComfyUI/custom_nodes` and restart ComfyUI; comfyserve's own engine has them already. They carry the class names of
-ComfyDeploy's plugin, so workflows made for it load as they are. Install one of the two, not both.
+ComfyDeploy's plugin, so workflows made for it load as they are. Install one of the two, not both. They need Python 3.10
+and nothing that a ComfyUI does not have.
 
 How callers set inputs, and how a deployment narrows them, stands in [inputs.md](inputs.md).
 
