@@ -33,6 +33,7 @@ ELSEWHERE: dict[str, str] = {
     "BatchLatentsNode": NEWER,
     "BatchMasksNode": NEWER,
     "ComfyAndNode": NEWER,
+    "ComfyMathExpression": NEWER,
     "ComfyNotNode": NEWER,
     "ComfyOrNode": NEWER,
     "ComfyPassOrNoneNode": NEWER,
