@@ -12,6 +12,8 @@ from ._nodes import node
 MODEL_ENDINGS = frozenset({".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".pth", ".bin", ".pkl"})
 USUAL_ENDING = ".safetensors"
 FACES = "reactor/faces"
+ASSET = "asset:"
+"""How comfyserve names a file that was uploaded to it."""
 
 
 def _check_lora(default_lora_name: str = "", lora_url: str = "") -> bool | str:
@@ -60,6 +62,8 @@ def _model(folder: str, input_id: str, source: str, default: str, save_name: str
     source = (source or "").strip()
     if _sources.is_web(source):
         return _downloaded(folder, source, (save_name or "").strip(), (token or "").strip())
+    if source.startswith(ASSET):
+        raise ValueError(f"An uploaded file cannot be a model yet: put it into models/{folder} and give its name.")
     name = source or (default or "").strip()
     if not name:
         raise ValueError(f"The input {input_id[:200]!r} has no value and no default: give it a model.")

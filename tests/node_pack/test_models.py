@@ -40,6 +40,7 @@ def test_a_name_of_the_list_is_passed_on(run: RunNode) -> None:
         ({"default_lora_name": "gone.safetensors"}, "There is no 'gone.safetensors' in models/loras"),
         ({"lora_url": "gone", "default_lora_name": "here.safetensors"}, "There is no 'gone'"),
         ({"lora_url": "../loras/here.safetensors/../../x"}, "There is no"),
+        ({"lora_url": "asset:0123456789"}, "An uploaded file cannot be a model yet"),
         ({"lora_url": "https://example.com/a.safetensors?key=secret"}, "is not downloaded by this engine"),
     ],
 )
