@@ -116,7 +116,7 @@ class TestModels:
         assert {"loras", "checkpoints"} <= set(names)
         assert not {"configs", "custom_nodes"} & set(names)
         _, paths = await seat.call("GET", "/internal/folder_paths")
-        assert paths["loras"] == [str(folders.models / "loras")]
+        assert paths["loras"] == [str(folders.models / "loras"), str(folders.output / "loras")]
         assert paths["custom_nodes"] == [str(folders.custom_nodes)]
 
     async def test_pictures_beside_and_inside(self, seat: Seat, folders: Folders) -> None:
