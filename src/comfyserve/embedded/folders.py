@@ -49,8 +49,11 @@ class Folders:
 
     @cached_property
     def model_folders(self) -> ModelFolders:
-        """Where model files are looked for, by kind."""
-        return ModelFolders(self.models, self.custom_nodes, self.output)
+        """Where model files are looked for, by kind; the bundled names may be of kinds that packs add."""
+        kinds = ModelFolders(self.models, self.custom_nodes, self.output)
+        for kind in self.bundled:
+            kinds.extend(kind, str(self.models / kind))
+        return kinds
 
     @cached_property
     def input(self) -> Path:
