@@ -32,6 +32,7 @@ PARAMETERS = {
 }
 OWN_ROWS_ONLY = {
     "/v1/workflows",
+    "/v1/graphs",
     "/v1/deployments",
     "/v1/machines",
     "/v1/runs",

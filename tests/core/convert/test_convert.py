@@ -56,6 +56,14 @@ def test_values_by_name(catalogue: Any) -> None:
     assert convert_workflow(raw, catalogue)["1"]["inputs"] == {"amount": 0.5, "keep": False}
 
 
+def test_a_list_of_loras_that_a_script_makes(catalogue: Any) -> None:
+    loras = [{"on": True, "lora": "a", "strength": 1, "strengthTwo": None}, {"on": False, "lora": "b", "strength": 2}]
+    kind = "Power Lora Loader (rgthree)"
+    raw = workflow([node(1, kind, values=[{}, {"type": "PowerLoraLoaderHeaderWidget"}, *loras, {}, ""])])
+    converted = convert_workflow(raw, {**catalogue, kind: {"input": {"optional": {"model": ["MODEL"]}}}})
+    assert converted["1"]["inputs"] == {"lora_1": {"on": True, "lora": "a", "strength": 1}, "lora_2": loras[1]}
+
+
 def test_a_format_brings_its_widgets(catalogue: Any) -> None:
     """VideoHelperSuite's Video Combine saves its widgets by name, and which there are depends on the format."""
     formats = {"video/x": [["crf", "INT", {"default": 19}], ["pix_fmt", ["yuv420p", "rgb24"]], "broken", []]}

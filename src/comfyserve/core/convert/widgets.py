@@ -23,6 +23,10 @@ MISSING = object()
 """No value: the editor leaves the input out."""
 
 
+POWER_LORAS = "Power Lora Loader (rgthree)"
+SECOND_STRENGTH = "strengthTwo"
+"""A class of a pack whose list of LoRAs its script makes, and the field of one that is left out when empty."""
+
 CHOSEN_INDEX = "index"
 CHOICE_NAME = "option"
 OWN_CHOICES_AT = 2
@@ -68,7 +72,7 @@ def read_fields(node: EditorNode, spec: ClassSpec) -> Fields:
                 waiting.extendleft(reversed(list(format_widgets(one, widget.value))))
         else:
             sockets.append(one)
-    widgets.extend(_own_choices(node) if node.type == CUSTOM_COMBO else ())
+    widgets.extend(_added(node))
     return Fields(tuple(widgets), tuple(sockets), tuple(browser))
 
 
@@ -87,6 +91,17 @@ class _Saved:
         if self._named is not None:
             return self._named.get(spec.name, _default(spec))
         return self._values[at] if at < len(self._values) else _default(spec)
+
+
+def _added(node: EditorNode) -> Iterator[Widget]:
+    """Widgets that a script in the editor adds, as far as what is saved tells their names."""
+    if node.type == CUSTOM_COMBO:
+        yield from _own_choices(node)
+    if node.type == POWER_LORAS:
+        loras = [value for value in node.values if isinstance(value, Mapping) and "lora" in value]
+        for number, value in enumerate(loras[:MAX_SLOTS], 1):
+            filled = {name: one for name, one in value.items() if one is not None or name != SECOND_STRENGTH}
+            yield Widget(InputSpec(f"lora_{number}", "", {}), filled)
 
 
 def _own_choices(node: EditorNode) -> Iterator[Widget]:
