@@ -31,6 +31,9 @@ ERROR_ROW = re.compile(r"^\| `(\w+)` \|(?: (\d{3}) \|)?", re.MULTILINE)
 EXIT_ROW = re.compile(r"^\| (\d+) \|", re.MULTILINE)
 CALL = re.compile(r"`(GET|POST|PATCH|DELETE) (/[^`?\s]*)`")
 VARIABLE = re.compile(rf"{PREFIX}([A-Z_]+)")
+WITHOUT_ERRORS = ("__main__", ".migrations", ".comfy_modules")
+"""Modules that are not imported: they start something, or need an engine that runs."""
+
 NOT_SETTINGS = {"URL", "KEY"}
 NODE_PACKAGE = "NODES_"
 """The node package has variables of its own; its page is generated from their table."""
@@ -103,7 +106,7 @@ def _calls(app: FastAPI) -> Iterator[tuple[str, str]]:
 def _codes() -> Iterator[str]:
     """The code of every error of the program, and of the four clocks."""
     for module in pkgutil.walk_packages(comfyserve.__path__, "comfyserve."):
-        if not module.name.endswith("__main__") and ".migrations" not in module.name:
+        if not any(part in module.name for part in WITHOUT_ERRORS):
             importlib.import_module(module.name)
     yield from (f"{clock}_timeout" for clock in CLOCK_SENTENCES)
     yield from (one.code for one in _descendants(DomainError) if one.code != DomainError.code)
