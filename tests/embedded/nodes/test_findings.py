@@ -93,6 +93,14 @@ def test_what_the_original_cannot_do_is_a_clear_error(name: str, inputs: dict[st
         run(name, **inputs)
 
 
+@pytest.mark.parametrize(("pattern", "found"), [("b.", ""), ("(b)(.)", "bc\nbd")])
+def test_all_groups_of_a_pattern_without_groups_are_none(pattern: str, found: str) -> None:
+    flags = {"case_insensitive": False, "multiline": False, "dotall": False}
+    assert (
+        run("RegexExtract", string="abcbd", regex_pattern=pattern, mode="All Groups", group_index=0, **flags) == found
+    )
+
+
 @pytest.mark.parametrize("method", ["bilinear", "area", "nearest-exact"])
 @pytest.mark.parametrize(("width", "height"), [(97, 53), (7, 3), (1, 200), (200, 1)])
 def test_a_flat_colour_stays_exactly_itself(method: str, width: int, height: int) -> None:

@@ -123,6 +123,7 @@ def load_image_output(image: str) -> tuple[Image, Mask]:
     },
     ("IMAGE",),
     title="Webcam Capture",
+    validate=image_exists,
     fingerprint=image_digest,
 )
 def webcam_capture(image: str, **_: object) -> Image:

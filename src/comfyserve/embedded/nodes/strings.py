@@ -32,7 +32,7 @@ EXTRACTS: dict[str, Callable[[TimeLimitedPattern, str, int], str]] = {
     "All Matches": lambda pattern, string, _: "\n".join(_first(found) for found in pattern.findall(string)),
     "First Group": lambda pattern, string, index: _group(pattern.search(string), index) or "",
     "All Groups": lambda pattern, string, index: "\n".join(
-        found for match in pattern.finditer(string) if (found := _group(match, index)) is not None
+        found for match in pattern.finditer(string) if match.groups() and (found := _group(match, index)) is not None
     ),
 }
 PATTERN = {"string": LINES, "regex_pattern": LINES}
