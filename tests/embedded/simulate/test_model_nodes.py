@@ -115,7 +115,7 @@ async def test_a_batch_beyond_memory_fails_with_a_hint(engine: Seat) -> None:
     graph["4"]["inputs"] |= {"width": 16384, "height": 16384, "batch_size": 4096}
     _, record = await engine.run(graph)
     assert record["status"]["status_str"] == "error"
-    assert "smaller size or batch" in json.dumps(record["status"]["messages"])
+    assert "Ask for less" in json.dumps(record["status"]["messages"])
 
 
 @pytest.mark.parametrize("size", [512, 768, 1024])

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from comfyserve.embedded.pixels.arrays import check_room
+
 from .grid import SD, Grid, grid_of
 from .model import Bytes, Latent
 
 Floats = NDArray[np.float32]
 
-# A picture of 11585 x 11585, or a clip of 128 frames at 1024 x 1024: 1.6 GB as floats.
-MAX_PIXELS = 2**27
 CARRIED = "simulated"
 GRID = "simulated_grid"
 # Cells whose colour differs by this much (of 2) from the carried picture share half of its detail.
@@ -58,12 +58,8 @@ def empty(grid: Grid, width: int, height: int, batch: int = 1, length: int = 1) 
 
 
 def check_size(pictures: int, height: int, width: int) -> None:
-    """Refuse (ValueError) pictures that are too many or too large to make."""
-    if pictures * height * width > MAX_PIXELS:
-        raise ValueError(
-            f"{pictures} x {width}x{height} pixels is more than the simulated model makes ({MAX_PIXELS} pixels "
-            "in all). Ask for a smaller size or batch."
-        )
+    """Refuse (ValueError) pictures that are too many or too large to make, before they take memory."""
+    check_room((pictures, height, width, 3))
 
 
 def encode(pictures: Floats, grid: Grid = SD) -> SimulatedLatent:
