@@ -89,7 +89,9 @@ class MediaStore:
         content = await asyncio.to_thread(_content, place.value, self._limit)
         mime = sniff_mime(content)
         if not content or not fits(place.kind, mime):
-            raise InvalidInput(f"{place.label} needs {place.kind.words} data; this is not a file of that kind.", place=where)
+            raise InvalidInput(
+                f"{place.label} needs {place.kind.words} data; this is not a file of that kind.", place=where
+            )
         asset = await self._files.upload(caller, f"{place.label}{extension_of(mime)}", mime, _pieces(content))
         return asset.id
 

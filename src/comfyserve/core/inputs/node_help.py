@@ -31,9 +31,7 @@ CLASS_HELP: Mapping[str, Help] = {
     f"{PREFIX}Enum": Help(
         "One of several choices.", ("`options` is a JSON list; the server refuses a value that is not in it.",)
     ),
-    f"{PREFIX}Boolean": Help(
-        "A switch.", unlike=('"false" that comes as text means true',)
-    ),
+    f"{PREFIX}Boolean": Help("A switch.", unlike=('"false" that comes as text means true',)),
     f"{PREFIX}Color": Help("A colour, #rrggbb.", unlike=("there is no such node in the plugin",)),
     f"{PREFIX}Number": Help("A number.", (_NUMBERS,)),
     f"{PREFIX}NumberInt": Help(
