@@ -375,6 +375,9 @@ class TestSound:
         assert back[0, 0, ::2] == pytest.approx(wave[0, 0], abs=0.02)
 
     def test_endless_sound_is_refused(self, context: NodeContext) -> None:
-        latent = run("EmptyLatentAudio", seconds=1000.0, batch_size=4096)
         with pytest.raises(ValueError, match="more sound"):
-            sampled(latent)
+            run("EmptyLatentAudio", seconds=1000.0, batch_size=4096)
+
+    def test_a_picture_is_no_sound(self, context: NodeContext) -> None:
+        with pytest.raises(ValueError, match="audio models decode"):
+            run("VAEDecodeAudio", samples=empty(), vae=Model.loaded(SD))

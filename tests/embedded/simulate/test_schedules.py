@@ -59,6 +59,11 @@ def test_denoise_takes_the_end_of_a_longer_schedule() -> None:
     assert len(schedules.with_denoise("karras", noise, 10, 0.0)) == 0
 
 
+def test_a_schedule_without_end_is_refused() -> None:
+    with pytest.raises(ValueError, match="ask for fewer"):
+        schedules.with_denoise("normal", NoiseScale(), 10_000, 1e-9)
+
+
 def test_sigmas_are_split_flipped_and_begun_anew() -> None:
     high, low = nodes.split(TEN, 4)
     assert (list(high), list(low)) == ([10, 9, 8, 7, 6], [6, 5, 4, 3, 2, 1, 0])

@@ -4,4 +4,7 @@ from .marks import MARK, marks
 from .sampler import OnStep, Preview, Sampler, Task
 from .simulated import SimulatedSampler
 
-__all__ = ["MARK", "OnStep", "Preview", "Sampler", "SimulatedSampler", "Task", "marks"]
+SAMPLER: Sampler = SimulatedSampler()
+"""The model behind all model nodes: the one place where another implementation is put in."""
+
+__all__ = ["MARK", "SAMPLER", "OnStep", "Preview", "Sampler", "SimulatedSampler", "Task", "marks"]

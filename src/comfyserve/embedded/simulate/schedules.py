@@ -37,6 +37,7 @@ ALIGNED: Final = {
 }
 # fmt: on
 LINEAR_NOISE = 0.025
+MOST_STEPS = 1_000_000
 
 
 def schedule(name: str, noise: NoiseScale, steps: int) -> Floats:
@@ -45,11 +46,16 @@ def schedule(name: str, noise: NoiseScale, steps: int) -> Floats:
 
 
 def with_denoise(name: str, noise: NoiseScale, steps: int, denoise: float) -> Floats:
-    """The last `steps` steps of a schedule so long that they are this share of it; empty for 0."""
+    """The last `steps` steps of a schedule so long that they are this share of it; empty for 0.
+
+    ValueError when that is too long.
+    """
     if denoise >= 1:
         return schedule(name, noise, steps)
     if denoise <= 0:
         return np.zeros(0, np.float32)
+    if steps > denoise * MOST_STEPS:
+        raise ValueError(f"{steps} steps at denoise {denoise:g} are the end of more than {MOST_STEPS}; ask for fewer.")
     return schedule(name, noise, int(steps / denoise))[-(steps + 1) :]
 
 

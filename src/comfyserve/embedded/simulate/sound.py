@@ -20,6 +20,7 @@ BEAT: Final = 0.4
 SCALE: Final = (0, 3, 5, 7, 10, 12, 15)
 BASE_HERTZ: Final = 220.0
 LOUDNESS: Final = 0.25
+SHAPES: Final = ((64,), (8, 16))
 
 
 def is_audio(latent: Latent) -> bool:
@@ -57,7 +58,9 @@ def encode(waveform: Floats) -> dict[str, Any]:
 
 
 def seconds_of(shape: tuple[int, ...]) -> float:
-    """How long a latent [B,64,T] or [B,8,16,T] sounds. ValueError when that is too long to make."""
+    """How long a latent [B,64,T] or [B,8,16,T] sounds. ValueError for another shape, or when too long."""
+    if shape[1:-1] not in SHAPES:
+        raise ValueError(f"The simulated audio models decode latents [B,64,T] and [B,8,16,T]; got {list(shape)}.")
     seconds = shape[-1] * (4096 if len(shape) == 4 else 2048) / RATE
     if shape[0] * seconds > MAX_SECONDS:
         raise ValueError(f"{shape[0]} x {seconds:.0f} s is more sound than is simulated ({MAX_SECONDS:.0f} s in all).")

@@ -11,6 +11,7 @@ from comfyserve.embedded.simulate import grid
 from comfyserve.embedded.simulate.grid import Grid
 from comfyserve.embedded.simulate.latent import GRID, Floats, check_size, empty
 from comfyserve.embedded.simulate.model import Latent, Model
+from comfyserve.embedded.simulate.sound import seconds_of
 
 AUDIO_RATE, AUDIO_CELL = 44100, 2048
 
@@ -64,14 +65,14 @@ def empty_cascade(width: int, height: int, compression: int, batch_size: int = 1
 def empty_audio(seconds: float, batch_size: int) -> Latent:
     """Zeros [B,64,T], an even number of places of 2048 samples at 44100 Hz."""
     places = round(seconds * AUDIO_RATE / AUDIO_CELL / 2) * 2
-    return {"samples": np.zeros((batch_size, 64, places), np.float32), "type": "audio"}
+    return _silence((batch_size, 64, places))
 
 
 @simulates("EmptyAceStepLatentAudio")
 def empty_song(seconds: float, batch_size: int) -> Latent:
     """Zeros [B,8,16,T], a place per 4096 samples at 44100 Hz."""
     places = int(seconds * AUDIO_RATE / 512 / 8)
-    return {"samples": np.zeros((batch_size, 8, 16, places), np.float32), "type": "audio"}
+    return _silence((batch_size, 8, 16, places))
 
 
 @simulates("SetLatentNoiseMask")
@@ -90,3 +91,8 @@ def trim(samples: Latent, trim_amount: int) -> Latent:
 def apply_operation_while_sampling(model: Model, operation: Any) -> Model:
     """Joins the model's patches."""
     return model.add("patch", "LatentApplyOperationCFG")
+
+
+def _silence(shape: tuple[int, ...]) -> Latent:
+    seconds_of(shape)  # refuses what is too long, before it takes memory
+    return {"samples": np.zeros(shape, np.float32), "type": "audio"}

@@ -9,12 +9,11 @@ import numpy as np
 
 from comfyserve.embedded.context import current
 from comfyserve.embedded.nodes.models.signed import simulates
-from comfyserve.embedded.simulate import OnStep, Preview, Sampler, SimulatedSampler, Task
+from comfyserve.embedded.simulate import SAMPLER, OnStep, Preview, Task
 from comfyserve.embedded.simulate.latent import Floats, clean_part
 from comfyserve.embedded.simulate.model import Conditioning, Guider, Latent, Method, Model, Noise
 from comfyserve.embedded.simulate.sound import is_audio, walked
 
-SAMPLER: Sampler = SimulatedSampler()
 KEPT = ("noise_mask", "batch_index", "type", "simulated_keyframes")
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from comfyserve.embedded.context import current
 from comfyserve.embedded.nodes.models.signed import simulates
 from comfyserve.embedded.nodes.models.text import with_option
-from comfyserve.embedded.simulate import SimulatedSampler, grid, wish
+from comfyserve.embedded.simulate import SAMPLER, grid, wish
 from comfyserve.embedded.simulate.grid import Grid
 from comfyserve.embedded.simulate.latent import Floats, check_size, to_bytes, to_floats
 from comfyserve.embedded.simulate.model import Conditioning, Latent, Model
@@ -34,7 +34,7 @@ def decode(
     temporal_overlap: int = 0,
 ) -> Floats:
     """Pictures [N,H,W,3]; the frames of clips one after the other. Tiles change nothing."""
-    return SimulatedSampler().decode(samples)
+    return SAMPLER.decode(samples)
 
 
 @simulates("VAEEncode", "VAEEncodeTiled")
@@ -47,7 +47,7 @@ def encode(
     temporal_overlap: int = 0,
 ) -> Latent:
     """The latent of the pictures, cut to whole cells; for the VAE of a video model they are one clip."""
-    return SimulatedSampler().encode(pixels, grid_for(vae))
+    return SAMPLER.encode(pixels, grid_for(vae))
 
 
 @simulates("VAEEncodeForInpaint")
