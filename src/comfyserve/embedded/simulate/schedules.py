@@ -90,10 +90,10 @@ def variance_preserving(steps: int, beta_d: float, beta_min: float, eps: float) 
 
 def beta_spread(noise: NoiseScale, steps: int, alpha: float = 0.6, beta: float = 0.6) -> Floats:
     """Times by a beta distribution (arXiv 2407.12173); equal neighbours are left out."""
-    from scipy.stats import beta as distribution  # type: ignore[import-untyped] # no stubs; slow to import
+    from scipy.special import betaincinv  # type: ignore[import-untyped] # no stubs; slow to import
 
     table = noise.table()
-    shares = distribution.ppf(1 - np.linspace(0, 1, steps, endpoint=False), alpha, beta)
+    shares = betaincinv(alpha, beta, 1 - np.linspace(0, 1, steps, endpoint=False))
     places = np.rint(shares * (len(table) - 1)).astype(int)
     kept = places[np.concatenate([[True], places[1:] != places[:-1]])]
     return _ended(table[kept])
