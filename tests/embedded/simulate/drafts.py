@@ -17,7 +17,7 @@ class Draft:
     def __init__(self) -> None:
         self.graph: Graph = {}
 
-    def add(self, class_type: str, outputs: int = 1, **inputs: Any) -> Any:
+    def add(self, class_type: str, outputs: int = 1, /, **inputs: Any) -> Any:
         number = str(len(self.graph) + 1)
         self.graph[number] = {"class_type": class_type, "inputs": inputs}
         links: list[Link] = [[number, slot] for slot in range(outputs)]
