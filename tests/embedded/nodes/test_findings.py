@@ -104,7 +104,7 @@ def test_all_groups_of_a_pattern_without_groups_are_none(pattern: str, found: st
 @pytest.mark.parametrize("method", ["bilinear", "area", "nearest-exact"])
 @pytest.mark.parametrize(("width", "height"), [(97, 53), (7, 3), (1, 200), (200, 1)])
 def test_a_flat_colour_stays_exactly_itself(method: str, width: int, height: int) -> None:
-    flat = picture(3, height=31, width=47, value=np.float32(77) / np.float32(255))
+    flat = picture(3, height=31, width=47, value=float(np.float32(77) / np.float32(255)))
     resized = run("ImageScale", image=flat, upscale_method=method, width=width, height=height, crop="disabled")
     assert (resized == flat[0, 0, 0, 0]).all()
 

@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 from comfyserve.embedded.pixels.arrays import Image, Mask
-from comfyserve.embedded.pixels.resample import Taps, along
 
 Samples = npt.NDArray[np.float64]
 
@@ -45,14 +44,23 @@ def gaussian_blur(image: Image, radius: int, sigma: float) -> Image:
     grid = np.linspace(-1, 1, 2 * radius + 1)
     kernel = np.exp(-np.square(grid) / (2 * sigma**2))
     kernel /= kernel.sum()
-    return along(along(image, 2, _reflected(image.shape[2], kernel)), 1, _reflected(image.shape[1], kernel))
+    return _blurred(_blurred(image, 2, kernel), 1, kernel)
 
 
-def _reflected(side: int, kernel: Samples) -> Taps:
-    radius = len(kernel) // 2
-    places = np.abs(np.arange(side)[:, np.newaxis] + np.arange(-radius, radius + 1))
-    places = np.minimum(places, 2 * (side - 1) - places)
-    return [(places[:, tap], np.full(side, weight)) for tap, weight in enumerate(kernel)]
+def _blurred(image: Image, axis: int, kernel: Samples) -> Image:
+    """The picture and, for each pair of its neighbours, their weighted difference from it: flat colours stay exact."""
+    radius, side = len(kernel) // 2, image.shape[axis]
+    border = [(radius, radius) if number == axis else (0, 0) for number in range(image.ndim)]
+    padded = np.pad(image, border, mode="reflect")
+    before = (slice(None),) * axis
+    shifted = [padded[(*before, slice(start, start + side))] for start in range(2 * radius + 1)]
+    total, twice = image.copy(), image * np.float32(2)
+    for offset in range(radius):
+        pair = shifted[offset] + shifted[2 * radius - offset]
+        pair -= twice
+        pair *= np.float32(kernel[offset])
+        total += pair
+    return total
 
 
 def weighed(image: npt.NDArray[np.floating], axis: int, kernel: Samples, border: str) -> Samples:

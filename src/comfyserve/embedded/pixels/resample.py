@@ -79,13 +79,27 @@ def along(image: Image, axis: int, taps: Taps) -> Image:
     """Every item of the batch as the sum of its taps along an axis (1: y, 2: x)."""
     if len(taps) == 1:
         return image.take(taps[0][0], axis)
+    # A product by zero is not zero for what is no number: such pictures take the longer way.
+    finite = np.isfinite(image).all()
+    if finite and len(taps) == 2:
+        return _between(image, axis, taps)
     shape = list(image.shape)
     shape[axis] = len(taps[0][0])
     result = np.empty(shape, np.float32)
-    # A product by zero is not zero for what is no number: such pictures take the longer way.
-    work = _by_bands if np.isfinite(image).all() else _by_taps
+    work = _by_bands if finite else _by_taps
     for item, target in zip(image, result, strict=True):
         work(item, target, axis, taps)
+    return result
+
+
+def _between(image: Image, axis: int, taps: Taps) -> Image:
+    """Two taps whose weights sum to 1: from the first towards the second, which keeps a flat colour as it is."""
+    (first, _), (second, weight) = taps
+    result = image.take(first, axis)
+    rest = image.take(second, axis)
+    rest -= result
+    rest *= weight.astype(np.float32).reshape((-1, 1, 1) if axis == 1 else (-1, 1))
+    result += rest
     return result
 
 
