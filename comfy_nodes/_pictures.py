@@ -46,15 +46,16 @@ def list_fingerprint(text: str) -> str:
     return " ".join(_sources.fingerprint(source) for source in _listed(text))
 
 
-def decoded(content: bytes, name: str, *, alpha: bool) -> np.ndarray:
-    """The samples of a picture file as [1,H,W,C]. Raises ValueError that names it."""
+def decoded(content: bytes, name: str, *, alpha: bool, formats: tuple[str, ...] | None = None) -> np.ndarray:
+    """The samples of a picture file, of these formats or any, as [1,H,W,C]. Raises ValueError that names it."""
     try:
-        with Image.open(io.BytesIO(content)) as file:
+        with Image.open(io.BytesIO(content), formats=formats) as file:
             _host.check_room((file.height, file.width, 4))
             picture = ImageOps.exif_transpose(file)
             picture.load()
     except UnidentifiedImageError:
-        raise ValueError(f"{name} is not a picture.") from None
+        wanted = f" of the formats {', '.join(formats)}" if formats else ""
+        raise ValueError(f"{name} is not a picture{wanted}.") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"{name} is a picture that cannot be read: {error}") from error
     if picture.mode.startswith("I"):

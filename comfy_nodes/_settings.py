@@ -16,6 +16,12 @@ TABLE: dict[str, tuple[str, str]] = {
     "MEDIA_SECONDS": ("300", "The most seconds that the download of a file may take."),
     "MODEL_SECONDS": ("21600", "The most seconds that the download of a model may take."),
     "BATCH_MB": ("16384", "The most memory that one picture, batch or video may take when it is decoded, in MB."),
+    "SOCKET_MB": (
+        "64",
+        "The most memory that the pictures of one realtime connection may take, in MB: those that it sent as files, "
+        "and as much of those that it has not taken yet.",
+    ),
+    "SOCKETS": ("32", "The most realtime connections that are open at a time."),
 }
 """Name after the prefix -> default, help."""
 

@@ -5,7 +5,7 @@ import os
 import shutil
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -89,7 +89,9 @@ def save_file(file_path: str, output_id: str = "output_file", **_: Any) -> dict[
     return {"ui": {key: [_item(inside.name, subfolder, output_id)]}}
 
 
-def save_picture(path: Path, samples: np.ndarray, file_type: str, quality: int, texts: dict[str, str]) -> None:
+def save_picture(
+    path: Path | BinaryIO, samples: np.ndarray, file_type: str, quality: int, texts: dict[str, str]
+) -> None:
     """Write one picture [H,W,C] as png, jpg or webp."""
     picture = _picture(samples)
     if file_type == "png":

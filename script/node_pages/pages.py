@@ -43,6 +43,28 @@ The operator of that ComfyUI may set, as environment variables:
 """
 
 
+REALTIME = """
+## The realtime socket
+
+`GET /comfyui-deploy/ws?clientId=NAME` (also below `/api`) on the ComfyUI is a websocket, for pictures that go in and
+out without files. The two websocket nodes speak over it. The graph itself is queued as always, with `POST /prompt`.
+
+| direction | message |
+| --- | --- |
+| to the client | first, as text: `{"event": "status", "data": {"sid": NAME}}`; NAME is made up when the URL has none |
+| to the server | binary, little-endian: uint32 0, uint32 format, the input id in 24 bytes, the picture file |
+| to the server | text: `{"event": "input", "inputs": {ID: "data:image/png;base64,..."}}`, at most 4 MB |
+| to the client | text: `{"event": "received", "data": {"input_id": ID}}`; a prompt queued from now on finds that picture |
+| to the client | binary, big-endian: uint32 1, uint32 format, the output id in 24 bytes, the picture file |
+| to the client | text: `{"event": "error", "data": {"message": ...}}`, when a message could not be taken |
+
+The format is 1 for JPEG, 2 for PNG, 3 for WEBP. Ids are ASCII, filled up with NUL bytes or blanks. For each input the
+newest picture is kept, at most 32 of a connection, until the connection closes. A newer connection with the same
+`clientId` ends the one before. Whoever may reach that ComfyUI may connect: put a proxy with a login before it, as for
+all of its other routes.
+"""
+
+
 def nodes_page() -> str:
     """The text of docs/nodes.md."""
     classes = node_classes()
@@ -51,7 +73,7 @@ def nodes_page() -> str:
     for title, group in groups.items():
         parts.append(f"\n## {title}\n")
         parts += [_section(classes[class_type]) for class_type in group]
-    parts.append(_differences(classes))
+    parts += [REALTIME, _differences(classes)]
     return "".join(parts)
 
 
@@ -139,7 +161,6 @@ def _differences(classes: Mapping[str, NodeClass]) -> str:
         "\n## What differs from ComfyDeploy's plugin\n\n"
         "Names, fields, order and outputs are the same. Compared with version 2.3.10 of the plugin, where:\n\n"
         + _table(("node", "what the plugin does instead"), rows)
-        + "\nThe websocket nodes are there so that workflows load; realtime sessions are not offered yet.\n"
     )
 
 

@@ -130,8 +130,13 @@ CLASS_HELP: Mapping[str, Help] = {
         ("without the ReActor nodes there is a KeyError", "a save name may leave the folder", _ONE_DOWNLOAD),
     ),
     "ComfyDeployWebscoketImageInput": Help(
-        "A picture from a realtime session.",
-        ("Without a session the linked `default_value` counts; without that it is an error.",),
+        "The newest picture that a client sent over the realtime socket.",
+        (
+            "With an empty client_id it is the newest one of all clients.",
+            "As long as none has sent one, the linked `default_value` counts; without that it is an error.",
+            "The picture is read when the node runs, and the node runs again when another one has come.",
+        ),
+        ("an id that is padded with NUL is not found",),
     ),
     "ComfyUIDeployStringCombine": Help(
         "Joins up to three texts, or replaces one by another.",
@@ -151,9 +156,13 @@ CLASS_HELP: Mapping[str, Help] = {
         ("the counter stays at 1, so each file overwrites the one before", "it needs OpenCV"),
     ),
     "ComfyDeployWebscoketImageOutput": Help(
-        "Sends pictures to a realtime session.",
-        ("Without a session the pictures are saved as previews in the temp folder.",),
-        ("without a session the pictures are lost",),
+        "Sends pictures to a client on the realtime socket.",
+        (
+            "With an empty client_id all clients get them.",
+            "A client that reads too slowly misses the oldest pictures; the run does not wait for it.",
+            "Without a client the pictures are saved as previews in the temp folder.",
+        ),
+        ("without a client the pictures are lost",),
     ),
 }
 """Class type -> its help."""
@@ -192,7 +201,7 @@ FIELD_HELP: Mapping[str, str] = {
     "face_model_url": "A URL to download, or the name of a file that is there; callers set it.",
     "face_model_save_name": "The name that a download gets in models/reactor/faces.",
     "seed": "Another number runs the node again.",
-    "client_id": "The session; it is filled in by the server.",
+    "client_id": "The client on the realtime socket, by the `clientId` of its URL; empty: all of them.",
     "output_id": "The name by which callers tell this output from others.",
     "filename_prefix": "The beginning of the file's name; it may name a subfolder.",
     "file_type": "The format of the file.",

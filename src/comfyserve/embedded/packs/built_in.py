@@ -51,6 +51,14 @@ def own_web_folder() -> Path | None:
     return folder if (folder := path / directory).is_dir() else None
 
 
+def join_own_pack() -> None:
+    """Let our own nodes, which were loaded before there was a server, add their socket to it."""
+    own = sys.modules.get(OWN_MODULE)
+    if own is not None:
+        importlib.import_module("server")
+        own.realtime.join_server()
+
+
 def _import_own(path: Path) -> ModuleType:
     """Under a parent that its relative imports need to exist; `load_packs` puts a better one in its place."""
     parent = sys.modules.setdefault(OWN_PARENT, ModuleType(OWN_PARENT))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from comfyserve.embedded.model_folders import CUSTOM_NODES
 from comfyserve.embedded.packs import finder, host
 from comfyserve.embedded.packs.arrays import pack_values
-from comfyserve.embedded.packs.built_in import OWN_PACK, own_web_folder
+from comfyserve.embedded.packs.built_in import OWN_PACK, join_own_pack, own_web_folder
 from comfyserve.embedded.packs.importing import forget, import_file
 from comfyserve.embedded.packs.registry import Pack
 from comfyserve.embedded.packs.v3 import as_v1, is_v3
@@ -62,6 +62,7 @@ async def load_packs(engine: Engine, choice: PackChoice | None = None) -> None:
     own = own_web_folder()
     if own is not None:
         engine.catalogue.web_folders[OWN_PACK] = own
+    join_own_pack()
     takes = (choice or PackChoice()).takes
     chosen = [path for root in roots for path in _candidates(root) if takes(path)]
     for path in chosen:
