@@ -199,6 +199,13 @@ class TestSampling:
         sampled(empty())
         assert heard.steps == [(step, 4, True) for step in (1, 2, 3, 4)]
 
+    def test_an_interrupt_ends_the_drawing_of_a_clip(self, context: NodeContext, heard: Heard) -> None:
+        clip = run("EmptyHunyuanLatentVideo", width=64, height=64, length=49, batch_size=1)
+        context.interrupt.set()
+        with pytest.raises(Interrupted):
+            sampled(clip)
+        assert heard.steps == []
+
     def test_a_batch_index_picks_the_picture_of_a_batch(self, context: NodeContext) -> None:
         batch = decoded(sampled(empty(batch=3)))
         assert distance(decoded(sampled({**empty(), "batch_index": [2]})), batch[2:]) == 0

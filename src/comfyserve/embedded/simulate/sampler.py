@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 Preview = Callable[[int], "Image"]
 OnStep = Callable[[int, Preview], None]
+Check = Callable[[], None]
+
+
+def unwatched() -> None:
+    """A check that never ends the work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,9 @@ class Sampler(Protocol):
 
     def decode(self, latent: Latent) -> Floats: ...
 
-    def sample(self, task: Task, latent: Latent, on_step: OnStep) -> SimulatedLatent:
-        """Work through the steps; after each call `on_step(step, preview)`; `preview(longest side)` makes a picture."""
+    def sample(self, task: Task, latent: Latent, on_step: OnStep, check: Check = unwatched) -> SimulatedLatent:
+        """Work through the steps; after each call `on_step(step, preview)`; `preview(longest side)` makes a picture.
+
+        `check()` is called often between, and raises to end the work.
+        """
         ...

@@ -17,7 +17,7 @@ from .model import Bytes, Control, Latent
 from .motion import Camera, camera_for, clip
 from .prompt import read
 from .recolour import blend, following, palette, recoloured
-from .sampler import OnStep, Preview, Task
+from .sampler import Check, OnStep, Preview, Task, unwatched
 from .wish import KEYFRAMES, read_wish
 
 # Below this denoise a given picture is only recoloured; above it, what the prompt names comes in.
@@ -38,11 +38,11 @@ class SimulatedSampler:
     def decode(self, latent: Latent) -> Floats:
         return to_floats(latents.decode(latent))
 
-    def sample(self, task: Task, latent: Latent, on_step: OnStep) -> SimulatedLatent:
+    def sample(self, task: Task, latent: Latent, on_step: OnStep, check: Check = unwatched) -> SimulatedLatent:
         start = _start(task, latent)
         if task.start <= 0 or task.steps <= 0:
             return start.latent(start.clips, start.origin, start.words)
-        walk = _Walk(task, latent, start)
+        walk = _Walk(task, latent, start, check)
         final = walk.final()
         noise = _noise(task.seed, *start.size)
         noisy = blend(start.clips[0, 0], noise, min(1.0, task.start))
@@ -92,10 +92,11 @@ def _start(task: Task, latent: Latent) -> _Start:
 class _Walk:
     """One task on one latent: where it ends when all noise is gone."""
 
-    def __init__(self, task: Task, latent: Latent, start: _Start) -> None:
+    def __init__(self, task: Task, latent: Latent, start: _Start, check: Check) -> None:
         self._task = task
         self._latent = latent
         self._start = start
+        self._check = check
         self.wish = read_wish(task.positive, start.size, task.start, task.end)
         given = bool(start.origin) and (task.seed is None or task.start < 1)
         self._goes_on = given and (task.seed is None or read(self.wish.words).text == read(start.words).text)
@@ -110,6 +111,7 @@ class _Walk:
         numbers = [int(index) for index in indices] if known and indices is not None else range(len(clips))
         made = np.empty(clips.shape, np.uint8)
         for place, (frames, number) in enumerate(zip(clips, numbers, strict=True)):
+            self._check()
             self._draw_clip(made[place], frames, number)
         return self._inside_mask(made)
 
@@ -129,6 +131,7 @@ class _Walk:
             later = {mark: _drifted(key, colours) for mark, key in keys.items()}
             frames = clip(keys or {0: scene}, later, len(given), self._camera(seed))
         for index, frame in enumerate(frames):
+            self._check()
             made[index] = self._from_start(self._controlled(frame, index, colours), given[index], colours)
 
     def _scene(self, seed: str, given: Bytes) -> Bytes:
@@ -223,6 +226,7 @@ class _Walk:
             return clips
         flat = clips.reshape(-1, *clips.shape[2:])
         for index, new in enumerate(flat):
+            self._check()
             old = resized(kept[min(index, len(kept) - 1)], new.shape[1], new.shape[0])
             flat[index] = _composed(new, old, masks[min(index, len(masks) - 1)])
         return flat.reshape(clips.shape)

@@ -184,7 +184,7 @@ def walk(task: Task, latent: Latent) -> dict[str, Any]:
     report = _reporting(task.steps)
     if is_audio(latent):
         return {**kept, **walked(task, latent, report)}
-    return {**kept, **SAMPLER.sample(task, latent, report)}
+    return {**kept, **SAMPLER.sample(task, latent, report, current().check_interrupted)}
 
 
 def _reporting(steps: int) -> OnStep:
