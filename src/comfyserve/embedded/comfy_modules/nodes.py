@@ -166,7 +166,7 @@ class SaveImage:
     ) -> dict[str, Any]:
         """One PNG per picture [H,W,C], with the graph as text chunks."""
         from comfyserve.embedded.folders import output_name
-        from comfyserve.embedded.nodes.io import png_texts
+        from comfyserve.embedded.nodes.io import marked, png_texts
         from comfyserve.embedded.pixels.codec import save_png
 
         height, width = images[0].shape[:2]
@@ -177,7 +177,7 @@ class SaveImage:
             name = target.name(index, "png")
             save_png(target.folder / name, picture, texts, self.compress_level)
             saved.append({"filename": name, "subfolder": target.subfolder, "type": self.type})
-        return {"ui": {"images": saved}}
+        return {"ui": marked({"images": saved}, prompt)}
 
 
 class PreviewImage(SaveImage):

@@ -100,7 +100,7 @@ class _BuiltInNodes(Loader):
 def install(custom_nodes: Sequence[Path]) -> None:
     """Put the finder first, and forget what an earlier engine of this process had imported."""
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, ComfyModules)]
-    stale = [name for name in sys.modules if name.partition(".")[0] in ROOTS or name.startswith(f"{MODULES}.")]
+    stale = [name for name in sys.modules if name.partition(".")[0] in ROOTS or f"{name}.".startswith(f"{MODULES}.")]
     for name in stale:
         if _is_ours(sys.modules[name]):
             del sys.modules[name]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import string
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from comfyserve.embedded import context
 from comfyserve.embedded.comfy_modules.comfy_api.latest._fields import FolderType
 from comfyserve.embedded.comfy_modules.comfy_api.latest._schema import UIOutput
 from comfyserve.embedded.packs.host import engine
@@ -45,9 +43,12 @@ class SavedImages(UIOutput):
     def __init__(self, results: list[SavedResult], is_animated: bool = False) -> None:
         self.results = results
         self.is_animated = is_animated
+        self.prompt: Any = None
+        """The graph that they are of, by which simulated results are marked."""
 
     def as_dict(self) -> dict[str, Any]:
-        return {"images": self.results} | ({"animated": (True,)} if self.is_animated else {})
+        shown = {"images": self.results} | ({"animated": (True,)} if self.is_animated else {})
+        return _marked(shown, self.prompt)
 
 
 class SavedAudios(UIOutput):
@@ -83,7 +84,10 @@ class ImageSaveHelper:
         images: Any, filename_prefix: str, cls: Any = None, compress_level: int = PNG_LEVEL
     ) -> SavedImages:
         """As save_images, to the output folder, ready to be shown."""
-        return SavedImages(ImageSaveHelper.save_images(images, filename_prefix, FolderType.output, cls, compress_level))
+        saved = ImageSaveHelper.save_images(images, filename_prefix, FolderType.output, cls, compress_level)
+        shown = SavedImages(saved)
+        shown.prompt = _prompt(cls)
+        return shown
 
 
 class AudioSaveHelper:
@@ -114,9 +118,10 @@ class PreviewImage(UIOutput):
         prefix = "ComfyUI_temp_" + "".join(random.choices(string.ascii_lowercase, k=PREVIEW_LETTERS))
         self.values = ImageSaveHelper.save_images(image, prefix, FolderType.temp, cls, PREVIEW_LEVEL)
         self.animated = animated
+        self.prompt = _prompt(cls)
 
     def as_dict(self) -> dict[str, Any]:
-        return {"images": self.values, "animated": (self.animated,)}
+        return _marked({"images": self.values, "animated": (self.animated,)}, self.prompt)
 
 
 class PreviewMask(PreviewImage):
@@ -171,8 +176,17 @@ class PreviewText(UIOutput):
 
 
 def _texts(cls: Any) -> dict[str, str]:
+    from comfyserve.embedded.nodes.io import png_texts
+
     hidden = getattr(cls, "hidden", None)
-    if hidden is None or context.current().settings.disable_metadata:
-        return {}
-    texts = {"prompt": json.dumps(hidden.prompt)} if hidden.prompt else {}
-    return texts | {key: json.dumps(value) for key, value in (hidden.extra_pnginfo or {}).items()}
+    return {} if hidden is None else png_texts(hidden.prompt or None, hidden.extra_pnginfo)
+
+
+def _prompt(cls: Any) -> Any:
+    return getattr(getattr(cls, "hidden", None), "prompt", None)
+
+
+def _marked(shown: dict[str, Any], prompt: Any) -> dict[str, Any]:
+    from comfyserve.embedded.nodes.io import marked
+
+    return marked(shown, prompt)
