@@ -6,7 +6,7 @@ import heapq
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,8 +56,8 @@ class PromptQueue:
         self._free = False
         self.interrupted = threading.Event()
 
-    def put(self, prompt: QueuedPrompt) -> None:
-        """Add a prompt; raises QueueFull."""
+    def put(self, prompt: QueuedPrompt, announce: Callable[[], None] = lambda: None) -> None:
+        """Add a prompt; raises QueueFull. `announce` tells of it before the worker can say that it runs."""
         with self._changed:
             if len(self._heap) >= self._length:
                 raise QueueFull(f"{self._length} prompts are waiting; try again later")
@@ -65,6 +65,7 @@ class PromptQueue:
                 raise QueueFull(f"the waiting prompts fill {self._size} bytes; try again later")
             heapq.heappush(self._heap, (prompt.number, prompt.prompt_id, next(self._arrivals), prompt))
             self._bytes += prompt.size
+            announce()
             self._changed.notify()
 
     def take(self) -> QueuedPrompt | None:

@@ -39,7 +39,7 @@ async def accept(engine: Engine, body: bytes) -> tuple[QueuedPrompt, dict[str, A
     prompt_id = str(uuid.uuid4()) if given_id is None else str(given_id)
     prompt = QueuedPrompt(number, prompt_id, graph, _extra_data(wish), verdict.outputs, len(body))
     try:
-        engine.queue.put(prompt)
+        engine.queue.put(prompt, engine.worker.announce_status)
     except QueueFull as full:
         error = prompt_error(PromptError.QUEUE_FULL, f"The queue is full: {full}")
         raise Refused(error, status=429) from full

@@ -25,7 +25,6 @@ async def post_prompt(request: web.Request) -> web.Response:
         prompt, node_errors = await accept(engine, await request.read())
     except Refused as refusal:
         return json_answer({"error": refusal.error, "node_errors": refusal.node_errors}, status=refusal.status)
-    engine.worker.announce_status()
     wrong = wrong_answer(request, engine.faults, prompt)
     return wrong or json_answer({"prompt_id": prompt.prompt_id, "number": prompt.number, "node_errors": node_errors})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import struct
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from typing import Any, NoReturn
@@ -65,8 +66,8 @@ def report(value: float, total: float, preview: Any = None, node_id: str | None 
         around = context.current()
     except LookupError:
         return
-    around.check_interrupted()
-    around.reporter.progress(node_id or around.node_id, value, total, _picture(preview))
+    node = around if node_id is None else replace(around, node_id=node_id)
+    node.progress(value, total, _picture(preview))
 
 
 def _picture(preview: Any) -> Any:
