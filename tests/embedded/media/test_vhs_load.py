@@ -9,6 +9,7 @@ from comfyserve.embedded.media.sound import NoSoundError
 from comfyserve.embedded.node_check import types_fit
 from comfyserve.embedded.nodes import vhs_images, vhs_info, vhs_load
 from comfyserve.embedded.nodes.vhs_shared import FLOAT_OR_INT, local_path, plain
+from comfyserve.embedded.pixels.arrays import TooLarge
 
 from .conftest import with_settings
 from .files import grays, levels, tone, write_video, write_wav
@@ -211,6 +212,25 @@ def test_an_empty_folder_and_a_broken_picture_are_said(context: NodeContext) -> 
         vhs_images.load_images("set")
     (folder / "a.png").write_bytes(b"no picture")
     with pytest.raises(ValueError, match=r"a\.png is not a picture"):
+        vhs_images.load_images("set")
+
+
+def test_a_picture_that_another_program_would_read_is_refused(context: NodeContext) -> None:
+    folder = context.folders.input / "set"
+    folder.mkdir()
+    Pillow.new("RGB", (8, 4)).save(folder / "a.png", "EPS")
+    with pytest.raises(ValueError, match=r"a\.png is not a picture") as refused:
+        vhs_images.load_images("set")
+    assert str(refused.value.__cause__) == "EPS is not read here"
+
+
+def test_each_picture_of_a_folder_is_bounded_by_its_head(context: NodeContext) -> None:
+    folder = context.folders.input / "set"
+    for name in ("a.png", "b.png"):
+        picture(folder, name, 0)
+    picture(folder, "c.png", 0, (400, 400))
+    with_settings(context, EngineSettings(picture_bytes=2**18))
+    with pytest.raises(TooLarge, match=r"c\.png is too large.*--picture-megabytes"):
         vhs_images.load_images("set")
 
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-from PIL import Image as Pillow
 from PIL import ImageOps
 
 from comfyserve.embedded.context import current
@@ -30,7 +27,7 @@ from comfyserve.embedded.nodes.vhs_shared import (
     stamp,
 )
 from comfyserve.embedded.pixels.arrays import Bytes, Image, Mask, from_bytes, to_bytes
-from comfyserve.embedded.pixels.codec import EMPTY_MASK
+from comfyserve.embedded.pixels.codec import EMPTY_MASK, opened
 from comfyserve.embedded.pixels.resample import upscale
 
 family = Family()
@@ -155,7 +152,8 @@ def _most_common(paths: list[Path]) -> tuple[tuple[int, int], str]:
     sizes: Counter[tuple[int, int]] = Counter()
     alpha = False
     for path in paths:
-        with _opened(path) as picture:
+        current().check_interrupted()
+        with opened(path) as picture:
             turned = picture.getexif().get(EXIF_ORIENTATION, 1) in LYING
             sizes[picture.size[::-1] if turned else picture.size] += 1
             alpha |= "A" in picture.getbands()
@@ -163,18 +161,9 @@ def _most_common(paths: list[Path]) -> tuple[tuple[int, int], str]:
 
 
 def _fitted(path: Path, width: int, height: int, mode: str) -> Bytes:
-    with _opened(path) as picture:
+    current().check_interrupted()
+    with opened(path) as picture:
         samples = np.asarray(ImageOps.exif_transpose(picture).convert(mode))
     if samples.shape[:2] == (height, width):
         return samples
     return to_bytes(upscale(from_bytes(samples)[np.newaxis], width, height, "lanczos", "center")[0])
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Pillow.Image]:
-    current().check_interrupted()
-    try:
-        with Pillow.open(path) as picture:
-            yield picture
-    except (OSError, SyntaxError, Pillow.DecompressionBombError) as reason:
-        raise ValueError(f"{path.name} is not a picture that can be read. Take it out of the folder.") from reason

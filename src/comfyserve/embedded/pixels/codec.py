@@ -27,12 +27,28 @@ class Frame:
     alpha: Bytes | None
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[Pillow.Image]:
+    """A picture that Pillow reads by itself. TooLarge by its head, ValueError for what is none or is damaged."""
+    try:
+        with Pillow.open(path) as file:
+            if file.format in FOREIGN:
+                raise ValueError(f"{file.format} is not read here")
+            check_room((file.height, file.width, 3))
+            yield file
+    except (TooLarge, Pillow.DecompressionBombError) as reason:
+        raise TooLarge(f"{path.name} is too large. {reason}") from reason
+    # Pillow's decoders raise a dozen unrelated types for damaged files, on opening and on reading frames alike.
+    except Exception as reason:
+        raise ValueError(f"{path.name} is not a picture that can be read. Give a PNG, JPEG or WEBP file.") from reason
+
+
 def load_frames(path: Path) -> tuple[Image, Mask]:
     """Every frame of a file as IMAGE and MASK (1 - alpha; without alpha zeros of EMPTY_MASK).
 
     Frames of another size than the first are skipped; of an MPO only the first counts. ValueError if it is no picture.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         frames = _same_sized(file)
     image = from_bytes(np.stack([frame.rgb for frame in frames]))
     if all(frame.alpha is None for frame in frames):
@@ -44,7 +60,7 @@ def load_frames(path: Path) -> tuple[Image, Mask]:
 
 def load_channel(path: Path, channel: str) -> Mask:
     """One channel of a file's first frame as MASK [1,H,W], alpha inverted. ValueError if it is no picture."""
-    with _opened(path) as file:
+    with opened(path) as file:
         picture = ImageOps.exif_transpose(file)
         picture = _eight_bit(picture)
         rgba = picture if picture.getbands() == ("R", "G", "B", "A") else picture.convert("RGBA")
@@ -54,7 +70,7 @@ def load_channel(path: Path, channel: str) -> Mask:
 
 def load_rgb(path: Path) -> Pillow.Image:
     """The first frame of a file in RGB, not turned by its EXIF. ValueError if it is no picture."""
-    with _opened(path) as file:
+    with opened(path) as file:
         return _eight_bit(file).convert("RGB")
 
 
@@ -76,21 +92,6 @@ def save_png(path: Path, samples: Image, texts: Mapping[str, str], compress_leve
             raise ValueError(f"The metadata name {key!r} is not possible in a PNG: use 1 to 79 plain characters.")
         info.add_text(key, text)
     to_pillow(samples).save(path, "PNG", pnginfo=info, compress_level=compress_level)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Pillow.Image]:
-    try:
-        with Pillow.open(path) as file:
-            if file.format in FOREIGN:
-                raise ValueError(f"{file.format} is not read here")
-            check_room((file.height, file.width, 3))
-            yield file
-    except (TooLarge, Pillow.DecompressionBombError) as reason:
-        raise TooLarge(f"{path.name} is too large. {reason}") from reason
-    # Pillow's decoders raise a dozen unrelated types for damaged files, on opening and on reading frames alike.
-    except Exception as reason:
-        raise ValueError(f"{path.name} is not a picture that can be read. Give a PNG, JPEG or WEBP file.") from reason
 
 
 def _same_sized(file: Pillow.Image) -> list[Frame]:
