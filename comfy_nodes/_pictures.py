@@ -12,6 +12,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from . import _host, _sources
 
 ZIPPED = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+# What Pillow reads by itself; others start a program of the machine (EPS) or fetch what they name.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA", "QOI", "ICO")
 MAX_PICTURES = 1000
 MAX_ZIPPED_BYTES = 256 * 1024 * 1024
 
@@ -46,16 +48,17 @@ def list_fingerprint(text: str) -> str:
     return " ".join(_sources.fingerprint(source) for source in _listed(text))
 
 
-def decoded(content: bytes, name: str, *, alpha: bool, formats: tuple[str, ...] | None = None) -> np.ndarray:
-    """The samples of a picture file, of these formats or any, as [1,H,W,C]. Raises ValueError that names it."""
+def decoded(content: bytes, name: str, *, alpha: bool, formats: tuple[str, ...] = FORMATS) -> np.ndarray:
+    """The samples of a picture file of one of these formats as [1,H,W,C]. Raises ValueError that names it."""
+    Image.init()
+    known = [one for one in formats if one in Image.OPEN]  # an older Pillow reads fewer
     try:
-        with Image.open(io.BytesIO(content), formats=formats) as file:
+        with Image.open(io.BytesIO(content), formats=known) as file:
             _host.check_room((file.height, file.width, 4))
             picture = ImageOps.exif_transpose(file)
             picture.load()
     except UnidentifiedImageError:
-        wanted = f" of the formats {', '.join(formats)}" if formats else ""
-        raise ValueError(f"{name} is not a picture{wanted}.") from None
+        raise ValueError(f"{name} is not a picture of the formats {', '.join(formats)}.") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"{name} is a picture that cannot be read: {error}") from error
     if picture.mode.startswith("I"):

@@ -94,6 +94,12 @@ def test_what_is_no_picture_is_an_error_that_says_so(run: RunNode, source: str, 
         run(IMAGE, input_id=source)
 
 
+def test_a_picture_that_another_program_would_read_is_refused(run: RunNode, folders: Folders) -> None:
+    Image.new("RGB", (8, 4)).save(folders.input / "a.png", "EPS")
+    with pytest.raises(ValueError, match=r"a\.png is not a picture of the formats PNG, JPEG"):
+        run(IMAGE, input_id="a.png")
+
+
 def test_a_broken_picture_is_an_error_although_there_is_a_default(run: RunNode, folders: Folders) -> None:
     (folders.input / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n junk")
     with pytest.raises(ValueError, match="picture"):
