@@ -24,6 +24,7 @@ PICTURE_CACHING = {
 }
 """Status of an answer to a picture's path -> its Cache-Control."""
 
+EVERY_ORIGIN = "*"
 COMPRESSED_TYPES = frozenset({"application/json", "text/plain"})
 CORS_HEADERS = {
     "Access-Control-Allow-Methods": "POST, GET, DELETE, PUT, OPTIONS",
@@ -37,7 +38,10 @@ def middlewares(settings: ServerSettings) -> list[Middleware]:
     chosen: list[Middleware] = [cache_control]
     if settings.compress:
         chosen.append(compress)
-    chosen.append(guard_origin if settings.cors_origin is None else allow_origin(settings.cors_origin))
+    if settings.cors_origin is not None:
+        chosen.append(allow_origin(settings.cors_origin))
+    if settings.cors_origin != EVERY_ORIGIN:
+        chosen.append(guard_origin(settings.cors_origin))
     return [*chosen, tell_errors, enter_engine]
 
 
@@ -64,7 +68,7 @@ async def compress(request: web.Request, handler: Respond) -> web.StreamResponse
 
 
 def allow_origin(origin: str) -> Middleware:
-    """Let pages of this origin (* for all) call the engine."""
+    """Tell browsers that pages of this origin (* for all) may call the engine."""
     headers = {"Access-Control-Allow-Origin": origin, **CORS_HEADERS}
 
     @web.middleware
@@ -84,20 +88,28 @@ def allow_origin(origin: str) -> Middleware:
     return allow
 
 
-@web.middleware
-async def guard_origin(request: web.Request, handler: Respond) -> web.StreamResponse:
-    """OPTIONS is always empty 200; a page of another origin gets 403 while we are on a loopback name.
+def guard_origin(allowed: str | None) -> Middleware:
+    """Keep out the pages of every origin but our own and the allowed one.
 
-    On a loopback address any other name is a page's that has bound it to us, and gets 403 as well.
+    OPTIONS is always empty 200; a page of another origin gets 403 while we are on a loopback name. On a loopback
+    address any other name is a page's that has bound it to us, and gets 403 as well.
     """
-    if request.method == "OPTIONS":
-        return web.Response()
-    host, origin = request.headers.get("Host"), request.headers.get("Origin")
-    if host and not is_loopback(host) and _is_local(request):
-        return web.Response(status=403)
-    if host and origin and is_loopback(host) and origin.partition("://")[2].lower() != host.lower():
-        return web.Response(status=403)
-    return await handler(request)
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Respond) -> web.StreamResponse:
+        if request.method == "OPTIONS":
+            return web.Response()
+        origin = request.headers.get("Origin")
+        if allowed is not None and origin == allowed:
+            return await handler(request)
+        host = request.headers.get("Host")
+        if host and not is_loopback(host) and _is_local(request):
+            return web.Response(status=403)
+        if host and origin and is_loopback(host) and origin.partition("://")[2].lower() != host.lower():
+            return web.Response(status=403)
+        return await handler(request)
+
+    return guard
 
 
 @web.middleware

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from comfyserve.core.errors import Conflict, Forbidden, InvalidInput, NotFound, 
 from comfyserve.embedded.folders import inside
 from comfyserve.embedded.users import UNFINISHED, replacing
 
-INVALID_NAME = 'Invalid filename. Please avoid special characters like :\\/*?"<>|'
+INVALID_NAME = "This cannot be the name of a file; use letters, digits, dots and dashes, and no name of a folder"
 EXISTS = "File already exists"
 
 
@@ -30,8 +32,10 @@ class Found:
 class UserFiles:
     """Files below `root`. Names may be percent-encoded once more, as front ends send them."""
 
-    def __init__(self, root: Path, *, most_files: int, most_bytes: int) -> None:
+    def __init__(self, root: Path, *, most_files: int, most_bytes: int, writing: threading.Lock) -> None:
+        """`writing`: the one lock of all who change files below `root`."""
         self.root = Path(os.path.realpath(root))
+        self._writing = writing
         self._most_files = most_files
         self._most_bytes = most_bytes
 
@@ -53,8 +57,6 @@ class UserFiles:
         """The files of a folder, and of those below it. NotFound when it is absent."""
         folder = self.path(name)
         if not folder.exists():
-            # ComfyUI makes the folder above the one that was asked for, and no more.
-            folder.parent.mkdir(parents=True, exist_ok=True)
             raise NotFound("Directory not found")
         return [found for found in _walk(folder, recurse=recurse, hidden=False) if not found.is_folder]
 
@@ -64,49 +66,72 @@ class UserFiles:
         if not folder.exists():
             if folder == self.root:
                 return []
-            raise NotFound("Requested path not found")
+            raise NotFound("There is no folder of this name")
         if not folder.is_dir():
-            raise InvalidInput("Requested path is not a directory")
+            raise InvalidInput("This is the name of a file; give that of a folder")
         entries = [self._entry(found) for found in _walk(folder, recurse=True)]
         return sorted(entries, key=lambda entry: (entry["type"] != "directory", entry["name"].lower()))
 
-    def check_room(self, name: str, *, overwrite: bool) -> Path:
-        """The path where a file of this name may be written. Conflict, InvalidInput, TooLarge."""
-        path = self.path(name)
-        if not overwrite and path.exists():
-            raise Conflict(EXISTS)
+    def check_room(self, name: str, *, overwrite: bool, size: int = 1) -> Path:
+        """The path where a file of this name and size may be written. Conflict, InvalidInput, TooLarge."""
+        path = self._free(name, overwrite=overwrite)
         if path == self.root or path.is_dir():
             raise InvalidInput(INVALID_NAME)
         others = [found for found in _walk(self.root, recurse=True) if not found.is_folder and found.path != path]
-        if len(others) >= self._most_files or sum(found.stat.st_size for found in others) >= self._most_bytes:
+        if len(others) >= self._most_files or sum(found.stat.st_size for found in others) + size > self._most_bytes:
             raise TooLarge(
                 f"A user may have {self._most_files} files and {self._most_bytes} bytes in them; delete some first"
             )
         return path
 
-    def place(self, content: Path, path: Path) -> None:
-        """Move a finished file to its path; InvalidInput when the name cannot be one."""
-        try:
-            with replacing(path) as fresh:
-                shutil.move(content, fresh)
-        except OSError as error:
-            raise InvalidInput(INVALID_NAME) from error
+    def place(self, content: Path, name: str, *, overwrite: bool) -> Found:
+        """Move a finished file to its name, if there is room now. Conflict, InvalidInput, TooLarge."""
+        with self._writing:
+            path = self.check_room(name, overwrite=overwrite, size=content.stat().st_size)
+            try:
+                with replacing(path) as fresh:
+                    shutil.move(content, fresh)
+            except OSError as error:
+                self._prune(path.parent)
+                raise InvalidInput(INVALID_NAME) from error
+            return Found(path, False, path.stat())
 
     def delete(self, name: str) -> None:
-        """Remove a file; NotFound."""
-        self.existing(name).unlink(missing_ok=True)
+        """Remove a file, and the folders that are empty without it; NotFound."""
+        with self._writing:
+            path = self.existing(name)
+            path.unlink(missing_ok=True)
+            self._prune(path.parent)
 
-    def move(self, name: str, to: str, *, overwrite: bool) -> Path:
-        """Give a file another name and tell its path. NotFound, Conflict, InvalidInput."""
-        source, target = self.existing(name), self.path(to)
-        if not overwrite and target.exists():
+    def move(self, name: str, to: str, *, overwrite: bool) -> Found:
+        """Give a file another name. NotFound, Conflict, InvalidInput."""
+        with self._writing:
+            source, target = self.existing(name), self._free(to, overwrite=overwrite)
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                source.replace(target)
+            except OSError as error:
+                self._prune(target.parent)
+                raise InvalidInput(INVALID_NAME) from error
+            self._prune(source.parent)
+            return Found(target, False, target.stat())
+
+    def _free(self, name: str, *, overwrite: bool) -> Path:
+        """The path of a name that may be given to a file. Conflict, InvalidInput."""
+        path = self.path(name)
+        # Such files are not counted.
+        if any(part.endswith(UNFINISHED) for part in path.relative_to(self.root).parts):
+            raise InvalidInput(INVALID_NAME)
+        if not overwrite and path.exists():
             raise Conflict(EXISTS)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            source.replace(target)
-        except OSError as error:
-            raise InvalidInput(INVALID_NAME) from error
-        return target
+        return path
+
+    def _prune(self, folder: Path) -> None:
+        """Remove a folder and those above it, as far as they are empty: nobody counts or deletes folders."""
+        with suppress(OSError):
+            while folder != self.root:
+                folder.rmdir()
+                folder = folder.parent
 
     def _entry(self, found: Found) -> dict[str, Any]:
         told: dict[str, Any] = {"name": found.path.name, "path": relative(found.path, self.root)}
@@ -120,14 +145,13 @@ def relative(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix()
 
 
-def file_info(path: Path, root: Path, stat: os.stat_result | None = None) -> dict[str, Any]:
+def file_info(found: Found, root: Path) -> dict[str, Any]:
     """Name, size and times (seconds) of a file as `full_info=true` tells them."""
-    stat = stat or path.stat()
     return {
-        "path": relative(path, root),
-        "size": stat.st_size,
-        "modified": stat.st_mtime,
-        "created": stat.st_ctime,
+        "path": relative(found.path, root),
+        "size": found.stat.st_size,
+        "modified": found.stat.st_mtime,
+        "created": found.stat.st_ctime,
     }
 
 

@@ -24,7 +24,7 @@ SETTINGS_BYTES = 4 * 1024 * 1024
 UNFINISHED = ".unfinished"
 """How the name of a file ends that is still being written."""
 
-_NOT_IN_AN_ID = re.compile("[^a-zA-Z0-9-_]+")
+_NOT_IN_AN_ID = re.compile(r"[^\w-]+", re.ASCII)
 
 
 class Users:
@@ -34,6 +34,8 @@ class Users:
         self.root = root
         self.several = several
         self._lock = threading.Lock()
+        self.writing = threading.Lock()
+        """Held while room for a file of any user is looked for and taken."""
 
     def names(self) -> dict[str, str]:
         """User id -> name."""
@@ -60,7 +62,7 @@ class Users:
             return self.root / DEFAULT_USER
         user_id = user_id or DEFAULT_USER
         if user_id not in self.names():
-            raise Unauthorized(f"Unknown user: {user_id[:MAX_USER_NAME]}")
+            raise Unauthorized(f"There is no user with the id {user_id[:MAX_USER_NAME]!r}")
         return self.root / user_id
 
     def settings(self, user_id: str | None) -> dict[str, Any]:

@@ -46,6 +46,16 @@ class TestOrigins:
                     assert response.headers["Access-Control-Allow-Credentials"] == "true"
             await seat.run(SHOW)
 
+    async def test_pages_of_other_origins_stay_out(self, folders: Folders) -> None:
+        body = {"prompt": SHOW}
+        async with serve(folders, ServerSettings(cors_origin="https://app.example")) as seat:
+            for origin, status in (("https://app.example", 200), ("https://evil.example", 403), ("null", 403)):
+                assert (await seat.call("POST", "/prompt", json=body, headers={"Origin": origin}))[0] == status
+            rebound = {"Host": "evil.example", "Origin": "http://evil.example"}
+            assert (await seat.call("POST", "/prompt", json=body, headers=rebound))[0] == 403
+        async with serve(folders, ServerSettings(cors_origin="*")) as seat:
+            assert (await seat.call("POST", "/prompt", json=body, headers={"Origin": "https://any.example"}))[0] == 200
+
 
 class TestCaching:
     @pytest.mark.parametrize(

@@ -2,15 +2,23 @@
 
 import asyncio
 import json
+import pathlib
+import posixpath
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 import pytest
 
 from comfyserve.core.errors import Conflict, TooLarge
+from comfyserve.embedded import userdata
 from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.settings import ServerSettings
 from comfyserve.embedded.userdata import UserFiles
-from comfyserve.embedded.users import SETTINGS_BYTES, Users
-from tests.embedded.conftest import Seat, serve
+from comfyserve.embedded.users import SETTINGS_BYTES, UNFINISHED, Users
+from tests.embedded.conftest import WAIT_SECONDS, Seat, serve
 
 ANN = {"comfy-user": "nobody"}
 
@@ -141,9 +149,55 @@ class TestFiles:
                 413,
                 200,
             ]
-        files = UserFiles(folders.user / "default", most_files=10, most_bytes=2)
+        files = UserFiles(folders.user / "default", most_files=10, most_bytes=2, writing=threading.Lock())
         with pytest.raises(TooLarge, match="2 bytes"):
             files.check_room("c", overwrite=True)
+
+    async def test_what_comes_meanwhile_counts_too(self, folders: Folders) -> None:
+        together = Together(folders, 4)
+        async with serve(folders, ServerSettings(user_files=2)) as seat:
+            answers = await asyncio.gather(
+                *(seat.call("POST", f"/userdata/f{number}", data=together.body()) for number in range(4))
+            )
+        assert sorted(status for status, _ in answers) == [200, 200, 413, 413]
+        assert len(list((folders.user / "default").iterdir())) == 2
+
+    async def test_one_of_two_that_meet_keeps_the_name(self, seat: Seat, folders: Folders) -> None:
+        together = Together(folders, 2)
+        answers = await asyncio.gather(
+            *(seat.call("POST", "/userdata/a?overwrite=false", data=together.body()) for _ in range(2))
+        )
+        assert sorted(answers, key=str) == sorted([(200, "a"), (409, b"File already exists")], key=str)
+
+    async def test_bytes_are_counted_when_they_are_there(self, folders: Folders) -> None:
+        async with serve(folders, ServerSettings(user_bytes=10)) as seat:
+            assert (await seat.call("POST", "/userdata/a", data=b"x" * 8))[0] == 200
+            assert (await seat.call("POST", "/userdata/b", data=b"x" * 3))[0] == 413
+            assert (await seat.call("POST", "/userdata/a", data=b"x" * 10))[0] == 200
+
+    async def test_nothing_hides_from_the_count(self, seat: Seat) -> None:
+        await seat.call("POST", "/userdata/a", data=b"x")
+        for name in (f"b{UNFINISHED}", f"c{UNFINISHED}%2Fd"):
+            assert (await seat.call("POST", f"/userdata/{name}", data=b"x"))[0] == 400
+            assert (await seat.call("POST", f"/userdata/a/move/{name}"))[0] == 400
+
+    async def test_no_folder_is_left_for_nothing(self, seat: Seat, folders: Folders) -> None:
+        assert (await seat.call("GET", "/userdata?dir=p%2Fq%2Fr")) == (404, b"Directory not found")
+        await seat.call("POST", "/userdata/a%2Fb%2Fc", data=b"x")
+        await seat.call("POST", "/userdata/a%2Fb%2Fc/move/d%2Fe")
+        await seat.call("DELETE", "/userdata/d%2Fe")
+        assert list((folders.user / "default").iterdir()) == []
+
+    async def test_a_long_list_does_not_hold_the_loop(self, seat: Seat, folders: Folders) -> None:
+        folder = folders.user / "default" / "many"
+        folder.mkdir(parents=True)
+        for number in range(50):
+            (folder / f"{number}").touch()
+        for path in ("/userdata?dir=many", "/userdata?dir=many&full_info=true", "/v2/userdata"):
+            with calls_in_this_thread(posixpath.__file__, userdata.__file__, pathlib.__file__) as calls:
+                _, found = await seat.call("GET", path)
+            assert len(found) >= 50
+            assert len(calls) < 50
 
     async def test_hidden_files_are_kept_but_not_listed(self, seat: Seat) -> None:
         await seat.call("POST", "/userdata/workflows%2F.index.json", data=json.dumps({"favorites": []}).encode())
@@ -155,3 +209,34 @@ class TestFiles:
             await seat.call("POST", f"/userdata/{name}", data=b"x")
             async with seat.session.get(f"{seat.url}/userdata/{name}") as response:
                 assert response.content_type == kind
+
+
+class Together:
+    """Request bodies whose ends are sent when every one of them has begun, and the engine looked at the name."""
+
+    def __init__(self, folders: Folders, callers: int) -> None:
+        self._temp = folders.temp
+        self._callers = callers
+
+    async def body(self) -> AsyncIterator[bytes]:
+        yield b"x"
+        async with asyncio.timeout(WAIT_SECONDS):
+            while len(list(self._temp.iterdir())) < self._callers:  # noqa: ASYNC110 - a folder has no event
+                await asyncio.sleep(0)
+        yield b"y"
+
+
+@contextmanager
+def calls_in_this_thread(*files: str) -> Iterator[list[str]]:
+    """The names of the functions of these source files that this thread calls meanwhile."""
+    seen: list[str] = []
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_filename in files:
+            seen.append(frame.f_code.co_name)
+
+    sys.setprofile(note)
+    try:
+        yield seen
+    finally:
+        sys.setprofile(None)

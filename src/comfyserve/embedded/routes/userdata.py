@@ -13,7 +13,7 @@ from aiohttp import web
 
 from comfyserve.core.errors import DomainError, Forbidden
 from comfyserve.embedded.engine import ENGINE
-from comfyserve.embedded.routes.bodies import flag, json_answer, status_of
+from comfyserve.embedded.routes.bodies import flag, json_answer, large_answer, status_of
 from comfyserve.embedded.routes.files import content_type
 from comfyserve.embedded.routes.users import user_id
 from comfyserve.embedded.userdata import Found, UserFiles, file_info, relative
@@ -33,7 +33,9 @@ def of_user(route: Route) -> Callable[[web.Request], Awaitable[web.StreamRespons
         bounds = engine.settings
         try:
             folder = await asyncio.to_thread(engine.users.folder, user_id(request))
-            files = UserFiles(folder, most_files=bounds.user_files, most_bytes=bounds.user_bytes)
+            files = UserFiles(
+                folder, most_files=bounds.user_files, most_bytes=bounds.user_bytes, writing=engine.users.writing
+            )
             return await route(request, files)
         except DomainError as error:
             return web.Response(status=status_of(error), text=error.message)
@@ -46,18 +48,17 @@ async def list_files(request: web.Request, files: UserFiles) -> web.StreamRespon
     """The files of a folder, as names, as infos, or split into their parts."""
     folder = request.query.get("dir", "")
     if not folder:
-        return web.Response(status=400, text="Directory not provided")
-    found = await asyncio.to_thread(files.listing, folder, recurse=flag(request, "recurse"))
-    return json_answer([_listed(request, one, files.path(folder)) for one in found])
+        return web.Response(status=400, text="Name a folder: ?dir=")
+    return await large_answer(await asyncio.to_thread(_listed, request, files, folder))
 
 
 @of_user
 async def list_tree(request: web.Request, files: UserFiles) -> web.StreamResponse:
     """Everything below a folder."""
     try:
-        return json_answer(await asyncio.to_thread(files.tree, request.query.get("path", "")))
+        return await large_answer(await asyncio.to_thread(files.tree, request.query.get("path", "")))
     except Forbidden:
-        return web.Response(status=400, text="Invalid path requested")
+        return web.Response(status=400, text="This path leaves the folder of the user")
 
 
 @of_user
@@ -70,14 +71,14 @@ async def get_file(request: web.Request, files: UserFiles) -> web.StreamResponse
 @of_user
 async def post_file(request: web.Request, files: UserFiles) -> web.StreamResponse:
     """Store the body under a name."""
-    overwrite = _overwrites(request)
-    path = await asyncio.to_thread(files.check_room, request.match_info["file"], overwrite=overwrite)
+    name, overwrite = request.match_info["file"], _overwrites(request)
+    await asyncio.to_thread(files.check_room, name, overwrite=overwrite)
     content = await _received(request)
     try:
-        await asyncio.to_thread(files.place, content, path)
+        stored = await asyncio.to_thread(files.place, content, name, overwrite=overwrite)
     finally:
         await asyncio.to_thread(content.unlink, missing_ok=True)
-    return _stored(request, path, files)
+    return _stored(request, stored, files)
 
 
 @of_user
@@ -91,24 +92,25 @@ async def delete_file(request: web.Request, files: UserFiles) -> web.StreamRespo
 async def move_file(request: web.Request, files: UserFiles) -> web.StreamResponse:
     """Give a file another name."""
     names = request.match_info
-    path = await asyncio.to_thread(files.move, names["file"], names["dest"], overwrite=_overwrites(request))
-    return _stored(request, path, files)
+    stored = await asyncio.to_thread(files.move, names["file"], names["dest"], overwrite=_overwrites(request))
+    return _stored(request, stored, files)
 
 
 def _overwrites(request: web.Request) -> bool:
     return request.query.get("overwrite") != "false"
 
 
-def _listed(request: web.Request, found: Found, folder: Path) -> Any:
+def _listed(request: web.Request, files: UserFiles, name: str) -> list[Any]:
+    folder, found = files.path(name), files.listing(name, recurse=flag(request, "recurse"))
     if flag(request, "full_info"):
-        return file_info(found.path, folder, found.stat)
-    name = relative(found.path, folder)
-    return [name, *name.split("/")] if flag(request, "split") else name
+        return [file_info(one, folder) for one in found]
+    names = [relative(one.path, folder) for one in found]
+    return [[one, *one.split("/")] for one in names] if flag(request, "split") else names
 
 
-def _stored(request: web.Request, path: Path, files: UserFiles) -> web.Response:
+def _stored(request: web.Request, stored: Found, files: UserFiles) -> web.Response:
     info = flag(request, "full_info")
-    return json_answer(file_info(path, files.root) if info else relative(path, files.root))
+    return json_answer(file_info(stored, files.root) if info else relative(stored.path, files.root))
 
 
 async def _received(request: web.Request) -> Path:

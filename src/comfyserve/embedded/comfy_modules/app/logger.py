@@ -14,7 +14,7 @@ def get_logs() -> list[dict[str, Any]]:
 
 
 def on_flush(callback: Callable[..., None]) -> None:
-    """Standard output is not intercepted: nothing calls back."""
+    """What is printed is kept for `get_logs` and not passed on: nothing calls back."""
 
 
 def log_startup_warning(msg: str) -> None:

@@ -28,7 +28,7 @@ class UserManager:
             return DEFAULT_USER
         user_id = request.headers[USER_HEADER]
         if user_id not in self.users:
-            raise KeyError(f"Unknown user: {user_id}")
+            raise KeyError(f"there is no user with the id {user_id!r}")
         return user_id
 
     def get_request_user_filepath(
