@@ -3,6 +3,7 @@
 import importlib
 import math
 import os
+import re
 import sys
 import uuid
 from collections.abc import Callable, Sequence
@@ -17,6 +18,8 @@ from . import _settings
 CONTEXT_MODULE = "comfyserve.embedded.context"
 OWN_FOLDER = "comfyserve"
 FLOAT_BYTES = 4
+BATCH_NUMBER = "%batch_num%"
+ENDING = re.compile(r"[A-Za-z0-9]{1,16}")
 
 NameOf = Callable[[int, str], str]
 
@@ -185,6 +188,9 @@ class _ComfyUI:
         folder, stem, counter, subfolder, _ = paths.get_save_image_path(
             prefix, paths.get_output_directory(), width, height
         )
+        if BATCH_NUMBER in stem:
+            # ComfyUI counts the files whose names have the placeholder in them, so it would write over others.
+            counter = _counter_after(Path(folder), stem)
         return Path(folder), subfolder, partial(_numbered, stem, counter)
 
     def model_folders(self, folder: str) -> list[Path]:
@@ -223,7 +229,20 @@ def is_inside(folder: Path, path: Path) -> bool:
 
 
 def _numbered(stem: str, counter: int, index: int, ending: str) -> str:
-    return f"{stem.replace('%batch_num%', str(index))}_{counter + index:05}_.{ending}"
+    """The name of the index-th file. Raises ValueError when the parts make no plain file name."""
+    name = f"{stem.replace(BATCH_NUMBER, str(index))}_{counter + index:05}_.{ending}"
+    if not ENDING.fullmatch(ending) or any(letter in name for letter in "/\\\0"):
+        raise ValueError(f"{name[-200:]!r} is no plain file name: change filename_prefix or file_type.")
+    return name
+
+
+def _counter_after(folder: Path, stem: str) -> int:
+    """1 + the largest counter of the files in the folder that a stem with the placeholder was used for."""
+    first, second, *others = map(re.escape, stem.split(BATCH_NUMBER))
+    written = "(?P=batch)".join((rf"{first}(?P<batch>\d{{1,12}}){second}", *others))
+    pattern = re.compile(rf"{written}_(?P<counter>\d{{1,12}})_", re.ASCII)
+    found = (pattern.match(path.name) for path in folder.iterdir()) if folder.is_dir() else ()
+    return 1 + max((int(match["counter"]) for match in found if match), default=0)
 
 
 def _folder_paths() -> Any:

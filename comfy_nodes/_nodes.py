@@ -1,7 +1,9 @@
 """Makes ComfyUI node classes of plain functions and the generated table `_table.json`."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import wraps
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +14,8 @@ Run = TypeVar("Run", bound=Callable[..., Any])
 
 TABLE = json.loads(Path(__file__).with_name("_table.json").read_text(encoding="utf-8"))
 INPUT_VIDEOS = "input:video"
+SHOWN = 80
+"""How much of a bad value an error repeats."""
 
 NODE_CLASS_MAPPINGS: dict[str, type] = {}
 NODE_DISPLAY_NAME_MAPPINGS: dict[str, str] = {}
@@ -49,6 +53,12 @@ def _attributes(facts: dict[str, Any], run: Callable[..., Any]) -> dict[str, Any
             for category, fields in facts["inputs"].items()
         }
 
+    @wraps(run)
+    def checked(**given: Any) -> Any:
+        for fields in facts["inputs"].values():
+            check_values(fields, given)
+        return run(**given)
+
     types = tuple(AnyType(kind) if kind == "*" else kind for kind, _ in facts["outputs"])
     return {
         "__doc__": run.__doc__,
@@ -59,8 +69,31 @@ def _attributes(facts: dict[str, Any], run: Callable[..., Any]) -> dict[str, Any
         "CATEGORY": TABLE["category"],
         "DESCRIPTION": facts["description"],
         "OUTPUT_NODE": facts["output_node"],
-        "run": staticmethod(run),
+        "run": staticmethod(checked),
     }
+
+
+def check_values(fields: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raise ValueError for a choice that is not offered and a number out of bounds.
+
+    An engine checks what stands in a graph, but not what comes over a link.
+    """
+    for name, entry in fields.items():
+        value = given.get(name)
+        if value is None or not isinstance(entry, list):
+            continue
+        kind, options = entry[0], entry[1] if len(entry) > 1 else {}
+        if isinstance(kind, list) and "files" not in options and not (isinstance(value, str) and value in kind):
+            raise ValueError(f"{name} must be one of {', '.join(kind)}, not {str(value)[:SHOWN]!r}.")
+        if kind in ("INT", "FLOAT") and {"min", "max"} <= options.keys():
+            _check_number(name, value, options)
+
+
+def _check_number(name: str, value: Any, options: Mapping[str, Any]) -> None:
+    if not isinstance(value, Real) or not options["min"] <= value <= options["max"]:
+        raise ValueError(
+            f"{name} must be a number from {options['min']} to {options['max']}, not {str(value)[:SHOWN]!r}."
+        )
 
 
 def _published(entry: Any) -> Any:

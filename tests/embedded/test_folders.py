@@ -96,6 +96,36 @@ class TestNextOutput:
         assert len(year) == 4
         assert year.isdigit()
 
+    def test_the_counter_goes_on_with_the_batch_number(self, folders: Folders) -> None:
+        for expected in (["a0_0_00001_.png", "a1_1_00002_.png"], ["a0_0_00003_.png", "a1_1_00004_.png"]):
+            output = folders.next_output("a%batch_num%_%batch_num%", "output")
+            names = [output.name(index, "png") for index in range(2)]
+            assert names == expected
+            for name in names:
+                (folders.output / name).touch()
+
+    def test_a_name_of_digits_does_not_use_up_the_counters(self, folders: Folders) -> None:
+        (folders.output / f"x_{'9' * 240}_.png").touch()
+        assert folders.next_output("x", "output").name(0, "png") == "x_00001_.png"
+
+    @pytest.mark.parametrize("ending", ["", "/../x.py", "png/x", "..", "p\0ng", "a.b.c", "a b", "\\x"])
+    def test_a_strange_ending_is_refused(self, folders: Folders, ending: str) -> None:
+        output = folders.next_output("x", "output")
+        with pytest.raises(ValueError, match="no ending of a file"):
+            output.name(0, ending)
+
+    @pytest.mark.parametrize("prefix", ["a\0b", "x" * 240, "sub/" + "ä" * 120, "a\ud800"])
+    def test_what_cannot_be_a_name_is_refused_without_a_path(self, folders: Folders, prefix: str) -> None:
+        with pytest.raises(ValueError, match="cannot be a file name") as refused:
+            folders.next_output(prefix, "output")
+        assert str(folders.base) not in str(refused.value)
+
+    def test_a_folder_that_is_a_file_is_refused_without_a_path(self, folders: Folders) -> None:
+        (folders.output / "x.png").touch()
+        with pytest.raises(ValueError, match="cannot be made") as refused:
+            folders.next_output("x.png/y", "output")
+        assert str(folders.base) not in str(refused.value)
+
     @pytest.mark.parametrize("prefix", ["../x", "a/../../x", "/tmp/x"])
     def test_it_refuses_escapes(self, folders: Folders, prefix: str) -> None:
         with pytest.raises(ValueError, match="leaves its folder"):

@@ -23,6 +23,12 @@ MAX_NAME = 2048
 MAX_DEPTH = 64
 MAX_PART = 255
 """What a name below a folder may have: characters, folders, and bytes in one of them."""
+MAX_STEM = MAX_PART - 32
+"""Bytes of a prefix's last part: the counter and the ending need the rest."""
+SHOWN = 200
+"""How much of a bad name an error repeats."""
+BATCH_NUMBER = "%batch_num%"
+ENDING = re.compile(r"[A-Za-z0-9]{1,16}(\.[A-Za-z0-9]{1,16})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +41,14 @@ class OutputName:
     subfolder: str
 
     def name(self, index: int, ext: str) -> str:
-        """The file name of the index-th file of this save; `%batch_num%` in the prefix becomes the index."""
-        return output_file_name(self.stem.replace("%batch_num%", str(index)), self.counter + index, ext)
+        """The file name of the index-th file of this save; `%batch_num%` in the prefix becomes the index.
+
+        ValueError when that is no plain name of a file in the folder: endings may come from a caller.
+        """
+        name = output_file_name(self.stem.replace(BATCH_NUMBER, str(index)), self.counter + index, ext)
+        if not ENDING.fullmatch(ext.lstrip(".")) or os.sep in name:
+            raise ValueError(f"{ext[:SHOWN]!r} is no ending of a file: use letters and digits.")
+        return name
 
 
 class Folders:
@@ -136,23 +148,35 @@ def output_name(root: Path, prefix: str, width: int = 0, height: int = 0) -> Out
     """As Folders.next_output, below any folder."""
     posix = PurePosixPath(os.path.normpath(_fill_in(prefix, width, height)).replace("\\", "/"))
     subfolder = "" if str(posix.parent) == "." else str(posix.parent)
+    if not _can_be_part(posix.name, MAX_STEM):
+        raise ValueError(f"The filename_prefix {prefix[:SHOWN]!r} cannot be a file name: use a short, plain one.")
     folder = inside(root, subfolder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"The filename_prefix {prefix[:SHOWN]!r} cannot be used: the folder {subfolder[:SHOWN]!r} cannot be made "
+            f"({error.strerror})."
+        ) from error
     return OutputName(folder, posix.name, _next_counter(folder, posix.name), subfolder)
 
 
 def inside(root: Path, name: str) -> Path:
     """root/name with links resolved; ValueError when that is not under root or cannot be a path."""
     parts = Path(name).parts
-    too_long = (
-        len(name) > MAX_NAME or len(parts) > MAX_DEPTH or any(len(os.fsencode(part)) > MAX_PART for part in parts)
-    )
-    if "\0" in name or too_long:
+    if len(name) > MAX_NAME or len(parts) > MAX_DEPTH or not all(_can_be_part(part, MAX_PART) for part in parts):
         raise ValueError("this file name cannot be a path")
     path = os.path.realpath(root / name)
     if os.path.commonpath((os.path.realpath(root), path)) != os.path.realpath(root):
         raise ValueError(f"{name!r} leaves its folder; use a name inside it")
     return Path(path)
+
+
+def _can_be_part(part: str, most_bytes: int) -> bool:
+    try:
+        return "\0" not in part and len(os.fsencode(part)) <= most_bytes
+    except UnicodeEncodeError:
+        return False
 
 
 def _media_kind(name: str) -> str:
@@ -180,8 +204,13 @@ def _fill_in(prefix: str, width: int, height: int) -> str:
 
 
 def _next_counter(folder: Path, stem: str) -> int:
-    """1 + the largest counter in the folder; it is read each time, since others may add and remove files."""
-    counters = re.compile(rf"^{re.escape(stem)}_(\d+)_", re.ASCII | re.MULTILINE)
+    """1 + the largest counter in the folder; it is read each time, since others may add and remove files.
+
+    A name with `%batch_num%` counts whatever its number is. Longer runs of digits are no counters of this engine.
+    """
+    first, *others = map(re.escape, stem.split(BATCH_NUMBER))
+    written = "(?P=batch)".join((rf"{first}(?P<batch>\d{{1,12}}){others[0]}", *others[1:])) if others else first
+    counters = re.compile(rf"^{written}_(?P<counter>\d{{1,12}})_", re.ASCII | re.MULTILINE)
     with os.scandir(folder) as entries:
         names = "\n".join([entry.name for entry in entries])
-    return 1 + max(map(int, counters.findall(names)), default=0)
+    return 1 + max((int(found["counter"]) for found in counters.finditer(names)), default=0)
