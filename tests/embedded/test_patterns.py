@@ -1,13 +1,13 @@
 """Patterns find what Python's re finds, within a time limit."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from comfyserve.embedded import patterns
 from comfyserve.embedded.patterns import TimeLimitedPattern
 
 PARTS = [
@@ -36,8 +36,8 @@ def test_they_find_what_python_finds(source: str, text: str, flags: re.RegexFlag
         return [match.span() for match in pattern.finditer(text)]
 
     assert spans(ours) == spans(python)
-    assert ours.findall(text) == python.findall(text)
     assert ours.sub(r"<\g<0>>", text, 2) == python.sub(r"<\g<0>>", text, 2)
+    assert ours.sub("!", text) == python.sub("!", text)
 
 
 @pytest.mark.parametrize("replacement", [r"\9", r"\g<none>", r"\q"])
@@ -46,8 +46,45 @@ def test_a_bad_replacement_is_an_error_of_re(replacement: str) -> None:
         TimeLimitedPattern("a", re.NOFLAG).sub(replacement, "a")
 
 
-@pytest.mark.parametrize("method", ["search", "findall", "finditer"])
-def test_a_pattern_that_never_ends_is_stopped(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
-    monkeypatch.setattr(patterns, "SECONDS", 0.05)
-    with pytest.raises(TimeoutError, match="took longer than"):
-        getattr(TimeLimitedPattern(r"(a|aa)+$", re.NOFLAG), method)("a" * 100 + "b")
+def _replaced(pattern: TimeLimitedPattern, text: str) -> str:
+    return pattern.sub("", text)
+
+
+@pytest.mark.parametrize(
+    "search",
+    [lambda pattern, text: pattern.search(text), lambda pattern, text: [*pattern.finditer(text)], _replaced],
+    ids=["search", "finditer", "sub"],
+)
+def test_a_pattern_that_never_ends_is_stopped(search: Callable[[TimeLimitedPattern, str], object]) -> None:
+    with pytest.raises(TimeoutError, match=r"took longer than 0\.05 seconds"):
+        search(TimeLimitedPattern(r"(a|aa)+$", re.NOFLAG, seconds=0.05), "a" * 100 + "b")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "((a{300}){300}){300}",
+        "(?:(?:a{99}|b){99}+){99}",
+        "(?:(?>ab){400}?c){400,}",
+        "(?=(?:a(?!b{2000})){2000})",
+        "(a)?(?(1)(?:b{2000}c){2000}|d)",
+        "(?:(?:){1000}){1000}",
+        "x" * 100_001,
+    ],
+)
+def test_a_pattern_too_large_to_compile_is_refused(source: str) -> None:
+    with pytest.raises(ValueError, match=r"at most 100000|more than 100000"):
+        TimeLimitedPattern(source, re.NOFLAG)
+
+
+@pytest.mark.parametrize(
+    ("source", "found"), [("a{9999}", True), ("(?:ab{100}){900}", False), ("(?:a{0,999}){0,999}b{,9999}", True)]
+)
+def test_long_repetitions_within_the_bound_are_searched(source: str, found: bool) -> None:
+    assert (TimeLimitedPattern(source, re.NOFLAG).search("a" * 10_000) is not None) is found
+
+
+def test_a_replacement_is_told_how_long_the_result_gets() -> None:
+    lengths: list[int] = []
+    result = TimeLimitedPattern("b+", re.NOFLAG).sub(r"<\g<0>>", "abba b", check=lengths.append)
+    assert (result, lengths) == ("a<bb>a <b>", [8, 10])

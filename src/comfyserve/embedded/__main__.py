@@ -82,6 +82,7 @@ async def _serve(options: argparse.Namespace, folders: Folders, logs: LogRing) -
         disable_metadata=options.disable_metadata,
         picture_bytes=options.picture_megabytes * MEBIBYTE,
         media_bytes=options.media_megabytes * MEBIBYTE,
+        text_bytes=options.text_megabytes * MEBIBYTE,
         media_folders=tuple(options.media_folder),
     )
     faults = Faults(options.fault)
@@ -155,6 +156,8 @@ def _options() -> argparse.Namespace:
     add("--picture-megabytes", type=int, default=megabytes, help="the most that one picture or batch may take")
     megabytes = nodes.media_bytes // MEBIBYTE
     add("--media-megabytes", type=int, default=megabytes, help="the most that one decoded video or sound may take")
+    megabytes = nodes.text_bytes // MEBIBYTE
+    add("--text-megabytes", type=int, default=megabytes, help="the most that one text of a node may take")
     folder = "nodes that take a path may read there too; may be repeated"
     add("--media-folder", type=Path, action="append", default=[], metavar="DIR", help=folder)
     most = "the most nodes that expansions may add to one prompt"

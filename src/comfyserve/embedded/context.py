@@ -33,6 +33,8 @@ class EngineSettings:
     """What the float32 samples of one picture or batch may take: 16384 x 8192 in RGB still fits."""
     media_bytes: int = 4 * 2**30
     """What the decoded frames or the sound of one file may take; more is refused before it is read."""
+    text_bytes: int = 64 * 2**20
+    """What one text that a node makes may take, 4 bytes a character."""
     media_folders: tuple[Path, ...] = ()
     """Where nodes that take a path may read besides the engine's own folders."""
 

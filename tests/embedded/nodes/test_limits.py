@@ -16,7 +16,9 @@ from comfyserve.embedded.context import EngineSettings, NodeContext, activate
 from comfyserve.embedded.nodes import NODE_CLASS_MAPPINGS
 from comfyserve.embedded.nodes.io import load_image, load_image_mask
 from comfyserve.embedded.nodes.latent_files import load_latent
+from comfyserve.embedded.nodes.vhs_images import load_images_path
 from comfyserve.embedded.pixels.arrays import TooLarge, check_room
+from comfyserve.embedded.texts import TextTooLong
 
 PICTURE = np.zeros((1, 16, 16, 3), np.float32)
 STRIP = np.zeros((1, 1, 400, 3), np.float32)
@@ -90,6 +92,20 @@ GROWTH: list[tuple[str, dict[str, Any]]] = [
     ),
 ]
 
+LONG = "ab" * 2000
+FLAGS = {"case_insensitive": True, "multiline": False, "dotall": False}
+# Each asks for more than 10,000 characters.
+TEXT_GROWTH: list[tuple[str, dict[str, Any]]] = [
+    ("StringConcatenate", {"string_a": LONG, "string_b": LONG, "delimiter": LONG}),
+    ("StringReplace", {"string": LONG, "find": "a", "replace": LONG}),
+    ("StringReplace", {"string": LONG, "find": "", "replace": "1234"}),
+    ("CaseConverter", {"string": "\u0390" * 4000, "mode": "UPPERCASE"}),
+    ("RegexReplace", {"string": LONG, "regex_pattern": "a|b", "replace": "1234"}),
+    ("RegexReplace", {"string": LONG, "regex_pattern": "(?=(.*))", "replace": r"\1"}),
+    ("RegexExtract", {"string": LONG, "regex_pattern": "(?=(.*))", "mode": "All Matches", "group_index": 0} | FLAGS),
+    ("RegexExtract", {"string": LONG, "regex_pattern": "(?=(.*))", "mode": "All Groups", "group_index": 1} | FLAGS),
+]
+
 
 @pytest.fixture
 def narrow(context: NodeContext) -> NodeContext:
@@ -112,6 +128,25 @@ def test_growth_beyond_the_bound_is_refused(name: str, inputs: dict[str, Any], n
         NODE_CLASS_MAPPINGS[name].run(**inputs)
 
 
+@pytest.mark.parametrize(("name", "inputs"), TEXT_GROWTH, ids=lambda value: value if isinstance(value, str) else "")
+def test_a_text_beyond_the_bound_is_refused(name: str, inputs: dict[str, Any], context: NodeContext) -> None:
+    activate(replace(context, settings=EngineSettings(text_bytes=40_000)))
+    with pytest.raises(TextTooLong, match=r"at most 10000 are allowed.*--text-megabytes"):
+        NODE_CLASS_MAPPINGS[name].run(**inputs)
+
+
+@pytest.mark.parametrize(("name", "inputs"), TEXT_GROWTH, ids=lambda value: value if isinstance(value, str) else "")
+def test_a_text_below_the_bound_is_made(name: str, inputs: dict[str, Any], context: NodeContext) -> None:
+    assert len(NODE_CLASS_MAPPINGS[name].run(**inputs)[0]) > 10_000
+
+
+@pytest.mark.usefixtures("context")
+def test_an_expression_that_grows_is_refused() -> None:
+    for expression in ("9 ** 3999 * 9 ** 3999 ** 2", "round(a, -12000000)"):
+        with pytest.raises(ValueError, match="cannot be calculated"):
+            NODE_CLASS_MAPPINGS["ComfyMathExpression"].run(expression=expression, values={"a": 7})
+
+
 @pytest.mark.usefixtures("context")
 def test_a_whole_picture_of_16384_is_refused_by_default() -> None:
     with pytest.raises(TooLarge, match="3072 MB"):
@@ -131,7 +166,9 @@ def bomb(path: Path, width: int, height: int) -> None:
     )
 
 
-@pytest.mark.parametrize("load", [load_image, lambda name: load_image_mask(name, "red")])
+@pytest.mark.parametrize(
+    "load", [load_image, lambda name: load_image_mask(name, "red"), lambda _: load_images_path("input")]
+)
 @pytest.mark.parametrize("side", [16384, 2**31 - 1])
 def test_a_decompression_bomb_is_refused_by_its_header(
     load: Callable[[str], object], side: int, context: NodeContext

@@ -36,6 +36,12 @@ def _product(one: Any, two: Any) -> Any:
     return one * two
 
 
+def _rounded(number: Any, digits: Any = None) -> Any:
+    if digits is not None and abs(digits) > MAX_EXPONENT:
+        raise ValueError(f"it rounds to {digits} digits, which is too many")
+    return round(number, digits)
+
+
 def _sum(*values: Any) -> Any:
     return sum(values[0] if len(values) == 1 and isinstance(values[0], Iterable) else values)
 
@@ -67,7 +73,7 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "min": min,
     "max": max,
     "abs": abs,
-    "round": round,
+    "round": _rounded,
     "pow": _power,
     "sqrt": math.sqrt,
     "ceil": math.ceil,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import reduce
 from operator import or_
 
 from comfyserve.embedded.nodes.declare import LINES, Family, boolean, choice, integer, text
 from comfyserve.embedded.patterns import TimeLimitedPattern
+from comfyserve.embedded.texts import check_text
 
 family = Family()
 
@@ -29,10 +30,12 @@ COMPARISONS: dict[str, Callable[[str, str], bool]] = {
 }
 EXTRACTS: dict[str, Callable[[TimeLimitedPattern, str, int], str]] = {
     "First Match": lambda pattern, string, _: _whole(pattern.search(string)),
-    "All Matches": lambda pattern, string, _: "\n".join(_first(found) for found in pattern.findall(string)),
+    "All Matches": lambda pattern, string, _: _lines(
+        (match[1] or "") if match.re.groups else match[0] for match in pattern.finditer(string)
+    ),
     "First Group": lambda pattern, string, index: _group(pattern.search(string), index) or "",
-    "All Groups": lambda pattern, string, index: "\n".join(
-        found for match in pattern.finditer(string) if match.groups() and (found := _group(match, index)) is not None
+    "All Groups": lambda pattern, string, index: _lines(
+        found for match in pattern.finditer(string) if match.re.groups and (found := _group(match, index)) is not None
     ),
 }
 PATTERN = {"string": LINES, "regex_pattern": LINES}
@@ -50,6 +53,7 @@ FLAGS = {"case_insensitive": boolean(True), "multiline": boolean(False), "dotall
 )
 def concatenate(string_a: str, string_b: str, delimiter: str) -> str:
     """Both with the delimiter between them."""
+    check_text(len(string_a) + len(delimiter) + len(string_b))
     return delimiter.join((string_a, string_b))
 
 
@@ -84,7 +88,9 @@ def length(string: str) -> int:
 )
 def convert_case(string: str, mode: str) -> str:
     """In another case; an unknown mode leaves the text alone."""
-    return CASES.get(mode, str)(string)
+    changed = CASES.get(mode, str)(string)
+    check_text(len(changed))  # some letters become up to three
+    return changed
 
 
 @family.node(
@@ -106,6 +112,7 @@ def trim(string: str, mode: str) -> str:
 )
 def replace(string: str, find: str, replace: str) -> str:
     """Every occurrence replaced."""
+    check_text(len(string) + string.count(find) * (len(replace) - len(find)))
     return string.replace(find, replace)
 
 
@@ -202,7 +209,7 @@ def regex_replace(
 ) -> str:
     """The first `count` matches (0: all) replaced, with Python's group references. re.error for a bad pattern."""
     pattern = TimeLimitedPattern(regex_pattern, _flags(case_insensitive, multiline, dotall))
-    return pattern.sub(replace, string, count)
+    return pattern.sub(replace, string, count, check_text)
 
 
 def _flags(case_insensitive: bool, multiline: bool, dotall: bool) -> re.RegexFlag:
@@ -221,8 +228,14 @@ def _whole(match: re.Match[str] | None) -> str:
     return "" if match is None else match[0]
 
 
-def _first(found: str | tuple[str, ...]) -> str:
-    return found[0] if isinstance(found, tuple) else found
+def _lines(found: Iterable[str]) -> str:
+    lines: list[str] = []
+    length = 0
+    for line in found:
+        length += len(line) + 1
+        check_text(length)
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def _group(match: re.Match[str] | None, index: int) -> str | None:
