@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from comfyserve.embedded.dynamic_prompt import DynamicPrompt
+from comfyserve.embedded.foreign import text_of
 from comfyserve.embedded.queue import QueuedPrompt
-from comfyserve.embedded.run_errors import DependencyCycleError
+from comfyserve.embedded.run_errors import DependencyCycleError, full_type_name
 from comfyserve.embedded.sockets import Hub, Message
-from comfyserve.embedded.validate import type_name
 from comfyserve.protocol.messages import Event, NodeState, preview_frame, preview_metadata_frame, text_frame
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ LARGE_PROMPT_SHARE = 20
 BLOCKED_TOLD = 1000
 """How many blocked calls of one prompt are told, each with so many of the executed nodes."""
 MAX_SAFE_INTEGER = 2**63
-SHOWN_CHARACTERS = 10_000
-"""How much of a text, or of another value's str(), an execution_error shows."""
 
 
 class Announcer:
@@ -81,16 +79,14 @@ class Announcer:
     ) -> None:
         """A node has raised; inside an expansion the node of the given graph is named."""
         shown = {name: [_shown(value) for value in values] for name, values in inputs.items()}
-        said = f"{_text(error)}\n"
+        said = f"{text_of(error)}\n"
         lines = traceback.format_tb(error.__traceback__)
-        self._record(
-            Event.EXECUTION_ERROR,
-            self._ended_at(node_id, executed) | self._error(said, type_name(error), lines, shown, self._known()),
-        )
+        told = self._error(said, full_type_name(type(error)), lines, shown, self._known())
+        self._record(Event.EXECUTION_ERROR, self._ended_at(node_id, executed) | told)
 
     def found_cycle(self, node_id: str, executed: Iterable[str]) -> None:
         """Nodes that expansions added wait for each other."""
-        error = self._error("Dependency cycle detected", type_name(DependencyCycleError()), [], [], self._known())
+        error = self._error("Dependency cycle detected", full_type_name(DependencyCycleError), [], [], self._known())
         self._record(Event.EXECUTION_ERROR, self._ended_at(node_id, executed) | error)
 
     def blocked(self, node_id: str, message: Any, executed: Iterable[str]) -> None:
@@ -103,7 +99,7 @@ class Announcer:
             "node_id": node_id,
             "node_type": self._nodes.get_node(node_id)["class_type"],
             "executed": list(itertools.islice(executed, BLOCKED_TOLD)),
-            **self._error(f"Execution Blocked: {_text(message)}", "ExecutionBlocked", [], [], []),
+            **self._error(f"Execution Blocked: {text_of(message)}", "ExecutionBlocked", [], [], []),
         }
         self._hub.send(Event.EXECUTION_ERROR, data, self._client_id)
 
@@ -207,12 +203,4 @@ def _shown(value: Any) -> Any:
         return value
     if isinstance(value, float) and math.isfinite(value):
         return value
-    return _text(value)
-
-
-def _text(value: Any) -> str:
-    # A foreign object may fail at being shown; that must not hide the error that is reported.
-    try:
-        return str(value)[:SHOWN_CHARACTERS]
-    except Exception:
-        return f"<{type(value).__name__}>"
+    return text_of(value)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from comfyserve.embedded.blocker import ExecutionBlocker
+from comfyserve.embedded.foreign import Raised, foreign_async
 from comfyserve.embedded.graph_builder import GraphNodes
 from comfyserve.embedded.graph_view import Arguments
 from comfyserve.embedded.node_types import NodeType
 
 Blocked = Callable[[ExecutionBlocker], ExecutionBlocker]
 
-
-@dataclass(frozen=True, slots=True)
-class Raised:
-    """An exception of an asynchronous call, kept until its node is looked at."""
-
-    error: BaseException
+POLL_SECONDS = 0.1
+"""How often an interruption is looked for while only asynchronous calls are under way."""
+CANCEL_SECONDS = 1.0
+"""How long cancelled asynchronous calls may take to end."""
 
 
 @dataclass(slots=True)
@@ -47,35 +46,70 @@ async def start_calls(
     """The answer of each call: one with whole lists, or one per index where shorter lists repeat their last value.
 
     An asynchronous call that goes on is a task; settle() waits. A call that would get a blocker is not made: what
-    `blocked` makes of it is the answer. `before` is told the index of each call and may raise to stop.
+    `blocked` makes of it is the answer. `before` is told the index of each call and may raise to stop. When a call
+    raises, those that go on are cancelled first.
     """
     answers: list[Any] = []
-    for index, given in enumerate(_per_call(arguments, whole)):
-        before(index)
-        block = _blocker_in(given.values(), whole)
-        if block is not None:
-            answers.append(blocked(block))
-            continue
-        answer = function(**given)
-        answers.append(await _begin(answer) if inspect.isawaitable(answer) else answer)
+    try:
+        for index, given in enumerate(_per_call(arguments, whole)):
+            before(index)
+            block = _blocker_in(given.values(), whole)
+            if block is not None:
+                answers.append(blocked(block))
+                continue
+            answer = function(**given)
+            if not inspect.isawaitable(answer):
+                answers.append(answer)
+                continue
+            answers.append(task := asyncio.ensure_future(foreign_async(answer)))
+            await asyncio.sleep(0)
+            if task.done():
+                answers[-1] = _told(task)
+    except BaseException:
+        await cancel(tasks_of(answers))
+        raise
     return answers
 
 
-async def settle(answers: Sequence[Any]) -> list[Any]:
-    """The answers with those of tasks in their place; raises what the first failing task raised."""
-    pending = [answer for answer in answers if isinstance(answer, asyncio.Task)]
-    if pending:
-        await asyncio.wait(pending)
-    settled = [answer.result() if isinstance(answer, asyncio.Task) else answer for answer in answers]
-    for answer in settled:
-        if isinstance(answer, Raised):
-            raise answer.error
-    return settled
+async def settle(answers: Sequence[Any], check: Callable[[], None] = lambda: None) -> list[Any]:
+    """The answers with those of tasks in their place; raises what the first failing task raised.
+
+    `check` is asked every POLL_SECONDS and may raise to stop; the calls that go on are cancelled first.
+    """
+    pending = set(tasks_of(answers))
+    try:
+        while pending:
+            check()
+            _, pending = await asyncio.wait(pending, timeout=POLL_SECONDS)
+    except BaseException:
+        await cancel(pending)
+        raise
+    return [_told(answer) if isinstance(answer, asyncio.Task) else answer for answer in answers]
 
 
-async def call(function: Callable[..., Any], arguments: Arguments, *, whole: bool, **hooks: Any) -> list[Any]:
+async def call(
+    function: Callable[..., Any],
+    arguments: Arguments,
+    *,
+    whole: bool,
+    before: Callable[[int], None] = lambda _: None,
+    check: Callable[[], None] = lambda: None,
+) -> list[Any]:
     """start_calls and settle in one."""
-    return await settle(await start_calls(function, arguments, whole=whole, **hooks))
+    return await settle(await start_calls(function, arguments, whole=whole, before=before), check)
+
+
+def tasks_of(answers: Sequence[Any]) -> list[asyncio.Task[Any]]:
+    """The calls among the answers of start_calls that were going on."""
+    return [answer for answer in answers if isinstance(answer, asyncio.Task)]
+
+
+async def cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """End these calls. One that does not let itself be cancelled is left after CANCEL_SECONDS."""
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
 
 
 def read_answers(node: NodeType, given: Sequence[Any]) -> Answers:
@@ -136,23 +170,9 @@ def _blocker_in(values: Any, whole: bool) -> ExecutionBlocker | None:
     return None
 
 
-async def _begin(awaitable: Awaitable[Any]) -> Any:
-    """Start an asynchronous call; its answer when it needed no waiting, else the task."""
-    task = asyncio.ensure_future(_caught(awaitable))
-    await asyncio.sleep(0)
-    if not task.done():
-        return task
+def _told(task: asyncio.Task[Any]) -> Any:
+    """The answer of a call that is done; raises what it raised."""
     answer = task.result()
     if isinstance(answer, Raised):
         raise answer.error
     return answer
-
-
-async def _caught(awaitable: Awaitable[Any]) -> Any:
-    """Exceptions as values: SystemExit in a task would end the whole event loop."""
-    try:
-        return await awaitable
-    except asyncio.CancelledError:
-        raise
-    except BaseException as error:
-        return Raised(error)

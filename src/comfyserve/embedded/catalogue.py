@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from comfyserve.embedded.foreign import Raised, foreign
 from comfyserve.embedded.node_types import NodeClass, NodeType, Schema
 
 logger = logging.getLogger(__name__)
@@ -84,16 +85,24 @@ class Catalogue:
     def all_info(self, names: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
         """The entries of these classes, or of all; one whose declaration raises is logged and left out."""
         found: dict[str, dict[str, Any]] = {}
-        for name in [name for name in names or self._types if name in self._types]:
-            # A pack's INPUT_TYPES may raise anything, and what has no JSON form would cost the editor all nodes.
-            try:
-                entry = self.info(name)
-                if not self.is_core(name):
-                    json.dumps(entry, default=str, allow_nan=False)
+        # The list is made at once: a pack may add classes in the worker meanwhile.
+        for name in list(self._types) if names is None else names:
+            if name not in self._types:
+                continue
+            # A pack's INPUT_TYPES may raise anything.
+            entry = foreign(self._publishable, name)
+            if isinstance(entry, Raised):
+                logger.error("a node class cannot be published", extra={"node": name}, exc_info=entry.error)
+            else:
                 found[name] = entry
-            except Exception:
-                logger.exception("a node class cannot be published", extra={"node": name})
         return found
+
+    def _publishable(self, name: str) -> dict[str, Any]:
+        """The entry; raises for one without a JSON form, which would cost the editor all nodes."""
+        entry = self.info(name)
+        if not self.is_core(name):
+            json.dumps(entry, default=str, allow_nan=False)
+        return entry
 
 
 def _fixed_part(node: NodeType) -> dict[str, Any]:

@@ -13,21 +13,16 @@ from typing import Any
 from comfyserve.embedded.announce import Announcer
 from comfyserve.embedded.blocker import ExecutionBlocker
 from comfyserve.embedded.cache import Result, ResultCache
-from comfyserve.embedded.calls import Answers, combine, read_answers, settle
+from comfyserve.embedded.calls import POLL_SECONDS, Answers, cancel, combine, read_answers, settle, tasks_of
 from comfyserve.embedded.context import Interrupted, NodeContext
 from comfyserve.embedded.graph_view import Arguments, GraphView
-from comfyserve.embedded.node_call import NodeCall, NodeObjects
+from comfyserve.embedded.node_call import NodeObjects, PromptCalls
 from comfyserve.embedded.node_types import is_link
 from comfyserve.embedded.order import ReadyOrder
 from comfyserve.embedded.queue import QueuedPrompt
 from comfyserve.embedded.run_results import RunResults
 
 logger = logging.getLogger(__name__)
-
-ASYNC_POLL_SECONDS = 0.1
-"""How often an interruption is looked for while only asynchronous nodes are under way."""
-CANCEL_SECONDS = 1.0
-"""How long cancelled asynchronous nodes may take to end."""
 
 
 class Outcome(StrEnum):
@@ -70,7 +65,7 @@ class Execution:
         self._objects = objects
         self._announcer = announcer
         self._context = context
-        self._calls = NodeCall(view, prompt.extra_data, objects, context)
+        self._calls = PromptCalls(view, prompt.extra_data, objects, context)
         self._results = RunResults(view, cache, self._calls.fingerprint)
         self._order = ReadyOrder(view, self._results.hold)
         self._executed: dict[str, None] = {}
@@ -95,8 +90,8 @@ class Execution:
             # ComfyUI says the error in an event and success in the status (spec 9, expansion).
             self._announcer.found_cycle(cycle.node_id, self._executed)
             return Outcome.SUCCESS
-        # A bug of ours, or a declaration that raises, costs this prompt only.
-        except Exception as error:
+        # A bug of ours, or a declaration that raises (SystemExit too), costs this prompt only.
+        except BaseException as error:
             logger.exception("prompt broke the executor", extra={"prompt_id": self._prompt.prompt_id})
             self._announcer.failed(self._current, error, {}, self._executed)
             return Outcome.ERROR
@@ -160,7 +155,7 @@ class Execution:
             self._order.put_back(node_id)
             return
         answers = await self._calls.start(node_id, arguments, lambda block: self._block(node_id, block))
-        tasks = [answer for answer in answers if isinstance(answer, asyncio.Task) and not answer.done()]
+        tasks = [task for task in tasks_of(answers) if not task.done()]
         if not tasks:
             await self._finish(node_id, await settle(answers))
             return
@@ -237,8 +232,7 @@ class Execution:
         """Let asynchronous nodes go on; those whose calls have all answered are ready again."""
         await asyncio.sleep(0)
         if wait:
-            timeout = ASYNC_POLL_SECONDS
-            await asyncio.wait(self._waiters, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(self._waiters, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         for waiter in [waiter for waiter in self._waiters if waiter.done()]:
             self._order.put_back(self._waiters.pop(waiter))
         if wait and self._waiters:
@@ -252,12 +246,8 @@ class Execution:
         return next((display for node_id, display in shown if display != node_id), left[0])
 
     async def _cancel_tasks(self) -> None:
-        tasks = [answer for answers in self._parked.values() for answer in answers if isinstance(answer, asyncio.Task)]
-        tasks += self._waiters
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
+        parked = [task for answers in self._parked.values() for task in tasks_of(answers)]
+        await cancel([*parked, *self._waiters])
 
 
 async def _all_done(tasks: list[asyncio.Task[Any]]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from comfyserve.embedded.calls import Blocked, call, start_calls
-from comfyserve.embedded.context import NodeContext, activate
+from comfyserve.embedded.context import Interrupted, NodeContext, activate
 from comfyserve.embedded.graph_builder import begin_call
 from comfyserve.embedded.graph_view import Arguments, GraphView
 from comfyserve.embedded.hidden_inputs import hidden_arguments, hidden_values, known_before
@@ -44,7 +44,7 @@ class NodeObjects:
         self._objects.clear()
 
 
-class NodeCall:
+class PromptCalls:
     """Calls the nodes of one prompt."""
 
     def __init__(
@@ -67,26 +67,32 @@ class NodeCall:
         return arguments | hidden_arguments(self._view.schema(node_id), kinds)
 
     async def fingerprint(self, node_id: str) -> Any:
-        """What IS_CHANGED says, asked with literals only; an exception never matches."""
+        """What IS_CHANGED says, asked with literals only; an exception never matches. Raises Interrupted."""
         node = self._view.type_of(node_id)
-        # Foreign code: whatever it raises means "run me", as in ComfyUI.
+        self._enter(node_id, 0)
+        # Foreign code: whatever it raises means "run me", as in ComfyUI; SystemExit must not end the worker.
         try:
-            self._enter(node_id, 0)
             function = getattr(node.node_class, str(node.fingerprint))
             literals = self._view.arguments(node_id, lambda source, slot: [None])
             literals |= hidden_arguments(self._view.schema(node_id), known_before(node_id))
-            return await call(function, literals, whole=node.input_is_list)
-        except Exception:
+            return await call(function, literals, whole=node.input_is_list, check=self._context.check_interrupted)
+        except Interrupted:
+            raise
+        except BaseException:
             return NEVER_THE_SAME
 
     async def wanted(self, node_id: str, arguments: Arguments, results: RunResults) -> list[str]:
-        """The sources that the node needs before it can run, as its check_lazy_status says; NodeInputError."""
+        """The sources that the node needs before it can run, as its check_lazy_status says. Raises NodeInputError."""
         node = self._view.type_of(node_id)
         if not node.lazy:
             return []
         function = self._objects.get(node_id, node).check_lazy_status
         answers = await call(
-            function, arguments, whole=node.input_is_list, before=lambda index: self._enter(node_id, index)
+            function,
+            arguments,
+            whole=node.input_is_list,
+            before=lambda index: self._enter(node_id, index),
+            check=self._context.check_interrupted,
         )
         names = dict.fromkeys(
             name for answer in answers if isinstance(answer, list) for name in answer if type(name) is str

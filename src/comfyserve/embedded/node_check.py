@@ -12,6 +12,7 @@ from comfyserve.embedded.calls import call
 from comfyserve.embedded.catalogue import Catalogue
 from comfyserve.embedded.coerce import NotCoercible, Problem, check_bounds, coerce, problem, unwrap
 from comfyserve.embedded.dynamic_inputs import MATCH_TYPE
+from comfyserve.embedded.foreign import Raised, foreign_async
 from comfyserve.embedded.graph_view import arguments_of
 from comfyserve.embedded.hidden_inputs import hidden_arguments, known_before
 from comfyserve.embedded.node_types import InputSpec, NodeType, Schema, Validator
@@ -41,7 +42,7 @@ class Report:
 
     problems: list[Problem] = field(default_factory=list)
     edges: list[Edge] = field(default_factory=list)
-    raised: Exception | None = None
+    raised: BaseException | None = None
 
 
 class NodeCheck:
@@ -56,14 +57,13 @@ class NodeCheck:
         """Check one node without its sources; never raises, foreign exceptions end up in the report."""
         report = Report()
         # A node class, its declaration or its validator may raise anything: the protocol reports it as an entry.
-        try:
-            node = self._catalogue[self._graph[node_id]["class_type"]]
-            await self._check(node_id, node, report)
-        except Exception as error:
-            report.raised = error
+        answer = await foreign_async(self._check(node_id, report))
+        if isinstance(answer, Raised):
+            report.raised = answer.error
         return report
 
-    async def _check(self, node_id: str, node: NodeType, report: Report) -> None:
+    async def _check(self, node_id: str, report: Report) -> None:
+        node = self._catalogue[self._graph[node_id]["class_type"]]
         inputs = self._graph[node_id]["inputs"]
         received_types: dict[str, Any] = {}
         for spec in self._specs(node, inputs):

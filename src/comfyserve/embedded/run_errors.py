@@ -23,6 +23,11 @@ class ExpansionLimitError(Exception):
     """Expansions have added more nodes than the engine allows (a setting of ours)."""
 
 
+def full_type_name(kind: type) -> str:
+    """How clients are told a class: the bare name of a builtin one, else its dotted path."""
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
 NodeNotFoundError.__module__ = NodeInputError.__module__ = "comfy_execution.graph"
 DependencyCycleError.__module__ = "graph"
 DuplicateNodeError.__module__ = "execution"

@@ -10,7 +10,9 @@ from typing import Any
 
 from comfyserve.embedded.catalogue import Catalogue
 from comfyserve.embedded.coerce import Problem, problem
+from comfyserve.embedded.foreign import text_of
 from comfyserve.embedded.node_check import Edge, Graph, NodeCheck, Report
+from comfyserve.embedded.run_errors import full_type_name
 from comfyserve.protocol.errors import (
     MISSING_CLASS_TYPE,
     NODE_MESSAGES,
@@ -162,26 +164,20 @@ class _Walk:
         return found
 
 
-def _exception(error: Exception, via: Edge | None) -> Problem:
+def _exception(error: BaseException, via: Edge | None) -> Problem:
     described: dict[str, Any] = {
-        "exception_type": type_name(error),
+        "exception_type": full_type_name(type(error)),
         "traceback": traceback.format_tb(error.__traceback__),
     }
     if via is None:
-        return problem(NodeError.EXCEPTION, str(error), **described)
+        return problem(NodeError.EXCEPTION, text_of(error), **described)
     return problem(
         NodeError.EXCEPTION_INNER,
-        str(error),
+        text_of(error),
         NODE_MESSAGES[NodeError.EXCEPTION_INNER],
         input_name=via.spec.name,
         input_config=via.spec.config,
-        exception_message=str(error),
+        exception_message=text_of(error),
         linked_node=via.link,
         **described,
     )
-
-
-def type_name(error: BaseException) -> str:
-    """The bare name of a builtin exception, else its dotted path."""
-    kind = type(error)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -94,10 +94,10 @@ class Worker:
                 await self._survive(prompt)
 
     async def _survive(self, prompt: QueuedPrompt) -> None:
-        """A bug of ours may cost a prompt, never the thread that all prompts need."""
+        """A bug, ours or a node's, may cost a prompt, never the thread that all prompts need."""
         try:
             await self._run(prompt)
-        except Exception:
+        except BaseException:
             logger.exception("prompt was lost", extra={"prompt_id": prompt.prompt_id})
             self._queue.finish()
             self._speaking = None

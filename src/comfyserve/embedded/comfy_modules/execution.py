@@ -10,6 +10,7 @@ from comfyserve.embedded.blocker import ExecutionBlocker
 from comfyserve.embedded.comfy_modules.comfy_execution.graph import DependencyCycleError, DynamicPrompt
 from comfyserve.embedded.packs.host import engine
 from comfyserve.embedded.queue import QueuedPrompt
+from comfyserve.embedded.run_errors import full_type_name
 from comfyserve.embedded.validate import validate
 from comfyserve.protocol.routes import SECRET_EXTRA_DATA
 
@@ -134,11 +135,6 @@ async def validate_prompt(
     """(valid, error, outputs that may run, errors by node) of a graph."""
     verdict = await validate(prompt, engine().catalogue, partial_execution_list)
     return verdict.error is None, verdict.error, verdict.outputs, verdict.node_errors
-
-
-def full_type_name(klass: type) -> str:
-    """The bare name of a builtin class, else its dotted path."""
-    return klass.__qualname__ if klass.__module__ == "builtins" else f"{klass.__module__}.{klass.__qualname__}"
 
 
 def _item(prompt: QueuedPrompt) -> Item:

@@ -10,6 +10,8 @@ from typing import Any
 
 from aiohttp import web
 
+from comfyserve.embedded.foreign import Raised, foreign
+
 logger = logging.getLogger(__name__)
 
 PromptSeen = Callable[[dict[str, Any]], dict[str, Any]]
@@ -59,12 +61,11 @@ class Packs:
         """Show a submitted prompt to the packs that asked for it; what one raises is logged and changes nothing."""
         for seen in self.prompt_seen:
             # Foreign code: it must not decide whether a prompt is taken.
-            try:
-                answer = seen(wish)
-            except Exception:
-                logger.exception("a pack failed to look at a prompt")
-                continue
-            wish = answer if isinstance(answer, dict) else wish
+            answer = foreign(seen, wish)
+            if isinstance(answer, Raised):
+                logger.error("a pack failed to look at a prompt", exc_info=answer.error)
+            elif isinstance(answer, dict):
+                wish = answer
         return wish
 
     def add_routes(self, app: web.Application, prefix: str) -> None:
