@@ -24,6 +24,17 @@ def test_a_bomb_of_subgraphs(catalogue: Any, leaf: list[Any]) -> None:
         convert_workflow(workflow([node(1, "L0")], subgraphs=[*levels, subgraph("L30", leaf)]), catalogue)
 
 
+def test_many_inputs_in_many_instances(catalogue: Any) -> None:
+    """Few nodes, but each instance has to be walked through."""
+    slots = [(f"s{at}", "*", None) for at in range(1_000)]
+    raw = workflow(
+        [node(at, "Wide") for at in range(1, 450)],
+        subgraphs=[subgraph("Wide", [node(1, "SaveImage", inputs=slots, values=["x"])])],
+    )
+    with pytest.raises(InvalidGraph, match="over 400000 nodes, links and inputs together"):
+        convert_workflow(raw, catalogue)
+
+
 def test_long_texts_in_many_instances(catalogue: Any) -> None:
     inner = subgraph("Inner", [node(1, "SaveImage", values=["x" * 10_000])])
     raw = workflow([node(at, "Inner") for at in range(1, 20)], subgraphs=[inner])

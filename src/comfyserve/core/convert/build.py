@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from comfyserve.core.convert.problems import Problem, malformed, refuse
-from comfyserve.core.convert.read import EditorNode, EditorWorkflow, Slot, number_of, read_workflow
+from comfyserve.core.convert.read import EditorGraph, EditorNode, EditorWorkflow, Slot, number_of, read_workflow
 from comfyserve.core.convert.renumber import renumber
 from comfyserve.core.convert.resolve import PACK_VIRTUAL, VIRTUAL, Circle, Found, Promoted, Resolver, Shape, Source
 from comfyserve.core.convert.rounding import stepped
@@ -43,9 +43,9 @@ class _Conversion:
         self._virtual = VIRTUAL | frozenset(name for name in PACK_VIRTUAL if name not in catalogue)
         self._catalogue = catalogue
         self._specs: dict[str, ClassSpec | None] = {}
-        self._fields: dict[int, Fields] = {}
-        self._shapes: dict[int, Shape] = {}
-        self._primitives: dict[int, dict[tuple[str, str], Any]] = {}
+        self._fields: dict[EditorNode, Fields] = {}
+        self._shapes: dict[EditorNode, Shape] = {}
+        self._primitives: dict[EditorGraph, dict[tuple[str, str], Any]] = {}
         self._problems: list[Problem] = []
         self._read_nodes()
         self._scopes = unfold(workflow, shown_widgets(workflow, self._fields))
@@ -73,12 +73,12 @@ class _Conversion:
 
     def _read_nodes(self) -> None:
         for graph in (self._workflow.root, *self._workflow.subgraphs.values()):
-            self._primitives[id(graph)] = dict(_primitive_values(graph.nodes.values(), graph.set_by))
+            self._primitives[graph] = dict(_primitive_values(graph.nodes.values(), graph.set_by))
             for node in graph.nodes.values():
                 spec = None if node.type in self._workflow.subgraphs else self._spec(node.type)
                 if spec is not None and node.type not in self._virtual:
-                    fields = self._fields[id(node)] = read_fields(node, spec)
-                    self._shapes[id(node)] = _shape(node, spec, fields)
+                    fields = self._fields[node] = read_fields(node, spec)
+                    self._shapes[node] = _shape(node, spec, fields)
 
     def _spec(self, class_type: str) -> ClassSpec | None:
         if class_type not in self._specs:
@@ -93,7 +93,7 @@ class _Conversion:
                     yield scope, node
 
     def _converted(self, scope: Scope, node: EditorNode, node_id: str) -> dict[str, Any]:
-        fields, spec = self._fields.get(id(node)), self._spec(node.type)
+        fields, spec = self._fields.get(node), self._spec(node.type)
         if fields is None or spec is None:
             self._problems.append(Problem(node_id, node.type, _unknown(node.type)))
             return {}
@@ -126,12 +126,12 @@ class _Conversion:
         name = widget.spec.name
         if name in (given := scope.given.get(node.id, {})):
             return given[name]
-        primitives = self._primitives[id(scope.graph)]
+        primitives = self._primitives[scope.graph]
         key = (node.id, name)
         return stepped(widget.spec, primitives[key]) if key in primitives else widget.value
 
     def _linked(self, scope: Scope, node: EditorNode, node_id: str) -> Iterator[tuple[str, Any]]:
-        for index, slot in enumerate(self._shapes[id(node)].inputs):
+        for index, slot in enumerate(self._shapes[node].inputs):
             if slot.link is None:
                 continue
             found = self._found(scope, node, index, node_id)
@@ -163,7 +163,7 @@ class _Conversion:
         return scope.promoted[name]
 
     def _own_value(self, scope: Scope, node: EditorNode, name: str) -> Any:
-        fields = self._fields.get(id(node))
+        fields = self._fields.get(node)
         for widget in fields.widgets if fields is not None else ():
             if widget.spec.name == name:
                 return self._set_value(scope, node, widget)

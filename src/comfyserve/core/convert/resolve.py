@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from comfyserve.core.convert.problems import malformed
-from comfyserve.core.convert.read import ANY, INPUT_NODE, EditorNode, Slot
+from comfyserve.core.convert.read import ANY, INPUT_NODE, EditorGraph, EditorNode, Slot
 from comfyserve.core.convert.scopes import BYPASS, NEVER, Scope
 
 MAX_STEPS = 4_000
@@ -97,14 +97,16 @@ class _Output:
 class Resolver:
     """Finds the sources of inputs. What was followed once is remembered."""
 
-    def __init__(self, shapes: Mapping[int, Shape], subgraphs: Mapping[str, Any], virtual: frozenset[str]) -> None:
-        """`shapes`: by the `id()` of a node; `virtual`: the classes that no engine has."""
+    def __init__(
+        self, shapes: Mapping[EditorNode, Shape], subgraphs: Mapping[str, Any], virtual: frozenset[str]
+    ) -> None:
+        """`virtual`: the classes that no engine has."""
         self._shapes = shapes
         self._subgraphs = subgraphs
         self._virtual = virtual
         self._known: dict[_Output, Found] = {}
         self._left = MAX_ALL_STEPS
-        self._setters: dict[int, dict[str, EditorNode]] = {}
+        self._setters: dict[EditorGraph, dict[str, EditorNode]] = {}
 
     def source(self, scope: Scope, node: EditorNode, index: int) -> Found:
         """Where the value of an input comes from; None when nothing that runs is linked.
@@ -129,7 +131,7 @@ class Resolver:
         raise Circle
 
     def _slots(self, node: EditorNode) -> tuple[Slot, ...]:
-        shape = self._shapes.get(id(node))
+        shape = self._shapes.get(node)
         return node.inputs if shape is None else shape.inputs
 
     def _from_input(self, at: _Input) -> "_Input | _Output | Found":
@@ -193,10 +195,10 @@ class Resolver:
         return None
 
     def _setters_of(self, scope: Scope) -> Mapping[str, EditorNode]:
-        known = self._setters.get(id(scope.graph))
+        known = self._setters.get(scope.graph)
         if known is None:
             found = [node for node in scope.graph.nodes.values() if node.type in SETTERS]
-            known = self._setters[id(scope.graph)] = {_shared_name(node): node for node in found}
+            known = self._setters[scope.graph] = {_shared_name(node): node for node in found}
         return known
 
     def _matching(self, node: EditorNode, slot: int, wanted: str) -> int | None:
@@ -204,7 +206,7 @@ class Resolver:
         inputs = self._slots(node)
         if wanted == ANY:
             return slot if slot < len(inputs) else 0
-        shape = self._shapes.get(id(node))
+        shape = self._shapes.get(node)
         outputs = tuple(one.type for one in node.outputs) if shape is None else shape.outputs
         given = outputs[slot] if slot < len(outputs) else ANY
         if slot < len(inputs) and fits(inputs[slot].type, given) and fits(inputs[slot].type, wanted):

@@ -71,8 +71,13 @@ def unfold(workflow: EditorWorkflow, shown: Mapping[str, Shown]) -> list[Scope]:
     while waiting:
         scope, depth = waiting.pop()
         nodes, weight = nodes + len(scope.graph.nodes), weight + scope.graph.weight
-        if max(nodes, len(scopes)) > MAX_UNFOLDED or weight > MAX_WEIGHT:
+        if max(nodes, len(scopes)) > MAX_UNFOLDED:
             raise malformed(f"With its subgraphs unfolded the workflow has over {MAX_UNFOLDED} nodes. Make it smaller.")
+        if weight > MAX_WEIGHT:
+            raise malformed(
+                f"With its subgraphs unfolded the workflow has over {MAX_WEIGHT} nodes, links and inputs together. "
+                "Make it smaller."
+            )
         for node in _instances(workflow, scope):
             if depth >= MAX_DEPTH:
                 raise malformed(

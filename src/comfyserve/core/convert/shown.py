@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from comfyserve.core.convert.read import EditorGraph, EditorWorkflow, Link
+from comfyserve.core.convert.read import EditorGraph, EditorNode, EditorWorkflow, Link
 from comfyserve.core.convert.scopes import MAX_DEPTH, Shown
 from comfyserve.core.convert.widgets import Fields
 
 
-def shown_widgets(workflow: EditorWorkflow, fields: Mapping[int, Fields]) -> dict[str, Shown]:
-    """By the id of each subgraph, its inputs that are widgets, in their order. `fields`: by the `id()` of a node.
+def shown_widgets(workflow: EditorWorkflow, fields: Mapping[EditorNode, Fields]) -> dict[str, Shown]:
+    """By the id of each subgraph, its inputs that are widgets, in their order.
 
     A widget of a subgraph in a subgraph is known once the inner one is: the rounds end when nothing new is found.
     """
@@ -23,7 +23,7 @@ def shown_widgets(workflow: EditorWorkflow, fields: Mapping[int, Fields]) -> dic
     return found
 
 
-def _shown(graph: EditorGraph, names: Mapping[int, set[str]], found: Mapping[str, Shown]) -> Shown:
+def _shown(graph: EditorGraph, names: Mapping[EditorNode, set[str]], found: Mapping[str, Shown]) -> Shown:
     links: dict[str, Link] = {}
     for name, inner in graph.inner_links.items():
         for link in inner:
@@ -34,12 +34,14 @@ def _shown(graph: EditorGraph, names: Mapping[int, set[str]], found: Mapping[str
     return Shown(links, inputs)
 
 
-def _leads_to_widget(graph: EditorGraph, link: Link, names: Mapping[int, set[str]], found: Mapping[str, Shown]) -> bool:
+def _leads_to_widget(
+    graph: EditorGraph, link: Link, names: Mapping[EditorNode, set[str]], found: Mapping[str, Shown]
+) -> bool:
     target = graph.nodes.get(link.target)
     if target is None or link.target_slot >= len(target.inputs):
         return False
     slot = target.inputs[link.target_slot]
     if target.type in found:
         return slot.name in found[target.type].links
-    known = names.get(id(target))
+    known = names.get(target)
     return slot.widget is not None if known is None else slot.name in known

@@ -60,7 +60,7 @@ SEEDS = ("seed", "noise_seed")
 
 @dataclass(frozen=True)
 class InputSpec:
-    """One declared input. `sub` are the inputs that come with a choice of a dynamic combo."""
+    """One declared input. `choices` are a combo's; those of a dynamic combo bring inputs along (`sub_inputs`)."""
 
     name: str
     type: str
