@@ -29,7 +29,7 @@ class Refused(Exception):
 
 async def accept(engine: Engine, body: bytes) -> tuple[QueuedPrompt, dict[str, Answer]]:
     """Validate and queue; the second value has the errors of outputs that will not run. Raises Refused or 400."""
-    wish = engine.packs.on_prompt(_publishable(parse_object(body)))
+    wish = _publishable(engine.packs.on_prompt(parse_object(body)))
     number = _number(wish, engine)
     graph = _graph(wish, engine.settings.graph_nodes)
     verdict = await validate(graph, engine.catalogue, _targets(wish))
@@ -47,20 +47,23 @@ async def accept(engine: Engine, body: bytes) -> tuple[QueuedPrompt, dict[str, A
 
 
 def _publishable(wish: dict[str, Any]) -> dict[str, Any]:
-    """What is queued is told again in queue, history and files: 400 for depth, and for what strict JSON cannot say."""
+    """What is queued is told again in queue, history and files: 400 for depth, and for what strict JSON cannot say.
+
+    It is what packs made of the body: parts of it may be tuples, and may stand in several places or in themselves.
+    """
     level: list[Any] = [wish]
     for _ in range(MAX_DEPTH):
-        inner: list[Any] = []
+        inner: dict[int, Any] = {}
         for value in level:
             if isinstance(value, float) and not math.isfinite(value):
                 raise bad_request("Numbers must be finite: JSON has no NaN and no infinity")
             if isinstance(value, dict):
-                inner.extend(value.values())
-            elif isinstance(value, list):
-                inner.extend(value)
+                inner.update((id(one), one) for one in value.values())
+            elif isinstance(value, list | tuple):
+                inner.update((id(one), one) for one in value)
         if not inner:
             return wish
-        level = inner
+        level = list(inner.values())
     raise bad_request(f"The body is nested deeper than {MAX_DEPTH} levels")
 
 
