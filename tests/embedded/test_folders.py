@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.folders import Folders, file_below
 
 
 class TestCreate:
@@ -130,3 +130,15 @@ class TestNextOutput:
     def test_it_refuses_escapes(self, folders: Folders, prefix: str) -> None:
         with pytest.raises(ValueError, match="leaves its folder"):
             folders.next_output(prefix, "output")
+
+
+class TestFileBelow:
+    def test_only_files_below_the_folder_are_found(self, tmp_path: Path) -> None:
+        folder = tmp_path / "served"
+        (folder / "sub").mkdir(parents=True)
+        for path in (folder / "sub" / "a.js", tmp_path / "secret"):
+            path.touch()
+        (folder / "link").symlink_to(tmp_path / "secret")
+        assert file_below(folder, "sub/a.js") == folder / "sub" / "a.js"
+        for name in ("sub", "b.js", "../secret", "link", str(tmp_path / "secret"), "a\0.js", "x" * 5000, ""):
+            assert file_below(folder, name) is None

@@ -172,6 +172,15 @@ def inside(root: Path, name: str) -> Path:
     return Path(path)
 
 
+def file_below(folder: Path, name: str) -> Path | None:
+    """The file of a relative name; None when it is absent or leaves the folder."""
+    try:
+        path = inside(folder, name)
+    except ValueError:
+        return None
+    return path if path.is_file() else None
+
+
 def _can_be_part(part: str, most_bytes: int) -> bool:
     try:
         return "\0" not in part and len(os.fsencode(part)) <= most_bytes

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from comfyserve.embedded.pack_files import file_below
+from comfyserve.embedded.folders import file_below
 
 INDEX = "index.html"
 

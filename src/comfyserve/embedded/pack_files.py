@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from comfyserve.embedded.folders import inside
+from comfyserve.embedded.folders import file_below
 
 logger = logging.getLogger(__name__)
 
@@ -64,15 +64,6 @@ def template_file(pack: Path, name: str) -> Path | None:
     """A file of the example workflows (a workflow or its picture); None when there is none."""
     candidates = (file_below(pack / folder, name) for folder in TEMPLATE_FOLDERS)
     return next((path for path in candidates if path is not None), None)
-
-
-def file_below(folder: Path, name: str) -> Path | None:
-    """The file of a relative name; None when it is absent or leaves the folder."""
-    try:
-        path = inside(folder, name)
-    except ValueError:
-        return None
-    return path if path.is_file() else None
 
 
 def _template_files(pack: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from comfyserve.embedded import pack_files
 from comfyserve.embedded.engine import ENGINE
+from comfyserve.embedded.folders import file_below
 from comfyserve.embedded.front_end import FRONT_END
 from comfyserve.embedded.routes.bodies import json_answer
 from comfyserve.protocol import routes
@@ -25,7 +26,7 @@ async def get_script(request: web.Request) -> web.StreamResponse:
     folder = request.app[ENGINE].web_folders.get(names["pack"])
     if folder is None:
         return _file(request.app[FRONT_END].file(request.path))
-    return _file(pack_files.file_below(folder, names["path"]))
+    return _file(file_below(folder, names["path"]))
 
 
 async def get_translations(request: web.Request) -> web.Response:
