@@ -59,7 +59,7 @@ async def test_a_key_that_is_too_long_is_none(world: World) -> None:
         await world.json("GET", "/v1/me", 401, headers=key("x" * length))
 
 
-@pytest.mark.parametrize("path", ["/v1/runs", "/api/run/deployment/queue"])
+@pytest.mark.parametrize("path", ["/v1/runs", "/v1/graphs", "/api/run/deployment/queue"])
 async def test_a_body_of_unknown_length_is_refused_at_the_limit(tmp_path: Path, path: str) -> None:
     bundle = await open_bundle(tmp_path)
     async with open_world(bundle, max_body_bytes=MB) as world:

@@ -30,7 +30,10 @@ class WorkflowFile(Shape):
 
 @router.post("/graphs", response_model=WorkflowFile, openapi_extra=UPLOAD_BODY)
 async def read_graph(request: Request, caller: SignedIn, machine_id: MachineId = None) -> Json:
-    """Read a workflow file: JSON in either form, or a picture, video or sound that ComfyUI saved with its workflow."""
+    """Read a workflow file: JSON in either form, or a picture, video or sound that ComfyUI saved with its workflow.
+
+    It may be as large as a JSON request (`max_body_bytes`), as it is read in memory.
+    """
     async with uploaded(request) as part:
         data = b"".join([chunk async for chunk in part.content])
     found = await services_of(request).forms.read(caller, data, machine_id)
