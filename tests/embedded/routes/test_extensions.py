@@ -20,7 +20,7 @@ from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.front_end import FrontEnd
 from comfyserve.embedded.http import build_app
 from comfyserve.embedded.pack_files import LOCALE_BYTES, merge
-from tests.embedded.conftest import Seat
+from tests.embedded.conftest import Seat, serve
 
 
 def write(path: Path, content: Any) -> Path:
@@ -38,6 +38,16 @@ def picture(color: str) -> bytes:
 def safetensors(metadata: dict[str, str] | None) -> bytes:
     head = json.dumps({"__metadata__": metadata} if metadata is not None else {"weight": {}}).encode()
     return struct.pack("<Q", len(head)) + head
+
+
+class Vanishing(Folders):
+    """Folders whose model files are deleted as soon as they were found."""
+
+    def model_path(self, folder: str, name: str) -> Path | None:
+        path = super().model_path(folder, name)
+        if path is not None:
+            path.unlink()
+        return path
 
 
 @pytest.fixture
@@ -144,6 +154,22 @@ class TestModels:
             "0/..",
         ):
             assert (await seat.call("GET", f"/experiment/models/preview/loras/{path}"))[0] == 404
+
+    async def test_a_file_that_cannot_be_read_is_absent(self, seat: Seat, folders: Folders) -> None:
+        root = folders.models / "loras"
+        root.mkdir()
+        # The first page of a process's memory is nobody's.
+        (root / "a.safetensors").symlink_to("/proc/self/mem")
+        assert (await seat.call("GET", "/experiment/models/preview/loras/0/a.safetensors"))[0] == 404
+        assert (await seat.call("GET", "/view_metadata/loras?filename=a.safetensors"))[0] == 404
+
+    async def test_a_file_that_is_deleted_after_it_was_listed(self, tmp_path: Path) -> None:
+        folders = Vanishing(tmp_path)
+        folders.create()
+        write(folders.models / "loras" / "a.safetensors", "12345")
+        async with serve(folders) as seat:
+            _, files = await seat.call("GET", "/experiment/models/loras")
+        assert [(one["name"], one["size"]) for one in files] == [("a.safetensors", 0)]
 
     async def test_what_a_file_says_of_itself(self, seat: Seat, folders: Folders) -> None:
         root = folders.models / "loras"

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 import numpy.typing as npt
 
+from comfyserve.core.safetensors import METADATA, read_header
 from comfyserve.embedded.context import current
 from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.nodes.declare import LATENT, SAVE_METADATA, Family, listing, text
@@ -123,7 +124,7 @@ def save_latent(
 
 def write_tensors(path: Path, tensors: Mapping[str, Array], texts: Mapping[str, str]) -> None:
     """Write a safetensors file of float32 and uint8 arrays with its texts as metadata."""
-    header: dict[str, Any] = {"__metadata__": dict(texts)} if texts else {}
+    header: dict[str, Any] = {METADATA: dict(texts)} if texts else {}
     start = 0
     for name, array in tensors.items():
         kind = "U8" if array.dtype == np.uint8 else "F32"
@@ -142,23 +143,15 @@ def read_tensors(path: Path, names: tuple[str, ...]) -> dict[str, Array]:
     """Those of the named arrays that the file has. ValueError for a file that is damaged, foreign or too large."""
     try:
         with path.open("rb") as file:
-            header = _header(file, path.stat().st_size)
+            header = read_header(file, MAX_HEADER_BYTES)
+            if header is None:
+                raise EOFError
             start = file.tell()
             return {name: _tensor(file, start, header[name]) for name in names if name in header}
     except TooLarge:
         raise
     except (LookupError, TypeError, ValueError, EOFError, RecursionError, OSError) as reason:
         raise ValueError(f"{path.name} is not a safetensors file that can be read. Save the latent again.") from reason
-
-
-def _header(file: BinaryIO, size: int) -> dict[str, Any]:
-    length = int.from_bytes(file.read(8), "little")
-    if length > min(MAX_HEADER_BYTES, size):
-        raise EOFError
-    header = json.loads(file.read(length))
-    if not isinstance(header, dict):
-        raise TypeError
-    return header
 
 
 def _tensor(file: BinaryIO, start: int, entry: Mapping[str, Any]) -> Array:

@@ -8,24 +8,24 @@ import binascii
 import io
 import json
 import os
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from aiohttp import web
 
 from comfyserve.core.media import type_of
+from comfyserve.core.safetensors import METADATA, read_header
 from comfyserve.embedded import pictures
 from comfyserve.embedded.engine import ENGINE
 from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.routes.bodies import json_answer
-from comfyserve.embedded.safetensors import header
 from comfyserve.protocol import routes
 
 METADATA_BYTES = 1024 * 1024
 COVER_HEADER_BYTES = 8 * 1024 * 1024
 NOT_SHOWN = frozenset({"configs", "custom_nodes"})
 """Model folders that /experiment/models leaves out."""
-METADATA = "__metadata__"
 COVERS = "ssmd_cover_images"
 SAFETENSORS = ".safetensors"
 
@@ -73,7 +73,7 @@ async def view_metadata(request: web.Request) -> web.Response:
     """What a safetensors file says of itself; 404 when it says nothing."""
     name, folders = request.query.get("filename", ""), request.app[ENGINE].folders
     path = folders.model_path(request.match_info["folder"], name) if name.endswith(SAFETENSORS) else None
-    head = None if path is None else await asyncio.to_thread(header, path, METADATA_BYTES)
+    head = None if path is None else await asyncio.to_thread(_header, path, METADATA_BYTES)
     if head is None or METADATA not in head:
         raise web.HTTPNotFound(text="")
     return json_answer(head[METADATA])
@@ -95,8 +95,10 @@ def _all_facts(folders: Folders, folder: str, names: list[str]) -> list[dict[str
 
 
 def _facts(path: Path | None, name: str) -> dict[str, Any]:
-    """A bundled name has no file: its size and times are 0."""
-    stat = path.stat() if path is not None else None
+    """A bundled name has no file, and one may be deleted after it was listed: size and times are 0."""
+    stat = None
+    with suppress(OSError):
+        stat = path.stat() if path is not None else None
     return {
         "name": name,
         "pathIndex": 0,
@@ -106,14 +108,21 @@ def _facts(path: Path | None, name: str) -> dict[str, Any]:
     }
 
 
-def _cover(model: Path) -> bytes | None:
-    beside = next(iter(sorted(_pictures_beside(model))), None)
-    source: Path | BinaryIO | None = beside or _cover_inside(model)
-    if source is None:
-        return None
+def _header(path: Path, most: int) -> dict[str, Any] | None:
+    """The header of a safetensors file; None as well when it cannot be read, or not any more."""
     try:
-        return pictures.as_webp(source)
-    except ValueError:
+        with path.open("rb") as file:
+            return read_header(file, most)
+    except OSError:
+        return None
+
+
+def _cover(model: Path) -> bytes | None:
+    try:
+        beside = next(iter(sorted(_pictures_beside(model))), None)
+        source: Path | BinaryIO | None = beside or _cover_inside(model)
+        return None if source is None else pictures.as_webp(source)
+    except (ValueError, OSError):
         return None
 
 
@@ -126,7 +135,7 @@ def _pictures_beside(model: Path) -> list[Path]:
 
 
 def _cover_inside(model: Path) -> BinaryIO | None:
-    head = header(model, COVER_HEADER_BYTES) if model.suffix == SAFETENSORS else None
+    head = _header(model, COVER_HEADER_BYTES) if model.suffix == SAFETENSORS else None
     try:
         covers = json.loads((head or {}).get(METADATA, {}).get(COVERS, "[]"))
         return io.BytesIO(base64.b64decode(covers[0], validate=True))

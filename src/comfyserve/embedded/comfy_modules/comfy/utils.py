@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import struct
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import replace
 from functools import reduce
@@ -13,6 +12,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from comfyserve.core.safetensors import read_header_text
 from comfyserve.embedded import context
 from comfyserve.embedded.packs.host import needs_torch
 
@@ -23,7 +23,6 @@ MMAP_TORCH_FILES = False
 DISABLE_MMAP = False
 PROGRESS_BAR_ENABLED = True
 PROGRESS_BAR_HOOK: Hook | None = None
-LENGTH_BYTES = 8
 
 
 def set_progress_bar_enabled(enabled: bool) -> None:
@@ -148,10 +147,9 @@ def set_attr(obj: Any, attr: str, value: Any) -> Any:
 
 
 def safetensors_header(safetensors_path: str, max_size: int = 100 * 1024 * 1024) -> bytes | None:
-    """The JSON header of a safetensors file, None when it is longer than max_size."""
+    """The JSON header of a safetensors file, None when it is longer than max_size or the file is cut."""
     with Path(safetensors_path).open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(LENGTH_BYTES))
-        return file.read(length) if length <= max_size else None
+        return read_header_text(file, max_size)
 
 
 def get_tiled_scale_steps(width: int, height: int, tile_x: int, tile_y: int, overlap: int) -> int:
