@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import filecmp
 import os
 import tempfile
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from comfyserve.protocol.files import FILE_TYPES
 CHUNK_BYTES = 256 * 1024
 FIELD_BYTES = 64 * 1024
 MAX_FIELDS = 32
+
+_NAMING = threading.Lock()
+"""Held from the search for a free name until it is taken, so that no two uploads find the same one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +66,24 @@ async def receive(request: web.Request, folders: Folders, limit: int) -> AsyncIt
 
 def store(upload: Upload, target: Path, overwrite: bool) -> Path:
     """Move the upload to its target, or to a free name beside it unless the same content is already there."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    path, exists = (target, False) if overwrite else _free_name(upload.path, target)
-    if not exists:
-        upload.path.chmod(0o644)
-        upload.path.replace(path)
-    return path
+    return _placed(upload, target, overwrite)
 
 
 def store_mask(upload: Upload, original: Path, target: Path, overwrite: bool) -> Path:
     """Store the original with the upload's alpha. ValueError or OSError when the pictures do not fit."""
-    content = apply_mask(upload.path, original)
+    return _placed(upload, target, overwrite, apply_mask(upload.path, original))
+
+
+def _placed(upload: Upload, target: Path, overwrite: bool, content: bytes | None = None) -> Path:
+    """Give the upload its name, and other content first; names are compared by what was uploaded, as in ComfyUI."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    path, exists = (target, False) if overwrite else _free_name(upload.path, target)
-    if not exists:
-        path.write_bytes(content)
+    with _NAMING:
+        path, exists = (target, False) if overwrite else _free_name(upload.path, target)
+        if not exists:
+            if content is not None:
+                upload.path.write_bytes(content)
+            upload.path.chmod(0o644)
+            upload.path.replace(path)
     return path
 
 
@@ -136,16 +143,10 @@ class _FormReader:
 
 def _free_name(content: Path, target: Path) -> tuple[Path, bool]:
     """The first of 'x.png', 'x (1).png', ... that is free, or that has this content already (then True)."""
-    digest = _digest(content)
     path, index = target, 0
     while path.exists():
-        if path.stat().st_size == content.stat().st_size and _digest(path) == digest:
+        if filecmp.cmp(path, content, shallow=False):
             return path, True
         index += 1
         path = target.with_name(f"{target.stem} ({index}){target.suffix}")
     return path, False
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
