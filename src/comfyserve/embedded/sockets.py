@@ -185,7 +185,7 @@ class Hub:
             self._loop.call_soon_threadsafe(self._play, play)
 
     def _play(self, play: Callable[[Client], None]) -> None:
-        for client in self._clients.values():
+        for client in self._open:
             play(client)
 
     def _drain(self) -> None:

@@ -99,6 +99,7 @@ class Worker:
             await self._run(prompt)
         except BaseException:
             logger.exception("prompt was lost", extra={"prompt_id": prompt.prompt_id})
+            self._faults.end_prompt()
             self._queue.finish()
             self._speaking = None
             self.announce_status()
@@ -108,7 +109,6 @@ class Worker:
         view = GraphView(prompt.graph, self._catalogue, self._expanded_nodes)
         announcer = Announcer(self._hub, prompt, view.nodes, self._settings.preview_size)
         self._speaking = (prompt, announcer)
-        self._faults.begin_prompt()
         context = NodeContext(
             self._folders, prompt.prompt_id, "", self._settings, announcer, self._queue.interrupted, self._faults
         )
@@ -116,9 +116,10 @@ class Worker:
         if self._work_seconds:
             self._queue.interrupted.wait(self._work_seconds)
         outcome = await execution.run()
+        late = self._faults.seconds(Kind.LATE_HISTORY)
+        self._faults.end_prompt()
         record = _record(prompt, execution.outputs, view.nodes, announcer, outcome)
         told = len(json.dumps([record["outputs"], record["status"]], default=str))
-        late = self._faults.seconds(Kind.LATE_HISTORY)
         if not late:
             self._history.add(prompt.prompt_id, record, prompt.size + told)
         self._queue.finish()

@@ -75,6 +75,15 @@ async def test_a_dropped_socket_is_cut_without_a_goodbye(folders: Folders) -> No
         assert frame.type in {aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
 
 
+async def test_a_replaced_connection_is_cut_too(folders: Folders) -> None:
+    async with engine(folders, fault(Kind.SOCKET_DROPPED, step=1)) as seat:
+        async with seat.session.ws_connect(f"{seat.url}/ws?clientId=me") as newer:
+            await newer.receive_json(timeout=WAIT_SECONDS)
+            await seat.queue(plain())
+            assert (await seat.socket.receive(timeout=WAIT_SECONDS)).type is not aiohttp.WSMsgType.TEXT
+        assert seat.socket.close_code == aiohttp.WSCloseCode.ABNORMAL_CLOSURE
+
+
 async def test_a_silent_socket_stays_open_and_the_prompt_goes_on(folders: Folders) -> None:
     async with engine(folders, fault(Kind.SOCKET_SILENT, step=1)) as seat:
         await seat.queue(plain(3), prompt_id="first")
@@ -108,6 +117,30 @@ async def test_a_wrong_answer_queues_all_the_same(folders: Folders, answer: str)
         right = status == 200 and isinstance(body, dict) and body["prompt_id"] == "mine"
         assert not right
         await happens_in_history(seat, "mine")
+
+
+async def test_a_wrong_answer_of_a_node_is_given_once(folders: Folders) -> None:
+    async with engine(folders) as seat:
+        await seat.submit(armed(Kind.WRONG_ANSWER), prompt_id="wrong")
+        await seat.events("wrong")
+        status, answer = await seat.submit(plain(), prompt_id="right")
+        assert (status, answer["prompt_id"]) == (200, "right")
+        assert "wrong" in (await seat.call("GET", "/history/wrong"))[1]
+
+
+@pytest.mark.parametrize("ends", ["executing", "error"])
+async def test_what_a_node_armed_is_gone_at_the_end_marker(folders: Folders, ends: str) -> None:
+    async with engine(folders) as seat:
+        await seat.run(armed(Kind.OUT_OF_MEMORY, step=1 if ends == "error" else 9))
+        assert seat.engine.faults.of_kind(Kind.OUT_OF_MEMORY) is None
+
+
+async def test_what_a_running_node_armed_does_not_answer_others(folders: Folders) -> None:
+    faults = Faults()
+    faults.arm(fault(Kind.WRONG_ANSWER))
+    async with serve(folders, nodes=steps.classes, faults=faults) as seat:
+        status, _ = await seat.submit(plain())
+    assert status == 200
 
 
 async def test_a_cut_answer_breaks_the_connection(folders: Folders) -> None:

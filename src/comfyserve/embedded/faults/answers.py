@@ -33,8 +33,9 @@ def wrong_answer(request: web.Request, faults: Faults, prompt: QueuedPrompt) -> 
 
 
 def _wished(faults: Faults, prompt: QueuedPrompt) -> str | None:
+    # Other prompts may be running: what their nodes armed does not concern this one.
     for node in prompt.graph.values():
         if node["class_type"] == NODE and node["inputs"].get("answer") in ANSWERS:
             return str(node["inputs"]["answer"])
-    found = faults.of_kind(Kind.WRONG_ANSWER)
+    found = faults.from_start(Kind.WRONG_ANSWER)
     return found["answer"] if found else None

@@ -37,7 +37,7 @@ def _arming(kind: Kind) -> Callable[..., Any]:
             delay_next_start(context.folders.base, values["seconds"])
         elif kind is Kind.SLOW_LOAD:
             context.wait(values["seconds"])
-        else:
+        elif kind is not Kind.WRONG_ANSWER:  # played when the prompt was submitted
             context.faults.arm(fault(kind, **values))
         return any_value
 

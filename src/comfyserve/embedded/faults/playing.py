@@ -23,7 +23,10 @@ OutOfMemoryError.__module__ = "torch"
 
 
 class Faults:
-    """Asked at every point where something may go wrong; does nothing unless a fault was switched on."""
+    """Asked at every point where something may go wrong; does nothing unless a fault was switched on.
+
+    What nodes armed belongs to the worker thread; `from_start` may be called from any thread.
+    """
 
     def __init__(self, always: Iterable[Fault] = ()) -> None:
         self._always = tuple(always)
@@ -32,8 +35,8 @@ class Faults:
         self.silence: Callable[[], None] = lambda: None
         """What the sockets do when they are told to; set by the owner of the sockets."""
 
-    def begin_prompt(self) -> None:
-        """A new prompt: what the nodes of the last one armed is gone."""
+    def end_prompt(self) -> None:
+        """The prompt has run: what its nodes armed is gone."""
         self._armed.clear()
 
     def arm(self, fault: Fault) -> None:
@@ -43,6 +46,10 @@ class Faults:
     def of_kind(self, kind: Kind) -> Fault | None:
         """The fault of that kind that holds now, one that a node armed before one of the start options."""
         return next((fault for fault in (*reversed(self._armed), *self._always) if fault.kind is kind), None)
+
+    def from_start(self, kind: Kind) -> Fault | None:
+        """The fault of that kind among the start options."""
+        return next((fault for fault in self._always if fault.kind is kind), None)
 
     def seconds(self, kind: Kind) -> float:
         """How long to wait for a fault that is a delay; 0 without it."""
