@@ -14,7 +14,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from comfyserve.embedded.cache_policy import add_cache_options, cache_policy
+from comfyserve.embedded.cache_policy import MEBIBYTE, add_cache_options, cache_policy
 from comfyserve.embedded.catalogue import Catalogue
 from comfyserve.embedded.context import EngineSettings
 from comfyserve.embedded.editor import installed_editor
@@ -27,7 +27,7 @@ from comfyserve.embedded.http import build_app
 from comfyserve.embedded.logs import LogRing, log_to_stderr
 from comfyserve.embedded.packs import PackChoice, load_catalogue, load_packs
 from comfyserve.embedded.parent import watch_parent
-from comfyserve.embedded.settings import MEBIBYTE, ServerSettings
+from comfyserve.embedded.settings import ServerSettings
 from comfyserve.embedded.simulate.model_files import well_known
 
 logger = logging.getLogger("comfyserve.embedded")

@@ -9,6 +9,8 @@ from comfyserve.embedded.run_errors import DuplicateNodeError, ExpansionLimitErr
 
 Graph = dict[str, Any]
 
+EXPANDED_NODES = 10_000
+"""How many nodes expansions may add unless a setting says otherwise; node packages build prompts without one."""
 MAX_ID_CHARACTERS = 16 * 1024 * 1024
 """All ids of added nodes together: nested expansions have ids that grow with their depth."""
 
@@ -16,7 +18,7 @@ MAX_ID_CHARACTERS = 16 * 1024 * 1024
 class DynamicPrompt:
     """Node id -> node, and where added nodes come from. The names are those that node packages call."""
 
-    def __init__(self, original_prompt: Graph, most: int = 10_000) -> None:
+    def __init__(self, original_prompt: Graph, most: int = EXPANDED_NODES) -> None:
         self.original_prompt = original_prompt
         self.ephemeral_prompt: Graph = {}
         self.ephemeral_parents: dict[str, str] = {}

@@ -14,13 +14,11 @@ __all__ = ["Graph", "GraphView", "arguments_of"]
 Arguments = dict[str, list[Any]]
 """Every input holds a list of values; a literal is a list of one."""
 
-EXPANDED_NODES = 10_000
-
 
 class GraphView:
     """Answers questions on one graph; each declaration is asked for once."""
 
-    def __init__(self, graph: Graph, catalogue: Catalogue, expanded_nodes: int = EXPANDED_NODES) -> None:
+    def __init__(self, graph: Graph, catalogue: Catalogue, expanded_nodes: int) -> None:
         self.graph = graph
         self.nodes = DynamicPrompt(graph, expanded_nodes)
         self._catalogue = catalogue

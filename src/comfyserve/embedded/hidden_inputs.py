@@ -29,15 +29,9 @@ def known_before(node_id: str) -> dict[str, Any]:
 
 def hidden_arguments(schema: Schema, values: Mapping[str, Any]) -> dict[str, list[Any]]:
     """One-value lists for the hidden inputs of a known kind."""
-    return {name: [values[word]] for name, kind in schema.hidden.items() if (word := kind_of(kind)) in values}
-
-
-def kind_of(kind: Any) -> Any:
-    """The word of a hidden declaration, which may be wrapped like an input's."""
-    word = kind[0] if isinstance(kind, (tuple, list)) and kind else kind
-    return word if isinstance(word, str) else None
+    return {name: [values[word]] for name, word in schema.hidden.items() if word in values}
 
 
 def asks_for_id(schema: Schema) -> bool:
     """Whether the node's result depends on its id."""
-    return any(kind_of(kind) == UNIQUE_ID for kind in schema.hidden.values())
+    return UNIQUE_ID in schema.hidden.values()

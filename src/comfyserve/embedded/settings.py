@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from comfyserve.embedded.cache_policy import CachePolicy
+from comfyserve.embedded.cache_policy import MEBIBYTE, CachePolicy
+from comfyserve.embedded.dynamic_prompt import EXPANDED_NODES
 from comfyserve.protocol.routes import MAX_UPLOAD_BYTES
-
-MEBIBYTE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +16,7 @@ class ServerSettings:
     work_ms: int = 0
     body_bytes: int = MAX_UPLOAD_BYTES
     graph_nodes: int = 20_000
-    expanded_nodes: int = 10_000
+    expanded_nodes: int = EXPANDED_NODES
     """How many nodes expansions may add to one prompt while it runs."""
     cache: CachePolicy = field(default_factory=CachePolicy)
     queue_length: int = 1000
