@@ -83,19 +83,28 @@ def build_engine(
     node_settings = node_settings or EngineSettings()
     faults = faults or Faults()
     faults.drop_sockets, faults.silence = hub.cut_all, hub.silence_all
-    worker = Worker(queue, history, hub, folders, catalogue, node_settings, settings, faults)
+    worker = Worker(
+        queue=queue,
+        history=history,
+        hub=hub,
+        folders=folders,
+        catalogue=catalogue,
+        settings=node_settings,
+        server=settings,
+        faults=faults,
+    )
     logs = logs or LogRing()
     return Engine(
-        folders,
-        catalogue,
-        settings,
-        queue,
-        history,
-        hub,
-        worker,
-        node_settings,
-        faults,
-        Users(folders.user, several=settings.multi_user),
-        logs,
-        LogPanel(logs, hub),
+        folders=folders,
+        catalogue=catalogue,
+        settings=settings,
+        queue=queue,
+        history=history,
+        hub=hub,
+        worker=worker,
+        node_settings=node_settings,
+        faults=faults,
+        users=Users(folders.user, several=settings.multi_user),
+        logs=logs,
+        log_panel=LogPanel(logs, hub),
     )
