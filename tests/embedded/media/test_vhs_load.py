@@ -137,7 +137,7 @@ def test_a_path_is_checked_at_validation(clip: str, context: NodeContext) -> Non
     check = vhs_load.family.classes["VHS_LoadVideoPath"].VALIDATE_INPUTS
     assert check(f"input/{clip}") is True
     assert check(None) is True, "it comes through a link"
-    assert check("input/none.mp4") == "Invalid file path: input/none.mp4"
+    assert check("input/none.mp4") == "There is no such file: input/none.mp4"
     assert "outside of the folders" in check("/etc/passwd")
     assert plain(' "a b" ') == "a b"
 
@@ -198,8 +198,8 @@ def test_folders_are_listed_checked_and_watched(context: NodeContext) -> None:
     node = vhs_images.family.classes["VHS_LoadImages"]
     assert node.INPUT_TYPES()["required"]["directory"] == (["set"],)
     assert node.VALIDATE_INPUTS("set") is True
-    assert node.VALIDATE_INPUTS("none") == "Directory 'none' cannot be found."
-    assert node.VALIDATE_INPUTS("../output") == "Directory '../output' cannot be found."
+    assert node.VALIDATE_INPUTS("none") == "The input folder has no folder 'none'"
+    assert node.VALIDATE_INPUTS("../output") == "The input folder has no folder '../output'"
     before = node.IS_CHANGED("set")
     picture(context.folders.input / "set", "b.png", 0)
     assert node.IS_CHANGED("set") != before

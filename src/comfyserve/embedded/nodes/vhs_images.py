@@ -62,11 +62,11 @@ def _folder_exists(directory: str) -> bool | str:
         found = _input_folder(directory).is_dir()
     except ValueError:
         found = False
-    return found or f"Directory '{directory}' cannot be found."
+    return found or f"The input folder has no folder {directory!r}"
 
 
 def _path_exists(directory: str | None) -> bool | str:
-    return path_problem(directory, "Directory cannot be found", folder=True)
+    return path_problem(directory, "There is no such folder", folder=True)
 
 
 def _folder_digest(directory: str, **widgets: int) -> str:

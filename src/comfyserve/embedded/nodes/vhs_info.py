@@ -92,7 +92,7 @@ def select_filename(filenames: tuple[bool, list[str]], index: int) -> str:
 
 
 def _path_exists(audio_file: str | None) -> bool | str:
-    return path_problem(audio_file, "Invalid file path")
+    return path_problem(audio_file, "There is no such file")
 
 
 def _path_stamp(audio_file: str, **_: object) -> str:

@@ -110,7 +110,7 @@ HIDDEN = {"force_size": "STRING", "unique_id": "UNIQUE_ID"}
 
 
 def _video_exists(video: str) -> bool | str:
-    return image_exists(video) is True or f"Invalid video file: {video}"
+    return image_exists(video) is True or f"There is no video {video!r}"
 
 
 def _video_stamp(video: str, **_: object) -> str:
@@ -118,7 +118,7 @@ def _video_stamp(video: str, **_: object) -> str:
 
 
 def _path_exists(video: str | None) -> bool | str:
-    return path_problem(video, "Invalid file path")
+    return path_problem(video, "There is no such file")
 
 
 def _path_stamp(video: str, **_: object) -> str:
