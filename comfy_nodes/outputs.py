@@ -113,6 +113,7 @@ def _picture(samples: np.ndarray) -> Image.Image:
     channels = samples.shape[-1]
     if channels not in MODES:
         raise ValueError(f"A picture with {channels} channels cannot be saved: it needs 1, 3 or 4.")
+    _host.check_room(samples.shape)
     # ComfyUI truncates and does not round; so does this.
     levels = np.clip(samples * np.float32(255), 0, 255).astype(np.uint8)
     return Image.fromarray(levels[..., 0] if channels == 1 else levels)

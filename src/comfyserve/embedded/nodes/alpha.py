@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from comfyserve.embedded.nodes.declare import IMAGE, MASK, Family, choice
-from comfyserve.embedded.pixels.arrays import Image, Mask, as_masks
+from comfyserve.embedded.pixels.arrays import Image, Mask, as_masks, check_room
 from comfyserve.embedded.pixels.resample import upscale, upscale_mask
 
 family = Family()
@@ -119,5 +119,6 @@ def join_alpha(image: Image, alpha: Mask) -> Image:
         raise ValueError("One mask without a batch axis fits one picture only. Give as many masks as pictures.")
     masks = as_masks(alpha)
     batch = min(len(image), len(masks))
+    check_room((batch, *image.shape[1:3], 4))
     resized = upscale_mask(masks[:batch], image.shape[2], image.shape[1], "bilinear")
     return np.concatenate([image[:batch, ..., :3], 1 - resized[..., np.newaxis]], axis=-1)

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 from comfyserve.embedded.context import current
 from comfyserve.embedded.dynamic_inputs import nest
 from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.nodes.bounds import check_given, check_result
 
 Call = TypeVar("Call", bound=Callable[..., Any])
 Spec = tuple[Any, ...]
@@ -164,7 +165,9 @@ def _adapted(
     call: Callable[..., Any], outputs: int, output_node: bool, declared: Mapping[str, Inputs]
 ) -> Callable[..., Any]:
     def run(**values: Any) -> Any:
+        given = check_given(values)
         result = call(**nest(declared, values))
+        check_result(result, given)
         if output_node:
             return {"ui": result[0], "result": result[1:]} if outputs else {"ui": result}
         return (result,) if outputs == 1 else result

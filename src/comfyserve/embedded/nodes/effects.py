@@ -6,7 +6,7 @@ import numpy as np
 
 from comfyserve.embedded.context import current
 from comfyserve.embedded.nodes.declare import IMAGE, Family, choice, integer, number
-from comfyserve.embedded.pixels.arrays import Image
+from comfyserve.embedded.pixels.arrays import Image, check_room
 from comfyserve.embedded.pixels.edges import canny
 from comfyserve.embedded.pixels.filters import MORPHOLOGY
 from comfyserve.embedded.pixels.noise import normal_noise
@@ -77,6 +77,7 @@ def rgb_to_yuv(image: Image) -> tuple[Image, Image, Image]:
 @family.node("ImageYUVToRGB", KORNIA, "image/batch", {"Y": IMAGE, "U": IMAGE, "V": IMAGE}, ("IMAGE",), v3=True)
 def yuv_to_rgb(Y: Image, U: Image, V: Image) -> Image:  # noqa: N803 - the published input names
     """The picture of three gray ones, clamped."""
+    check_room((*Y.shape[:3], 3))
     luma, u, v = Y.mean(axis=-1), U.mean(axis=-1) - 0.5, V.mean(axis=-1) - 0.5
     red, blue = luma + v * RED_BACK, luma + u * BLUE_BACK
     green = luma - v * (RED_BACK * LUMA[0] / LUMA[1]) - u * (BLUE_BACK * LUMA[2] / LUMA[1])
@@ -92,7 +93,7 @@ def _check_rgb(image: Image) -> None:
 
 
 def _gray(samples: Image) -> Image:
-    return np.broadcast_to(samples[..., np.newaxis], (*samples.shape, 3))
+    return np.broadcast_to(samples[..., np.newaxis], check_room((*samples.shape, 3)))
 
 
 @family.node(

@@ -171,7 +171,8 @@ def preview_image(images: Image, prompt: Prompt | None = None, extra_pnginfo: Pr
 )
 def preview_mask(mask: Mask, prompt: Prompt | None = None, extra_pnginfo: Prompt | None = None) -> Ui:
     """A mask as gray pictures in the temp folder."""
-    gray = np.repeat(as_masks(mask)[..., np.newaxis], 3, axis=-1)
+    masks = as_masks(mask)
+    gray = np.broadcast_to(masks[..., np.newaxis], check_room((*masks.shape, 3)))
     return _save(gray, temp_prefix(), "temp", 4, prompt, extra_pnginfo)
 
 
@@ -225,6 +226,7 @@ def temp_prefix() -> str:
 def _save(images: Image, prefix: str, kind: str, level: int, prompt: Prompt | None, extra_pnginfo: Prompt | None) -> Ui:
     if images.ndim != 4:
         raise ValueError(f"A picture needs four axes (batch, height, width, channels); this one has {images.ndim}.")
+    check_room(images.shape[1:])
     context = current()
     target = context.folders.next_output(prefix, kind, images.shape[2], images.shape[1])
     texts = png_texts(prompt, extra_pnginfo)

@@ -38,7 +38,7 @@ OPERATIONS: dict[str, Callable[[Mask, Mask], Mask]] = {
 def mask_to_image(mask: Mask) -> Image:
     """The mask as a gray picture."""
     masks = as_masks(mask)
-    return np.broadcast_to(masks[..., np.newaxis], (*masks.shape, 3))
+    return np.broadcast_to(masks[..., np.newaxis], check_room((*masks.shape, 3)))
 
 
 @family.node(

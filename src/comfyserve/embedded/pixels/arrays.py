@@ -21,16 +21,27 @@ class TooLarge(ValueError):
 
 def check_room(shape: Sequence[int]) -> tuple[int, ...]:
     """The shape itself, if float32 samples of it may exist here; otherwise TooLarge, which names the limit."""
-    try:
-        limit = current().settings.picture_bytes
-    except LookupError:
-        limit = EngineSettings().picture_bytes
+    limit = _settings().picture_bytes
     if min(shape, default=0) < 0 or prod(shape) * SAMPLE_BYTES > limit:
         raise TooLarge(
             f"A picture or batch of the shape {list(shape)} needs {prod(shape) * SAMPLE_BYTES >> 20} MB; at most "
             f"{limit >> 20} MB are allowed. Ask for less, or start the engine with a larger --picture-megabytes."
         )
     return tuple(shape)
+
+
+def most_samples(*, decoded: bool = False) -> int:
+    """How many float32 samples one picture or batch may have; decoded from a video it may have more."""
+    settings = _settings()
+    limit = max(settings.picture_bytes, settings.media_bytes) if decoded else settings.picture_bytes
+    return limit // SAMPLE_BYTES
+
+
+def _settings() -> EngineSettings:
+    try:
+        return current().settings
+    except LookupError:
+        return EngineSettings()
 
 
 def to_bytes(samples: npt.NDArray[np.float32]) -> Bytes:

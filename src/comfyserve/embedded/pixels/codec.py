@@ -81,6 +81,7 @@ def to_pillow(samples: Image) -> Pillow.Image:
     channels = samples.shape[-1]
     if channels not in (1, 3, 4):
         raise ValueError(f"A picture with {channels} channels cannot be saved: it needs 1, 3 or 4.")
+    check_room(samples.shape)
     return Pillow.fromarray(to_bytes(samples[..., 0] if channels == 1 else samples))
 
 
