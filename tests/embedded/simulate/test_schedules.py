@@ -50,6 +50,18 @@ def test_a_scheduler_node_has_the_real_numbers(case: str, made: Floats) -> None:
     assert made == pytest.approx(REAL[case], rel=2e-3, abs=1e-5)
 
 
+@pytest.mark.parametrize("noise", [NoiseScale(), NoiseScale("flow", 3.0), NoiseScale("log", low=0.002, high=700.0)])
+def test_the_noise_of_many_times_is_that_of_each(noise: NoiseScale) -> None:
+    times = np.linspace(0, 1, 7)
+    assert noise.sigmas(times).tolist() == [noise.sigma(float(time)) for time in times]
+
+
+@pytest.mark.parametrize("scheduler", schedules.SCHEDULES)
+def test_the_longest_schedule_is_made_at_once(scheduler: str) -> None:
+    sigmas = schedules.with_denoise(scheduler, NoiseScale(), 1000, 1000 / schedules.MOST_STEPS)
+    assert 1 < len(sigmas) <= 1001 and (np.diff(sigmas) <= 0).all()
+
+
 def test_denoise_takes_the_end_of_a_longer_schedule() -> None:
     noise = NoiseScale()
     assert len(schedules.with_denoise("karras", noise, 10, 0.5)) == 11

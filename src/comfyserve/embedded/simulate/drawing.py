@@ -6,7 +6,7 @@ import numpy as np
 
 from .canvas import Floats
 from .chance import generator
-from .latent import resized, to_bytes, to_floats
+from .latent import resized, rounded_bytes, to_floats
 from .model import Bytes, Look
 from .recolour import blend, palette, recoloured
 from .sampler import Task
@@ -26,7 +26,7 @@ def draw(task: Task, wish: Wish, seed: str, width: int, height: int) -> Bytes:
         scene = _with_region(scene, region, f"{seed}/{number}")
     toned = _toned(scene, task, wish, seed)
     toned = accented(toned, " ".join(words_of(task.negative).lower().split()), task.model.identity, task.method)
-    picture = to_bytes(styled(toned, (*task.model.parts, *wish.parts)))
+    picture = rounded_bytes(styled(toned, (*task.model.parts, *wish.parts)))
     for look in (*wish.looks, *task.model.looks):
         share = min(1.0, 0.75 * look.strength)
         picture = blend(picture, recoloured(picture, palette(look.picture)), share)
@@ -38,8 +38,8 @@ def _scene(wish: Wish, seed: str, width: int, height: int) -> Floats:
         return _variation(wish.looks[0], seed, width, height)
     scene = render(wish.words, seed, width, height)
     if wish.other and wish.other_share > 0:
-        other = palette(to_bytes(render(wish.other, seed, width, height)))
-        plain = to_bytes(scene)
+        other = palette(rounded_bytes(render(wish.other, seed, width, height)))
+        plain = rounded_bytes(scene)
         scene = to_floats(blend(plain, recoloured(plain, other), wish.other_share))
     return scene
 
@@ -55,7 +55,7 @@ def _with_region(scene: Floats, region: Region, seed: str) -> Floats:
     height, width = scene.shape[:2]
     strength = np.float32(min(1.0, region.strength))
     if region.mask is not None:
-        mask = to_floats(resized(to_bytes(region.mask), width, height))[..., None] * strength
+        mask = to_floats(resized(rounded_bytes(region.mask), width, height))[..., None] * strength
         return np.asarray(scene * (1 - mask) + render(region.words, seed, width, height) * mask, np.float32)
     top, left, tall, wide = region.box or (0.0, 0.0, 1.0, 1.0)
     rows = slice(max(0, round(top * height)), min(height, round((top + tall) * height)))

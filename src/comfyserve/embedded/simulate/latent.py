@@ -78,7 +78,7 @@ def encode(pictures: Floats, grid: Grid = SD) -> SimulatedLatent:
     count = grid.frames((batch - 1) // grid.stride + 1) if grid.stride else batch
     cut = pictures[:count, top : top + height // grid.cell * grid.cell, left : left + width // grid.cell * grid.cell]
     rgb = np.repeat(cut[..., :1], 3, axis=-1) if channels < 3 else cut[..., :3]
-    return latent_of(to_bytes(rgb), grid)
+    return latent_of(rounded_bytes(rgb), grid)
 
 
 def latent_of(pictures: Bytes, grid: Grid = SD, batch: int = 1, **origin: Any) -> SimulatedLatent:
@@ -127,8 +127,8 @@ def clean_part(latent: Latent) -> Latent:
     return {**latent, CARRIED: shown}
 
 
-def to_bytes(picture: Floats) -> Bytes:
-    """0..1 floats as bytes, clipped and rounded."""
+def rounded_bytes(picture: Floats) -> Bytes:
+    """0..1 floats as bytes, clipped and rounded, where `pixels.arrays.to_bytes` truncates."""
     scaled = np.multiply(picture, np.float32(255), dtype=np.float32)
     scaled += np.float32(0.5)
     np.clip(scaled, 0, 255.5, out=scaled)
@@ -233,7 +233,7 @@ def _colours(cells: Floats) -> Floats:
 
 def _enlarge(cells: Floats, cell: int) -> Bytes:
     colours = _colours(cells)
-    return resized(to_bytes(colours), colours.shape[1] * cell, colours.shape[0] * cell)
+    return resized(rounded_bytes(colours), colours.shape[1] * cell, colours.shape[0] * cell)
 
 
 def _detailed(cells: Floats, frame: Bytes, old: Floats, cell: int) -> Bytes:
@@ -243,7 +243,7 @@ def _detailed(cells: Floats, frame: Bytes, old: Floats, cell: int) -> Bytes:
     away = np.abs(new - known).max(axis=-1, keepdims=True) / (DETAIL_REACH / 2)
     share = _scaled(np.float32(1) / (np.float32(1) + away * away * away * away), width, height)
     detailed = to_floats(resized(frame, width, height)) + _scaled(new - known, width, height)
-    return to_bytes(np.asarray(detailed * share + _scaled(new, width, height) * (1 - share), np.float32))
+    return rounded_bytes(np.asarray(detailed * share + _scaled(new, width, height) * (1 - share), np.float32))
 
 
 def _scaled(values: Floats, width: int, height: int) -> Floats:

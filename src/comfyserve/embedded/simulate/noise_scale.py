@@ -33,10 +33,14 @@ class NoiseScale:
 
     def sigma(self, time: float) -> float:
         """The noise at a time, 0..1."""
+        return float(self.sigmas(np.array([time]))[0])
+
+    def sigmas(self, times: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The noise at each of these times, 0..1."""
         if self.kind == "flow":
-            return self.shift * time / (1 + (self.shift - 1) * time)
+            return self.shift * times / (1 + (self.shift - 1) * times)
         logs = np.log(self.table())
-        return float(np.exp(np.interp(time * (TIMES - 1), np.arange(TIMES), logs)))
+        return np.exp(np.interp(times * (TIMES - 1), np.arange(TIMES), logs))
 
     def time(self, sigma: float) -> float:
         """The time at which the noise is this, within 0..1."""

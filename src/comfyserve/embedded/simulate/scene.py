@@ -10,7 +10,7 @@ from .abstract import abstract
 from .canvas import Floats, Frame
 from .cap import cap
 from .chance import generator
-from .latent import to_bytes, to_floats
+from .latent import rounded_bytes, to_floats
 from .prompt import Reading, read
 
 Painter = Callable[[Frame, Reading, np.random.Generator, np.random.Generator], Floats]
@@ -44,4 +44,6 @@ def render(positive: str, seed: str, width: int, height: int) -> Floats:
     picture = PAINTERS.get(reading.subject, abstract)(frame, reading, words, chance)
     if shrink == 1:
         return picture
-    return to_floats(np.asarray(Image.fromarray(to_bytes(picture)).resize((width, height), Image.Resampling.BICUBIC)))
+    return to_floats(
+        np.asarray(Image.fromarray(rounded_bytes(picture)).resize((width, height), Image.Resampling.BICUBIC))
+    )

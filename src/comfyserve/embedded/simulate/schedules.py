@@ -129,7 +129,7 @@ def _ended(sigmas: object) -> Floats:
 
 def _simple(noise: NoiseScale, steps: int) -> Floats:
     table = noise.table()
-    return _ended([table[-(1 + int(step * len(table) / steps))] for step in range(steps)])
+    return _ended(table[-(1 + (np.arange(steps) * len(table) / max(steps, 1)).astype(int))])
 
 
 def _ddim(noise: NoiseScale, steps: int) -> Floats:
@@ -142,7 +142,7 @@ def _even(noise: NoiseScale, steps: int, count: int) -> Floats:
         times = np.linspace(float(noise.table()[-1]), float(noise.table()[0]), count)
     else:
         times = np.linspace(1, 0, count)
-    return _ended([noise.sigma(float(time)) for time in times[:steps]])
+    return _ended(noise.sigmas(times[:steps]))
 
 
 def _linear_quadratic(noise: NoiseScale, steps: int) -> Floats:

@@ -12,7 +12,7 @@ from . import latent as latents
 from .chance import generator
 from .drawing import draw
 from .grid import SD, Grid
-from .latent import Floats, SimulatedLatent, resized, to_bytes, to_floats
+from .latent import Floats, SimulatedLatent, resized, rounded_bytes, to_floats
 from .model import Bytes, Control, Latent
 from .motion import Camera, camera_for, clip
 from .prompt import read
@@ -172,7 +172,7 @@ class _Walk:
             kept, mask = self.wish.inpaint
         if mask is None or max(np.shape(mask)[-2:]) == 1:
             return kept, None
-        return kept, to_bytes(np.asarray(mask, np.float32).reshape(-1, *np.shape(mask)[-2:]))
+        return kept, rounded_bytes(np.asarray(mask, np.float32).reshape(-1, *np.shape(mask)[-2:]))
 
     def _keys(self, scene: Bytes, colours: Bytes, length: int) -> dict[int, Bytes]:
         """Given frames by number, else an edited reference as the first."""

@@ -12,7 +12,7 @@ from PIL import Image
 
 from .canvas import Floats
 from .chance import generator
-from .latent import to_bytes, to_floats
+from .latent import rounded_bytes, to_floats
 from .model import Part
 
 MOST = 1.5
@@ -34,7 +34,9 @@ def _posterised(picture: Floats) -> Floats:
 
 def _pixelated(picture: Floats) -> Floats:
     height, width = picture.shape[:2]
-    small = Image.fromarray(to_bytes(picture)).resize((max(1, width // 8), max(1, height // 8)), Image.Resampling.BOX)
+    small = Image.fromarray(rounded_bytes(picture)).resize(
+        (max(1, width // 8), max(1, height // 8)), Image.Resampling.BOX
+    )
     return to_floats(np.asarray(small.resize((width, height), Image.Resampling.NEAREST), np.uint8))
 
 
@@ -49,7 +51,7 @@ def _drawn(picture: Floats) -> Floats:
 def _painted(picture: Floats) -> Floats:
     from PIL import ImageFilter
 
-    soft = Image.fromarray(to_bytes(picture)).filter(ImageFilter.ModeFilter(9))
+    soft = Image.fromarray(rounded_bytes(picture)).filter(ImageFilter.ModeFilter(9))
     return to_floats(np.asarray(soft, np.uint8))
 
 

@@ -9,7 +9,7 @@ from comfyserve.embedded.nodes.models.latents import empty_picture
 from comfyserve.embedded.nodes.models.loaders import load_checkpoint, loaded
 from comfyserve.embedded.nodes.models.signed import simulates
 from comfyserve.embedded.nodes.models.vae import encode
-from comfyserve.embedded.simulate.latent import Floats, to_bytes, to_floats
+from comfyserve.embedded.simulate.latent import Floats, rounded_bytes, to_floats
 from comfyserve.embedded.simulate.latent import resized as resized_picture
 from comfyserve.embedded.simulate.model import Latent, Model, Part
 
@@ -76,7 +76,7 @@ def upscale_and_encode(image: Floats, vae: Model, latent_size: Latent, scale_met
     import numpy as np
 
     height, width = (side * 8 for side in np.shape(latent_size["samples"])[-2:])
-    sized = [resized_picture(to_bytes(np.ascontiguousarray(one[..., :3])), width, height) for one in image]
+    sized = [resized_picture(rounded_bytes(np.ascontiguousarray(one[..., :3])), width, height) for one in image]
     return encode(to_floats(np.stack(sized)), vae)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from comfyserve.embedded.nodes.models.signed import simulates
 from comfyserve.embedded.nodes.models.text import with_option
 from comfyserve.embedded.simulate import wish
-from comfyserve.embedded.simulate.latent import Floats, to_bytes
+from comfyserve.embedded.simulate.latent import Floats, rounded_bytes
 from comfyserve.embedded.simulate.model import Bytes, Conditioning, Control, Look, Model
 
 Pair = tuple[Conditioning, Conditioning]
@@ -49,7 +49,7 @@ def apply_inpainting(
     end_percent: float,
 ) -> Pair:
     """Outside the mask the picture stays."""
-    kept = (to_bytes(np.ascontiguousarray(image[..., :3])), np.asarray(mask, np.float32))
+    kept = (rounded_bytes(np.ascontiguousarray(image[..., :3])), np.asarray(mask, np.float32))
     return tuple(  # type: ignore[return-value] # two in, two out
         [[embedding, {**options, wish.INPAINT: kept}] for embedding, options in one] for one in (positive, negative)
     )
@@ -66,7 +66,7 @@ def patch_control(
     model: Model, model_patch: Model, vae: Model, image: Floats, strength: float, mask: Floats | None = None
 ) -> Model:
     """A ControlNet on the model instead of on the words."""
-    control = Control(to_bytes(np.ascontiguousarray(image[..., :3])), strength)
+    control = Control(rounded_bytes(np.ascontiguousarray(image[..., :3])), strength)
     return replace(model.add("control", model_patch.name, strength), controls=(*model.controls, control))
 
 
@@ -89,5 +89,5 @@ def controlled(
     if strength <= 0:
         return conditioning
     kind = " ".join(part.name for part in control_net.parts)
-    control = Control(to_bytes(np.ascontiguousarray(image[..., :3])), strength, start, end, kind)
+    control = Control(rounded_bytes(np.ascontiguousarray(image[..., :3])), strength, start, end, kind)
     return with_option(conditioning, wish.CONTROLS, (control,))

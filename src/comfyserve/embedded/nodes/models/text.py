@@ -8,7 +8,7 @@ import numpy as np
 
 from comfyserve.embedded.nodes.models.signed import simulates
 from comfyserve.embedded.simulate import wish
-from comfyserve.embedded.simulate.latent import Floats, to_bytes
+from comfyserve.embedded.simulate.latent import Floats, rounded_bytes
 from comfyserve.embedded.simulate.model import Bytes, Conditioning, Embedding, Look, Model
 
 # Inputs that hold the words, in the order in which they matter.
@@ -72,7 +72,7 @@ def encode_edit(
     image3: Floats | None = None,
 ) -> Conditioning:
     """The words, and the pictures that are to be edited."""
-    given = [to_bytes(one[0, ..., :3]) for one in (image, image1, image2, image3) if one is not None]
+    given = [rounded_bytes(one[0, ..., :3]) for one in (image, image1, image2, image3) if one is not None]
     return with_option(encoded(prompt), wish.REFERENCES, tuple(given)) if given else encoded(prompt)
 
 
@@ -85,13 +85,13 @@ def encode_song(clip: Model, tags: str, lyrics: str, lyrics_strength: float) -> 
 @simulates("PhotoMakerEncode")
 def encode_photomaker(photomaker: Model, image: Floats, clip: Model, text: str) -> Conditioning:
     """The words, and the colours of the person's picture."""
-    return with_option(encoded(text), wish.LOOKS, (Look(to_bytes(image[0, ..., :3]), 0.6),))
+    return with_option(encoded(text), wish.LOOKS, (Look(rounded_bytes(image[0, ..., :3]), 0.6),))
 
 
 @simulates("CLIPVisionEncode")
 def encode_picture(clip_vision: Model, image: Floats, crop: str) -> Bytes:
     """The pictures themselves: what the simulated encoder knows of them."""
-    return to_bytes(np.ascontiguousarray(image[..., :3]))
+    return rounded_bytes(np.ascontiguousarray(image[..., :3]))
 
 
 def encoded(*texts: str) -> Conditioning:

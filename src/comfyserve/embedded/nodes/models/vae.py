@@ -12,11 +12,10 @@ from comfyserve.embedded.nodes.models.signed import simulates
 from comfyserve.embedded.nodes.models.text import with_option
 from comfyserve.embedded.simulate import SAMPLER, grid, wish
 from comfyserve.embedded.simulate.grid import Grid
-from comfyserve.embedded.simulate.latent import Floats, check_size, to_bytes, to_floats
+from comfyserve.embedded.simulate.latent import Floats, check_size, rounded_bytes, to_floats
 from comfyserve.embedded.simulate.model import Conditioning, Latent, Model
 
 PIXEL_SPACE = "pixel_space"
-LARGEST_FACTOR = 8
 
 
 def grid_for(vae: Model) -> Grid:
@@ -69,7 +68,7 @@ def inpaint_conditioning(
     latent = dict(encode(pixels, vae))
     if noise_mask:
         latent["noise_mask"] = flat[:, None]
-    kept = (to_bytes(np.ascontiguousarray(pixels[..., :3])), flat)
+    kept = (rounded_bytes(np.ascontiguousarray(pixels[..., :3])), flat)
     first, second = (with_option(one, wish.INPAINT, None) for one in (positive, negative))
     for entry in (*first, *second):
         entry[1][wish.INPAINT] = kept
@@ -85,7 +84,7 @@ def upscale(upscale_model: Model, image: Floats) -> Floats:
     result = np.empty((count, height * factor, width * factor, 3), np.float32)
     for index, picture in enumerate(image):
         current().progress(index, count)
-        result[index] = to_floats(_crisp(to_bytes(picture[..., :3]), width * factor, height * factor))
+        result[index] = to_floats(_crisp(rounded_bytes(picture[..., :3]), width * factor, height * factor))
     current().progress(count, count)
     return result
 

@@ -13,7 +13,7 @@ from comfyserve.embedded.nodes.models.text import with_option
 from comfyserve.embedded.simulate import grid, wish
 from comfyserve.embedded.simulate import latent as latents
 from comfyserve.embedded.simulate.grid import Grid
-from comfyserve.embedded.simulate.latent import Floats, empty, to_bytes
+from comfyserve.embedded.simulate.latent import Floats, empty, rounded_bytes
 from comfyserve.embedded.simulate.model import Bytes, Conditioning, Control, Embedding, Latent, Look, Model
 
 Keys = dict[int, Bytes]
@@ -22,7 +22,7 @@ Made = tuple[Conditioning, Conditioning, Latent]
 
 def pictures_of(images: Floats) -> Bytes:
     """IMAGE as bytes [N,H,W,3]."""
-    return to_bytes(np.ascontiguousarray(images[..., :3]))
+    return rounded_bytes(np.ascontiguousarray(images[..., :3]))
 
 
 def keyframes(start: Floats | None = None, end: Floats | None = None) -> Keys:
