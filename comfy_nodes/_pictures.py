@@ -2,18 +2,22 @@
 
 import io
 import json
+import threading
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
 from . import _host, _sources
 
 ZIPPED = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 # What Pillow reads by itself; others start a program of the machine (EPS) or fetch what they name.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA", "QOI", "ICO")
+HEADS = threading.Lock()
+"""Pillow's bound is one for the whole process."""
 MAX_PICTURES = 1000
 MAX_ZIPPED_BYTES = 256 * 1024 * 1024
 
@@ -53,13 +57,17 @@ def decoded(content: bytes, name: str, *, alpha: bool, formats: tuple[str, ...] 
     Image.init()
     known = [one for one in formats if one in Image.OPEN]  # an older Pillow reads fewer
     try:
-        with Image.open(io.BytesIO(content), formats=known) as file:
+        with _head_read(content, known) as file:
             _host.check_room((file.height, file.width, 4))
             picture = ImageOps.exif_transpose(file)
             picture.load()
     except UnidentifiedImageError:
         raise ValueError(f"{name} is not a picture of the formats {', '.join(formats)}.") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError:
+        raise ValueError(
+            f"{name} is too large. Use a smaller picture, or raise {_host.engine().batch_setting}."
+        ) from None
+    except (OSError, ValueError, SyntaxError) as error:
         raise ValueError(f"{name} is a picture that cannot be read: {error}") from error
     if picture.mode.startswith("I"):
         gray = np.clip(np.asarray(picture, dtype=np.float32) / 65535, 0, 1)
@@ -67,6 +75,18 @@ def decoded(content: bytes, name: str, *, alpha: bool, formats: tuple[str, ...] 
     has_alpha = "A" in picture.getbands() or "transparency" in picture.info
     converted = picture.convert("RGBA" if alpha and has_alpha else "RGB")
     return np.asarray(converted, dtype=np.float32)[np.newaxis] / np.float32(255)
+
+
+def _head_read(content: bytes, formats: list[str]) -> ImageFile:
+    """The file with its head read. Pillow's bound on pixels is raised to that of these nodes, for this file only."""
+    pixels = _host.engine().batch_bytes // _host.FLOAT_BYTES
+    with HEADS:
+        others = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None if others is None else max(others, pixels)
+        try:
+            return Image.open(io.BytesIO(content), formats=formats)
+        finally:
+            Image.MAX_IMAGE_PIXELS = others
 
 
 def resized(samples: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from comfyserve.embedded.context import NodeContext, activate
 from comfyserve.embedded.folders import Folders
 
 from .conftest import RunNode
@@ -33,6 +34,7 @@ def test_a_file_type_that_came_over_a_link_cannot_leave_the_folder(run: RunNode,
     assert everything(folders.base) == before
 
 
+@pytest.mark.parametrize("home", ["run", "comfy_run"])
 @pytest.mark.parametrize("file_type", ESCAPES)
 @pytest.mark.parametrize(
     ("class_type", "inputs"),
@@ -43,12 +45,12 @@ def test_a_file_type_that_came_over_a_link_cannot_leave_the_folder(run: RunNode,
     ],
 )
 def test_a_hostile_file_type_writes_nothing(
-    run: RunNode, comfy_run: RunNode, base: Path, class_type: str, inputs: dict[str, Any], file_type: Any
+    request: pytest.FixtureRequest, base: Path, home: str, class_type: str, inputs: dict[str, Any], file_type: Any
 ) -> None:
+    call: RunNode = request.getfixturevalue(home)
     before = everything(base)
-    for call in (run, comfy_run):
-        with pytest.raises(ValueError, match="file_type must be one of"):
-            call(class_type, file_type=file_type, **inputs)
+    with pytest.raises(ValueError, match="file_type must be one of"):
+        call(class_type, file_type=file_type, **inputs)
     assert everything(base) == before
 
 
@@ -58,12 +60,24 @@ def test_a_quality_out_of_bounds_is_refused(run: RunNode, quality: Any) -> None:
         run("ComfyDeployOutputImage", images=PICTURE, file_type="jpg", quality=quality)
 
 
-@pytest.mark.parametrize("home", ["embedded", "comfyui"])
+@pytest.mark.parametrize("home", ["run", "comfy_run"])
 def test_names_with_the_batch_number_go_on_counting(home: str, request: pytest.FixtureRequest, base: Path) -> None:
-    call = request.getfixturevalue("run" if home == "embedded" else "comfy_run")
+    call: RunNode = request.getfixturevalue(home)
     (base / "output").mkdir(exist_ok=True)
     names = []
     for _ in range(2):
         given = {"images": np.zeros((2, 4, 4, 3), np.float32), "filename_prefix": "b%batch_num%", "file_type": "png"}
         names += [item["filename"] for item in call("ComfyDeployOutputImage", **given)["ui"]["images"]]
     assert names == ["b0_00001_.png", "b1_00002_.png", "b0_00003_.png", "b1_00004_.png"]
+
+
+@pytest.mark.parametrize("home", ["run", "comfy_run"])
+@pytest.mark.parametrize("ending", ["/../x", "a/b", "", "..", "p\0ng"])
+def test_a_strange_ending_is_refused_by_either_engine(home: str, request: pytest.FixtureRequest, ending: str) -> None:
+    request.getfixturevalue(home)
+    pack = request.getfixturevalue("pack" if home == "run" else "comfy")
+    if home == "run":
+        activate(NodeContext(folders=request.getfixturevalue("folders")))
+    _, _, name = pack._host.engine().output_names("x", 1, 1)
+    with pytest.raises(ValueError, match=r"no ending|no plain file name"):
+        name(0, ending)

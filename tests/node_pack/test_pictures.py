@@ -3,6 +3,8 @@
 import base64
 import io
 import re
+import struct
+import zlib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -141,3 +143,27 @@ def test_inside_comfyui_outputs_are_saved_under_its_names(comfy_run: RunNode, ba
     saved = comfy_run("ComfyDeployOutputImage", images=np.zeros((2, 4, 4, 3), np.float32), file_type="png")
     assert [item["filename"] for item in saved["ui"]["images"]] == ["ComfyUI_00007_.png", "ComfyUI_00008_.png"]
     assert all((base / "output" / one["filename"]).is_file() for one in saved["ui"]["images"])
+
+
+def _head(width: int, height: int) -> bytes:
+    """A PNG that claims a size and has no samples."""
+    chunks = ((b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", b""), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("side", [20_000, 2**31 - 1])
+@pytest.mark.parametrize(
+    ("home", "setting"), [("run", "--picture-megabytes"), ("comfy_run", "COMFYSERVE_NODES_BATCH_MB")]
+)
+def test_a_picture_that_is_too_large_names_the_setting(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, home: str, setting: str, side: int
+) -> None:
+    monkeypatch.setenv("COMFYSERVE_NODES_BATCH_MB", "1024")
+    call: RunNode = request.getfixturevalue(home)
+    before = Image.MAX_IMAGE_PIXELS
+    with pytest.raises(ValueError, match=setting):
+        call(IMAGE, input_id=f"data:image/png;base64,{base64.b64encode(_head(side, side)).decode()}")
+    assert before == Image.MAX_IMAGE_PIXELS

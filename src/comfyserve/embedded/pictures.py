@@ -42,9 +42,10 @@ def _opened(source: Path | BinaryIO) -> Iterator[ImageFile]:
     """A picture of a kind that Pillow reads by itself, within the size that nodes have to keep, too."""
     from PIL import Image
 
-    from comfyserve.embedded.pixels.arrays import check_room
+    from comfyserve.embedded.pixels.arrays import check_room, most_samples
     from comfyserve.embedded.pixels.codec import FOREIGN
 
+    Image.MAX_IMAGE_PIXELS = most_samples()
     with Image.open(source) as picture:
         if picture.format in FOREIGN:
             raise ValueError(f"{picture.format} is not read here")

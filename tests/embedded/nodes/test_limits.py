@@ -174,8 +174,18 @@ def test_a_decompression_bomb_is_refused_by_its_header(
     load: Callable[[str], object], side: int, context: NodeContext
 ) -> None:
     bomb(context.folders.input / "bomb.png", side, side)
-    with pytest.raises(ValueError, match=r"bomb\.png"):
+    with pytest.raises(TooLarge, match=r"bomb\.png is too large.*--picture-megabytes"):
         load("bomb.png")
+
+
+def test_the_bound_on_files_follows_the_setting(context: NodeContext) -> None:
+    bomb(context.folders.input / "wide.png", 15_000, 13_000)
+    with pytest.raises(TooLarge):
+        load_image("wide.png")
+    activate(replace(context, settings=EngineSettings(picture_bytes=2**33)))
+    with pytest.raises(ValueError, match="is not a picture that can be read") as damaged:
+        load_image("wide.png")
+    assert "Truncated" in repr(damaged.value.__cause__) or "truncated" in repr(damaged.value.__cause__)
 
 
 def test_frames_are_counted_before_they_are_kept(narrow: NodeContext) -> None:

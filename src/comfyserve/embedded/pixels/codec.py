@@ -10,7 +10,16 @@ from PIL import Image as Pillow
 from PIL import ImageOps, ImageSequence
 from PIL.PngImagePlugin import PngInfo
 
-from comfyserve.embedded.pixels.arrays import Bytes, Image, Mask, TooLarge, check_room, from_bytes, to_bytes
+from comfyserve.embedded.pixels.arrays import (
+    Bytes,
+    Image,
+    Mask,
+    TooLarge,
+    check_room,
+    from_bytes,
+    most_samples,
+    to_bytes,
+)
 
 # A picture without alpha loads with an empty mask of this size, whatever its own (catalogue, LoadImage).
 EMPTY_MASK = (64, 64)
@@ -30,14 +39,20 @@ class Frame:
 @contextmanager
 def opened(path: Path) -> Iterator[Pillow.Image]:
     """A picture that Pillow reads by itself. TooLarge by its head, ValueError for what is none or is damaged."""
+    # Pillow's own bound is one for all programs; this one follows the setting.
+    Pillow.MAX_IMAGE_PIXELS = most_samples()
     try:
         with Pillow.open(path) as file:
             if file.format in FOREIGN:
                 raise ValueError(f"{file.format} is not read here")
             check_room((file.height, file.width, 3))
             yield file
-    except (TooLarge, Pillow.DecompressionBombError) as reason:
+    except TooLarge as reason:
         raise TooLarge(f"{path.name} is too large. {reason}") from reason
+    except Pillow.DecompressionBombError as reason:
+        raise TooLarge(
+            f"{path.name} is too large. Give a smaller picture, or start the engine with a larger --picture-megabytes."
+        ) from reason
     # Pillow's decoders raise a dozen unrelated types for damaged files, on opening and on reading frames alike.
     except Exception as reason:
         raise ValueError(f"{path.name} is not a picture that can be read. Give a PNG, JPEG or WEBP file.") from reason
