@@ -21,8 +21,6 @@ FILES = "<files>"
 OUR_WORDS = {"description", "output_tooltips", "simulated"}
 REAL: dict[str, Json] = json.loads((Path(__file__).parent / "real_object_info.json").read_text())
 
-# Published keys that differ on purpose, with the reason.
-DIFFERENT: dict[str, tuple[set[str], str]] = {}
 # Published and not in 0.3.64: where the class comes from instead.
 NEWER = "newer ComfyUI versions"
 VHS = "ComfyUI-VideoHelperSuite"
@@ -73,8 +71,7 @@ def catalogue() -> Catalogue:
 @pytest.mark.parametrize("name", sorted(NODE_CLASS_MAPPINGS.keys() & REAL.keys()))
 def test_a_node_is_published_as_by_comfyui(name: str, catalogue: Catalogue) -> None:
     published, expected = _facts(Context().run(catalogue.info, name), REAL[name]), REAL[name]
-    allowed, _ = DIFFERENT.get(name, (set(), ""))
-    for key in sorted((published.keys() | expected.keys()) - allowed):
+    for key in sorted(published.keys() | expected.keys()):
         # Compared as text, so that the order of inputs and choices counts.
         assert json.dumps(published.get(key)) == json.dumps(expected.get(key)), key
 

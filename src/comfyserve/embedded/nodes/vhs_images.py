@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import ImageOps
@@ -21,10 +23,10 @@ from comfyserve.embedded.nodes.vhs_shared import (
     MODULE,
     local_path,
     path_problem,
-    plain,
     refuse_unsupported,
     selection,
     stamp,
+    uploaded_path,
 )
 from comfyserve.embedded.pixels.arrays import Bytes, Image, Mask, from_bytes, to_bytes
 from comfyserve.embedded.pixels.codec import EMPTY_MASK, opened
@@ -53,13 +55,9 @@ def _subfolders(folders: Folders) -> list[str]:
         return sorted(entry.name for entry in entries if entry.is_dir() and entry.name != CLIPBOARD)
 
 
-def _input_folder(directory: str) -> Path:
-    return current().folders.annotated_path(plain(directory))
-
-
 def _folder_exists(directory: str) -> bool | str:
     try:
-        found = _input_folder(directory).is_dir()
+        found = uploaded_path(directory).is_dir()
     except ValueError:
         found = False
     return found or f"The input folder has no folder {directory!r}"
@@ -69,54 +67,46 @@ def _path_exists(directory: str | None) -> bool | str:
     return path_problem(directory, "There is no such folder", folder=True)
 
 
-def _folder_digest(directory: str, **widgets: int) -> str:
-    return _digest(_input_folder(directory), **widgets)
+def _published(
+    name: str, title: str, directories: Any, find: Callable[[str], Path], exists: Callable[[str], bool | str]
+) -> Callable[..., Loaded]:
+    """One of the two nodes: they differ in how a folder is named and found."""
+
+    def digest(directory: str, **widgets: int) -> str:
+        return sha256("\n".join(map(stamp, _chosen(find(directory), **widgets))).encode()).hexdigest()
+
+    @family.node(
+        name,
+        MODULE,
+        CATEGORY,
+        {"directory": directories},
+        OUTPUTS,
+        title=title + MARK,
+        optional=OPTIONAL,
+        hidden=HIDDEN,
+        names=NAMES,
+        validate=exists,
+        fingerprint=digest,
+    )
+    def load(directory: str, meta_batch: object = None, **widgets: int) -> Loaded:
+        """The chosen pictures of a folder, by name, their masks and their number.
+
+        A path leads into the engine's folders, or to where the operator allows it.
+        """
+        refuse_unsupported(meta_batch=meta_batch)
+        return _load(find(directory), **widgets)
+
+    return load
 
 
-def _path_digest(directory: str, **widgets: int) -> str:
-    return _digest(local_path(directory), **widgets)
-
-
-def _digest(folder: Path, **widgets: int) -> str:
-    return sha256("\n".join(map(stamp, _chosen(folder, **widgets))).encode()).hexdigest()
-
-
-@family.node(
-    "VHS_LoadImages",
-    MODULE,
-    CATEGORY,
-    {"directory": listing(_subfolders)},
-    OUTPUTS,
-    title="Load Images (Upload)" + MARK,
-    optional=OPTIONAL,
-    hidden=HIDDEN,
-    names=NAMES,
-    validate=_folder_exists,
-    fingerprint=_folder_digest,
-)
-def load_images(directory: str, meta_batch: object = None, **widgets: int) -> Loaded:
-    """The chosen pictures of a folder in the input folder, by name, their masks and their number."""
-    refuse_unsupported(meta_batch=meta_batch)
-    return _load(_input_folder(directory), **widgets)
-
-
-@family.node(
+load_images = _published("VHS_LoadImages", "Load Images (Upload)", listing(_subfolders), uploaded_path, _folder_exists)
+load_images_path = _published(
     "VHS_LoadImagesPath",
-    MODULE,
-    CATEGORY,
-    {"directory": ("STRING", {"placeholder": "input/pictures", "vhs_path_extensions": []})},
-    OUTPUTS,
-    title="Load Images (Path)" + MARK,
-    optional=OPTIONAL,
-    hidden=HIDDEN,
-    names=NAMES,
-    validate=_path_exists,
-    fingerprint=_path_digest,
+    "Load Images (Path)",
+    ("STRING", {"placeholder": "input/pictures", "vhs_path_extensions": []}),
+    local_path,
+    _path_exists,
 )
-def load_images_path(directory: str, meta_batch: object = None, **widgets: int) -> Loaded:
-    """As VHS_LoadImages, by path: inside the engine's folders, or where the operator allows it."""
-    refuse_unsupported(meta_batch=meta_batch)
-    return _load(local_path(directory), **widgets)
 
 
 def _chosen(

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from comfyserve.embedded.context import current
 from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.media.sound import Audio, read_sound
 from comfyserve.embedded.nodes.audio import audio_exists
 from comfyserve.embedded.nodes.declare import Family, Inputs, listing
-from comfyserve.embedded.nodes.vhs_shared import CATEGORY, MARK, MODULE, local_path, path_problem, plain, stamp
+from comfyserve.embedded.nodes.vhs_shared import CATEGORY, MARK, MODULE, local_path, path_problem, stamp, uploaded_path
 
 family = Family()
 
@@ -127,7 +126,7 @@ def _sounds(folders: Folders) -> list[str]:
 
 
 def _upload_stamp(audio: str, **_: object) -> str:
-    return stamp(current().folders.annotated_path(plain(audio)))
+    return stamp(uploaded_path(audio))
 
 
 @family.node(
@@ -144,5 +143,5 @@ def _upload_stamp(audio: str, **_: object) -> str:
 )
 def load_audio_upload(audio: str, start_time: float = 0.0, duration: float = 0.0) -> tuple[Audio, float]:
     """A part of a sound file of the input folder, and its length in seconds."""
-    sound = read_sound(current().folders.annotated_path(plain(audio)), start_time, duration)
+    sound = read_sound(uploaded_path(audio), start_time, duration)
     return sound, sound["waveform"].shape[-1] / sound["sample_rate"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from comfyserve.embedded.context import current
 from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.media.frames import Film, FrameStore, film
 from comfyserve.embedded.media.select import Selection
@@ -26,10 +25,10 @@ from comfyserve.embedded.nodes.vhs_shared import (
     VAE,
     local_path,
     path_problem,
-    plain,
     refuse_unsupported,
     selection,
     stamp,
+    uploaded_path,
 )
 from comfyserve.embedded.pixels.arrays import Bytes, Image, from_bytes, to_bytes
 from comfyserve.embedded.pixels.resample import upscale
@@ -113,55 +112,49 @@ def _video_exists(video: str) -> bool | str:
     return image_exists(video) is True or f"There is no video {video!r}"
 
 
-def _video_stamp(video: str, **_: object) -> str:
-    return stamp(current().folders.annotated_path(plain(video)))
-
-
 def _path_exists(video: str | None) -> bool | str:
     return path_problem(video, "There is no such file")
 
 
-def _path_stamp(video: str, **_: object) -> str:
-    return stamp(local_path(video))
+def _published(
+    name: str, title: str, videos: Any, find: Callable[[str], Path], exists: Callable[[str], bool | str]
+) -> Callable[..., Loaded]:
+    """One of the two nodes: they differ in how a video is named and found."""
+
+    def fingerprint(video: str, **_: object) -> str:
+        return stamp(find(video))
+
+    @family.node(
+        name,
+        MODULE,
+        CATEGORY,
+        {"video": videos, **WIDGETS},
+        OUTPUTS,
+        title=title + MARK,
+        optional=OPTIONAL,
+        hidden=HIDDEN,
+        names=NAMES,
+        validate=exists,
+        fingerprint=fingerprint,
+    )
+    def load(video: str, **widgets: Any) -> Loaded:
+        """The chosen frames of a video, their number, its sound, and what is known of it.
+
+        A path leads into the engine's folders, or to where the operator allows it.
+        """
+        return _load(find(video), **widgets)
+
+    return load
 
 
-@family.node(
-    "VHS_LoadVideo",
-    MODULE,
-    CATEGORY,
-    {"video": listing(_videos), **WIDGETS},
-    OUTPUTS,
-    title="Load Video (Upload)" + MARK,
-    optional=OPTIONAL,
-    hidden=HIDDEN,
-    names=NAMES,
-    validate=_video_exists,
-    fingerprint=_video_stamp,
-)
-def load_video(video: str, **widgets: Any) -> Loaded:
-    """The chosen frames of a video of the input folder, their number, its sound, and what is known of it."""
-    return _load(current().folders.annotated_path(plain(video)), **widgets)
-
-
-@family.node(
+load_video = _published("VHS_LoadVideo", "Load Video (Upload)", listing(_videos), uploaded_path, _video_exists)
+load_video_path = _published(
     "VHS_LoadVideoPath",
-    MODULE,
-    CATEGORY,
-    {
-        "video": ("STRING", {"placeholder": "input/clip.mp4", "vhs_path_extensions": list(EXTENSIONS)}),
-        **WIDGETS,
-    },
-    OUTPUTS,
-    title="Load Video (Path)" + MARK,
-    optional=OPTIONAL,
-    hidden=HIDDEN,
-    names=NAMES,
-    validate=_path_exists,
-    fingerprint=_path_stamp,
+    "Load Video (Path)",
+    ("STRING", {"placeholder": "input/clip.mp4", "vhs_path_extensions": list(EXTENSIONS)}),
+    local_path,
+    _path_exists,
 )
-def load_video_path(video: str, **widgets: Any) -> Loaded:
-    """As VHS_LoadVideo, by path: inside the engine's folders, or where the operator allows it."""
-    return _load(local_path(video), **widgets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,11 @@ def plain(path: str) -> str:
     return path.strip().removeprefix('"').removesuffix('"')
 
 
+def uploaded_path(name: str) -> Path:
+    """The file or folder of the input folder behind a name. ValueError for one that leaves its folder."""
+    return current().folders.annotated_path(plain(name))
+
+
 def local_path(path: str) -> Path:
     """The file or folder behind a path, relative ones from the engine's base directory.
 
