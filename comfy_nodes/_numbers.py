@@ -4,14 +4,24 @@ import math
 import re
 
 LONGEST = 64
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
+NOT_FINITE = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 
 
 def number(text: str) -> float | int | None:
-    """The number that a text says; None for the input's own name or any other text. Raises ValueError beyond floats."""
+    """The number that a text says; None for the input's own name or any other text.
+
+    Raises ValueError for a number that is not finite, beyond floats, or written in more than LONGEST characters.
+    """
     text = str(text).strip()
-    if len(text) > LONGEST or not NUMBER.fullmatch(text):
+    if NOT_FINITE.fullmatch(text):
+        raise ValueError(f"{text} is not a finite number: give one such as 0.5.")
+    if not NUMBER.fullmatch(text):
         return None
+    if len(text) > LONGEST:
+        raise ValueError(
+            f"The number {text[:40]}... has {len(text)} characters; at most {LONGEST} are allowed. Round it."
+        )
     value = int(text) if text.lstrip("+-").isdigit() else float(text)
     if not math.isfinite(value):
         raise ValueError(f"The number {text[:40]} is too large.")

@@ -19,7 +19,7 @@ class Help:
 _SOURCES = "A value is an http(s) URL, a data URI, or the name of a file in the input folder."
 _BROKEN = "A file that is missing or broken is an error, also when there is a default."
 _FELL_BACK = "any failure quietly gives the default, or nothing"
-_NUMBERS = "A number in `input_id` counts; otherwise `default_value` does."
+_NUMBERS = "A number in `input_id` counts, and one that is not finite is an error; otherwise `default_value` does."
 _RANGE = "A number outside of the bounds is an error."
 _MODELS = "Inside comfyserve's embedded engine a model cannot be given by URL; name a file that is there."
 _ONE_DOWNLOAD = "a URL without a save name is downloaded again in each run, under a random name"
