@@ -32,7 +32,7 @@ def main(command: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     engine = _start(command)
-    os.write(US, b"%d\n" % engine)
+    _tell(engine)
     while True:
         ready, _, _ = select.select([US, read_end], [], [])
         if US in ready and not _read(US):
@@ -46,6 +46,14 @@ def main(command: list[str]) -> int:
         if (status := _collect(engine)) is not None:
             _kill_all(engine)
             return status
+
+
+def _tell(engine: int) -> None:
+    """Nobody may listen any more; then the loop finds our end closed and kills what was started."""
+    try:
+        os.write(US, b"%d\n" % engine)
+    except (BrokenPipeError, ConnectionResetError):
+        return
 
 
 def _read(source: int) -> bytes:
