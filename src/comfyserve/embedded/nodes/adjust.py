@@ -8,7 +8,7 @@ import numpy as np
 
 from comfyserve.embedded.nodes.declare import IMAGE, Family, choice, integer, number
 from comfyserve.embedded.pixels.arrays import Image, check_batches, match_channels
-from comfyserve.embedded.pixels.filters import gaussian_blur
+from comfyserve.embedded.pixels.filters import gaussian_blur, sharpened
 from comfyserve.embedded.pixels.resample import upscale
 
 family = Family()
@@ -98,5 +98,4 @@ def sharpen(image: Image, sharpen_radius: int, sigma: float, alpha: float) -> Im
     """The picture plus 10 alpha times what a blur takes away from it."""
     if sharpen_radius == 0:
         return image
-    detail = image - gaussian_blur(image, sharpen_radius, sigma)
-    return np.clip(image + np.float32(10 * alpha) * detail, 0, 1)
+    return sharpened(image, sharpen_radius, sigma, 10 * alpha)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from comfyserve.embedded.context import current
 from comfyserve.embedded.nodes.declare import IMAGE, Family, choice, integer, number
 from comfyserve.embedded.pixels.arrays import Image, check_room
+from comfyserve.embedded.pixels.bands import each_band
 from comfyserve.embedded.pixels.edges import canny
 from comfyserve.embedded.pixels.filters import MORPHOLOGY
 from comfyserve.embedded.pixels.noise import normal_noise
@@ -54,7 +57,17 @@ def reduce_colors(image: Image, colors: int, dither: str) -> Image:
 )
 def add_noise(image: Image, seed: int, strength: float) -> Image:
     """Normal noise of that strength on every sample, clamped."""
-    return np.clip(image + np.float32(strength) * normal_noise(image.shape, seed), 0, 1)
+    noise = normal_noise(image.shape, seed)
+    rows, noisy = image.reshape(-1, *image.shape[2:]), noise.reshape(-1, *image.shape[2:])
+
+    def lay(band: slice) -> None:
+        part = noisy[band]
+        part *= np.float32(strength)
+        part += rows[band]
+        np.clip(part, 0, 1, out=part)
+
+    each_band(len(rows), prod(image.shape[2:]), lay)
+    return noise
 
 
 @family.node(

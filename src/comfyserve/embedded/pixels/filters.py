@@ -1,11 +1,12 @@
 """Neighbourhood operations: grow, blur, morphology, edges (protocol spec section 12)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from comfyserve.embedded.pixels.arrays import Image, Mask
+from comfyserve.embedded.pixels.bands import each_band
 
 Samples = npt.NDArray[np.float64]
 
@@ -39,28 +40,70 @@ def _spread(mask: Mask, axis: int, extreme: np.ufunc) -> Mask:
 
 def gaussian_blur(image: Image, radius: int, sigma: float) -> Image:
     """Blur with reflected borders; sigma is relative to the radius. ValueError if the radius reaches a side."""
+    result = np.empty(image.shape, np.float32)
+    _each_blurred(image, radius, sigma, result, lambda rows, blurred: None)
+    return result
+
+
+def sharpened(image: Image, radius: int, sigma: float, amount: float) -> Image:
+    """The picture plus `amount` times what a blur takes away from it, clamped. ValueError as gaussian_blur."""
+
+    def sharpen(rows: Image, blurred: Image) -> None:
+        np.subtract(rows, blurred, out=blurred)
+        blurred *= np.float32(amount)
+        blurred += rows
+        np.clip(blurred, 0, 1, out=blurred)
+
+    result = np.empty(image.shape, np.float32)
+    _each_blurred(image, radius, sigma, result, sharpen)
+    return result
+
+
+def _each_blurred(
+    image: Image, radius: int, sigma: float, result: Image, finish: Callable[[Image, Image], None]
+) -> None:
+    """Fill the result with the blurred picture; `finish` gets each band of both."""
     if radius >= min(image.shape[1:3]):
         raise ValueError(f"The radius {radius} must be smaller than both sides of the picture. Use a smaller radius.")
     grid = np.linspace(-1, 1, 2 * radius + 1)
     kernel = np.exp(-np.square(grid) / (2 * sigma**2))
     kernel /= kernel.sum()
-    return _blurred(_blurred(image, 2, kernel), 1, kernel)
+    height, width, channels = image.shape[1:]
+    reflected = np.pad(np.arange(height), radius, mode="reflect")
+    for item, target in zip(image, result, strict=True):
+
+        def blur(band: slice, item: Image = item, target: Image = target) -> None:
+            rows = item.take(reflected[band.start : band.stop + 2 * radius], axis=0)
+            _blur_band(rows, kernel, target[band])
+            finish(rows[radius : radius + band.stop - band.start], target[band])
+
+        each_band(height, width * channels, blur)
 
 
-def _blurred(image: Image, axis: int, kernel: Samples) -> Image:
-    """The picture and, for each pair of its neighbours, their weighted difference from it: flat colours stay exact."""
-    radius, side = len(kernel) // 2, image.shape[axis]
-    border = [(radius, radius) if number == axis else (0, 0) for number in range(image.ndim)]
-    padded = np.pad(image, border, mode="reflect")
-    before = (slice(None),) * axis
-    shifted = [padded[(*before, slice(start, start + side))] for start in range(2 * radius + 1)]
-    total, twice = image.copy(), image * np.float32(2)
+def _blur_band(rows: Image, kernel: Samples, target: Image) -> None:
+    """Blur along y, which the rows exceed by the radius above and below, then along x."""
+    radius = len(kernel) // 2
+    height, width, channels = target.shape
+    wide = np.empty((height, width + 2 * radius, channels), np.float32)
+    inside = wide[:, radius : radius + width]
+    _weigh([rows[start : start + height] for start in range(2 * radius + 1)], kernel, inside)
+    wide[:, :radius] = inside[:, radius:0:-1]
+    wide[:, radius + width :] = inside[:, -2 : -radius - 2 : -1]
+    flat, across = wide.reshape(height, -1), width * channels
+    starts = range(0, (2 * radius + 1) * channels, channels)
+    _weigh([flat[:, start : start + across] for start in starts], kernel, target.reshape(height, across))
+
+
+def _weigh(shifted: Sequence[Image], kernel: Samples, out: Image) -> None:
+    """The middle and, for each pair of its neighbours, their weighted difference from it: flat colours stay exact."""
+    radius = len(kernel) // 2
+    total, twice = shifted[radius], shifted[radius] * np.float32(2)
+    pair = np.empty_like(twice)
     for offset in range(radius):
-        pair = shifted[offset] + shifted[2 * radius - offset]
+        np.add(shifted[offset], shifted[-1 - offset], out=pair)
         pair -= twice
         pair *= np.float32(kernel[offset])
-        total += pair
-    return total
+        total = np.add(total, pair, out=out)
 
 
 def weighed(image: npt.NDArray[np.floating], axis: int, kernel: Samples, border: str) -> Samples:

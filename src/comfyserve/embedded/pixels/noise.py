@@ -6,8 +6,11 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
+from comfyserve.embedded.pixels.bands import PART_SAMPLES, share_out
+
 BLOCK = 16
-HALF = BLOCK // 2
+# Half a block as one item, which NumPy copies as a whole.
+EIGHT = np.dtype((np.void, BLOCK // 2 * 4))
 
 
 def normal_noise(shape: Sequence[int], seed: int) -> npt.NDArray[np.float32]:
@@ -16,11 +19,13 @@ def normal_noise(shape: Sequence[int], seed: int) -> npt.NDArray[np.float32]:
     source = np.random.RandomState(seed % 2**32)
     if count < BLOCK:
         return _few(source, count).reshape(shape)
-    samples = _uniform(source, count)
-    whole = count - count % BLOCK
-    samples[:whole] = _box_muller(samples[:whole])
-    if whole < count:
-        samples[-BLOCK:] = _box_muller(_uniform(source, BLOCK))
+    samples = np.empty(count, np.float32)
+    parts = range(0, count, PART_SAMPLES)
+    # The words come from one sequence, so they are made in order; what follows them is shared out.
+    words = ((start, _words(source, min(PART_SAMPLES, count - start))) for start in parts)
+    share_out(words, lambda part: _fill(samples[part[0] : part[0] + PART_SAMPLES], part[1]))
+    if count % BLOCK:
+        _fill(samples[-BLOCK:], _words(source, BLOCK))
     return samples.reshape(shape)
 
 
@@ -28,16 +33,22 @@ def _words(source: np.random.RandomState, count: int) -> npt.NDArray[np.uint32]:
     return source.randint(0, 2**32, size=count, dtype=np.uint32)
 
 
-def _uniform(source: np.random.RandomState, count: int) -> npt.NDArray[np.float32]:
-    return (_words(source, count) & np.uint32(0xFFFFFF)).astype(np.float32) * np.float32(2**-24)
-
-
-def _box_muller(uniform: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Per block of 16: the first eight samples give radii, the last eight angles."""
-    blocks = uniform.reshape(-1, 2, HALF)
-    radius = np.sqrt(np.float32(-2) * np.log(1 - blocks[:, 0]))
-    angle = np.float32(2 * np.pi) * blocks[:, 1]
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).reshape(-1)
+def _fill(samples: npt.NDArray[np.float32], words: npt.NDArray[np.uint32]) -> None:
+    """Per block of 16: the first eight words give radii, the last eight angles. An odd rest is left as it is."""
+    whole = len(words) - len(words) % BLOCK
+    words &= np.uint32(0xFFFFFF)
+    halves = words[:whole].view(EIGHT)
+    radius, angle = (halves[start::2].copy().view(np.int32).astype(np.float32) for start in range(2))
+    radius *= np.float32(-(2**-24))
+    radius += 1
+    np.log(radius, out=radius)
+    radius *= np.float32(-2)
+    np.sqrt(radius, out=radius)
+    angle *= np.float32(2**-24)
+    angle *= np.float32(2 * np.pi)
+    filled = samples[:whole].view(EIGHT)
+    filled[0::2] = (np.cos(angle) * radius).view(EIGHT)
+    filled[1::2] = (np.sin(angle) * radius).view(EIGHT)
 
 
 def _few(source: np.random.RandomState, count: int) -> npt.NDArray[np.float32]:

@@ -4,22 +4,26 @@ Every method but lanczos is separable: per axis a short list of taps (source ind
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image as Pillow
 
 from comfyserve.embedded.pixels.arrays import Image, Mask, as_masks, check_room, from_bytes, to_bytes
+from comfyserve.embedded.pixels.bands import each_band
 
+Samples = npt.NDArray[np.float32]
 Index = npt.NDArray[np.intp]
 Weight = npt.NDArray[np.float64]
 Taps = list[tuple[Index, Weight]]
 
 METHODS = ["nearest-exact", "bilinear", "area", "bicubic", "lanczos"]
 CUBIC = -0.75
+# So many are summed up one by one, more as a matrix product.
+FEW_TAPS = 4
 # Results that share one matrix product.
-BAND_ROWS = 16
-BAND_COLUMNS = 12
+BAND = 24
 
 
 def upscale(image: Image, width: int, height: int, method: str, crop: str = "disabled") -> Image:
@@ -43,12 +47,35 @@ def upscale(image: Image, width: int, height: int, method: str, crop: str = "dis
     taps = _TAPS.get(method)
     if taps is None:
         raise ValueError(f"The resize method {method!r} is not known. Use one of: {', '.join(METHODS)}.")
-    across, down = (2, taps(image.shape[2], width)), (1, taps(image.shape[1], height))
+    result = np.empty((image.shape[0], height, width, image.shape[3]), np.float32)
+    batch, old_height, old_width, channels = image.shape
+    result = np.empty((batch, height, width, channels), np.float32)
+    across, down = _for_samples(taps(old_width, width), channels), taps(old_height, height)
+    for item, target in zip(image, result.reshape(batch, height, -1), strict=True):
+        work = partial(_resize_band, item.reshape(old_height, -1), target, across, down)
+        each_band(height, max(width, old_width) * channels, work)
+    return result
+
+
+def _for_samples(taps: Taps, channels: int) -> Taps:
+    """Taps of pixels as those of their samples: one weight per sample keeps NumPy's inner loops long."""
+    channel = np.arange(channels)
+    return [
+        ((index[:, np.newaxis] * channels + channel).reshape(-1), np.repeat(weight, channels)) for index, weight in taps
+    ]
+
+
+def _resize_band(rows: Samples, target: Samples, across: Taps, down: Taps, band: slice) -> None:
+    """Rows of the target, from the few rows of the source that they depend on."""
+    part = [(index[band], weight[band]) for index, weight in down]
+    first, last = _reach([index for index, _ in part])
+    part = [(index - first, weight) for index, weight in part]
+    source = rows[first : last + 1]
     # The cheaper way first: what is between the two steps stays small.
-    order = (down, across) if height < image.shape[1] else (across, down)
-    for axis, weights in order:
-        image = along(image, axis, weights)
-    return image
+    if len(target) < len(rows):
+        target[band] = along(along(source, 0, part), 1, across)
+    else:
+        target[band] = along(along(source, 1, across), 0, part)
 
 
 def upscale_mask(mask: Mask, width: int, height: int, method: str, crop: str = "disabled") -> Mask:
@@ -75,70 +102,71 @@ def _lanczos(image: Image, width: int, height: int) -> Image:
     return from_bytes(np.stack([np.asarray(item) for item in resized]))
 
 
-def along(image: Image, axis: int, taps: Taps) -> Image:
-    """Every item of the batch as the sum of its taps along an axis (1: y, 2: x)."""
+def along(rows: Samples, axis: int, taps: Taps) -> Samples:
+    """Rows of samples [H,W*C] as the sum of their taps along an axis (0: y, 1: x)."""
     if len(taps) == 1:
-        return image.take(taps[0][0], axis)
+        return rows.take(taps[0][0], axis)
     # A product by zero is not zero for what is no number: such pictures take the longer way.
-    finite = np.isfinite(image).all()
-    if finite and len(taps) == 2:
-        return _between(image, axis, taps)
-    shape = list(image.shape)
+    if not np.isfinite(rows).all():
+        return _by_taps(rows, axis, taps)
+    return _between(rows, axis, taps) if len(taps) <= FEW_TAPS else _by_bands(rows, axis, taps)
+
+
+def _between(rows: Samples, axis: int, taps: Taps) -> Samples:
+    """Weights that sum to 1: the first tap and the others' differences from it, which keeps a flat colour as it is."""
+    (index, _), *others = taps
+    first = rows.take(index, axis)
+    result = first.copy() if len(others) > 1 else first
+    for index, weight in others:
+        rest = rows.take(index, axis)
+        rest -= first
+        rest *= _beside(weight.astype(np.float32), axis)
+        result += rest
+    return result
+
+
+def _by_taps(rows: Samples, axis: int, taps: Taps) -> Samples:
+    # Added up in float64 and rounded once: plain float32 turns a flat colour into one level less at the save.
+    total: Weight = np.zeros(1)
+    with np.errstate(invalid="ignore"):
+        for index, weight in taps:
+            total = total + rows.take(index, axis) * _beside(weight, axis)
+    return total.astype(np.float32)
+
+
+def _beside(weight: npt.NDArray[np.floating], axis: int) -> npt.NDArray[np.floating]:
+    return weight[:, np.newaxis] if axis == 0 else weight
+
+
+def _by_bands(rows: Samples, axis: int, taps: Taps) -> Samples:
+    """The same as matrix products: a few neighbouring results depend on a short band of the source."""
+    shape = list(rows.shape)
     shape[axis] = len(taps[0][0])
     result = np.empty(shape, np.float32)
-    work = _by_bands if finite else _by_taps
-    for item, target in zip(image, result, strict=True):
-        work(item, target, axis, taps)
-    return result
-
-
-def _between(image: Image, axis: int, taps: Taps) -> Image:
-    """Two taps whose weights sum to 1: from the first towards the second, which keeps a flat colour as it is."""
-    (first, _), (second, weight) = taps
-    result = image.take(first, axis)
-    rest = image.take(second, axis)
-    rest -= result
-    rest *= weight.astype(np.float32).reshape((-1, 1, 1) if axis == 1 else (-1, 1))
-    result += rest
-    return result
-
-
-def _by_taps(item: Image, target: Image, axis: int, taps: Taps) -> None:
-    column = (-1, 1, 1) if axis == 1 else (-1, 1)
-    # Added up in float64 and rounded once: plain float32 turns a flat colour into one level less at the save.
-    total = np.zeros(target.shape)
-    for index, weight in taps:
-        total += item.take(index, axis - 1) * weight.reshape(column)
-    target[:] = total
-
-
-def _by_bands(item: Image, target: Image, axis: int, taps: Taps) -> None:
-    """The same as matrix products: a few neighbouring results depend on a short band of the source."""
-    height, width, channels = item.shape
-    samples, results = item.reshape(height, width * channels), target.reshape(len(target), -1)
-    each_channel = np.eye(channels)
-    count = target.shape[axis - 1]
-    size = BAND_ROWS if axis == 1 else BAND_COLUMNS
-    for start in range(0, count, size):
-        stop = min(start + size, count)
+    for start in range(0, shape[axis], BAND):
+        stop = min(start + BAND, shape[axis])
         first, weights = _band(taps, start, stop)
         last = first + weights.shape[1]
-        if axis == 1:
-            results[start:stop] = weights @ samples[first:last].astype(np.float64)
+        if axis == 0:
+            result[start:stop] = weights @ rows[first:last].astype(np.float64)
         else:
-            source = samples[:, first * channels : last * channels].astype(np.float64)
-            results[:, start * channels : stop * channels] = source @ np.kron(weights.T, each_channel)
+            result[:, start:stop] = rows[:, first:last].astype(np.float64) @ weights.T
+    return result
 
 
 def _band(taps: Taps, start: int, stop: int) -> tuple[int, Weight]:
     """The first source index that these results need, and their weights [results, source samples]."""
     indexes = [index[start:stop] for index, _ in taps]
-    first, last = min(int(index.min()) for index in indexes), max(int(index.max()) for index in indexes)
+    first, last = _reach(indexes)
     weights = np.zeros((stop - start, last + 1 - first))
     rows = np.arange(stop - start)
     for index, (_, weight) in zip(indexes, taps, strict=True):
         np.add.at(weights, (rows, index - first), weight[start:stop])
     return first, weights
+
+
+def _reach(indexes: list[Index]) -> tuple[int, int]:
+    return min(int(index.min()) for index in indexes), max(int(index.max()) for index in indexes)
 
 
 def _scale(source: int, target: int) -> np.float32:
