@@ -9,14 +9,14 @@ import pytest
 from PIL import Image as Pillow
 from PIL import ImageSequence
 
-from comfyserve.embedded.context import Interrupted, NodeContext
+from comfyserve.embedded.context import EngineSettings, Interrupted, NodeContext
 from comfyserve.embedded.media.sound import as_audio
 from comfyserve.embedded.nodes import vhs_combine, vhs_load
 from comfyserve.embedded.nodes.vhs_formats import FORMATS, WIDGETS
 from comfyserve.embedded.nodes.vhs_render import PILLOW_FORMATS
 from comfyserve.embedded.pixels.arrays import Image, from_bytes
 
-from .conftest import Heard
+from .conftest import Heard, with_settings
 from .files import RATE, grays, levels, seconds, tone, write_video
 
 GRAPH = {"7": {"class_type": "VHS_VideoCombine", "inputs": {}}}
@@ -181,6 +181,13 @@ def test_pictures_can_end_with_the_sound(context: NodeContext) -> None:
     _, (_, files) = combine(long, format="video/webm", audio=as_audio(tone(1.0)[None], RATE), trim_to_audio=True)
     assert seconds(files[1]) == pytest.approx(2.5, abs=0.01)
     assert seconds(files[2]) == pytest.approx(1.0, abs=0.15)
+
+
+def test_silence_behind_a_sound_is_bounded_before_anything_is_encoded(context: NodeContext) -> None:
+    with_settings(context, EngineSettings(media_bytes=2**20))
+    with pytest.raises(ValueError, match="Use a shorter sound"):
+        combine(format="video/webm", audio=SOUND, frame_rate=1, loop_count=100)
+    assert list(context.folders.output.glob("*.webm")) == []
 
 
 def test_the_sound_of_a_silent_video_is_no_sound(context: NodeContext) -> None:

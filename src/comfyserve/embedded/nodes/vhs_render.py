@@ -27,7 +27,7 @@ from comfyserve.embedded.media.encode import (
 )
 from comfyserve.embedded.media.gif import write_gif
 from comfyserve.embedded.media.resample import Wave, resample
-from comfyserve.embedded.media.sound import Audio, NoSoundError, SoundCoding, fitting_rate
+from comfyserve.embedded.media.sound import Audio, NoSoundError, SoundCoding, check_length, fitting_rate
 from comfyserve.embedded.nodes.vhs_formats import FORMATS, VideoFormat
 from comfyserve.embedded.pixels.arrays import Bytes, Image
 
@@ -126,14 +126,16 @@ def render(
     wave = _heard(audio)
     if wave is not None and not known.sounds:
         raise ValueError(f"{form} holds no sound. Choose another format, or take the audio away.")
+    sound = None
+    if wave is not None and audio is not None:
+        seconds = clip.count / clip.rate
+        sound = _sound(wave, audio["sample_rate"], known, seconds, trim=bool(chosen.get("trim_to_audio")))
     kept = tags if chosen.get("save_metadata") else {}
     made = _with_ffmpeg(target, clip, known, chosen, kept)
-    if wave is None or audio is None:
+    if sound is None:
         return made
-    path, options = target.path(f"-audio.{known.extension}"), _container_options(known)
-    seconds = clip.count / clip.rate
-    sound = _sound(wave, audio["sample_rate"], known, seconds, trim=bool(chosen.get("trim_to_audio")))
-    add_sound(made.files[0], path, sound, kept, options)
+    path = target.path(f"-audio.{known.extension}")
+    add_sound(made.files[0], path, sound, kept, _container_options(known))
     return Made([*made.files, path], [path])
 
 
@@ -188,6 +190,7 @@ def _sound(wave: Wave, rate: int, form: VideoFormat, seconds: float, trim: bool)
     fitting = fitting_rate(codec, rate)
     fitted = resample(wave, rate, fitting)[:, : round(seconds * fitting)]
     if not trim:
+        check_length(len(fitted), round(seconds * fitting))
         fitted = np.pad(fitted, ((0, 0), (0, round(seconds * fitting) - fitted.shape[1])))
     return Sound(fitted, fitting, SoundCoding(codec))
 
