@@ -179,6 +179,12 @@ class TestLinks:
         assert error["type"] == "bad_linked_input"
         assert error["message"] == "Bad linked input, must be a length-2 list of [node_id, slot_index]"
 
+    @pytest.mark.parametrize("link", [[["1"], 0], [{}, 0], [None, 0], ["1", [0]], ["1", None]])
+    async def test_a_link_of_odd_parts(self, catalogue: Catalogue, link: list[Any]) -> None:
+        graph = {"1": node("Number", value=1), "2": node("Show", value=link)}
+        (error,) = (await validate(graph, catalogue)).node_errors["2"]["errors"]
+        assert error["type"] == "bad_linked_input"
+
     async def test_types_must_fit(self, catalogue: Catalogue) -> None:
         graph = shown(n=node("Number", value=["w", 0]), w=node("Words", text="a", mode="upper"))
         error = await only_error(catalogue, graph)
@@ -197,7 +203,7 @@ class TestLinks:
         assert error["extra_info"]["linked_node"] == ["n", 0]
         assert error["extra_info"]["input_name"] == "value"
 
-    @pytest.mark.parametrize("slot", [1, -1])
+    @pytest.mark.parametrize("slot", [10**30, 1, -1])
     async def test_slot_beyond_the_outputs(self, catalogue: Catalogue, slot: int) -> None:
         graph = {"out": node("Show", value=["n", slot]), "n": node("Number", value=1)}
         error = await only_error(catalogue, graph, "out")

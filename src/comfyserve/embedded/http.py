@@ -6,6 +6,8 @@ import logging
 from collections.abc import AsyncIterator
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.log import server_logger
 
 from comfyserve.embedded.engine import ENGINE, Engine
 from comfyserve.embedded.front_end import FRONT_END, FrontEnd
@@ -15,6 +17,8 @@ from comfyserve.embedded.routes.bodies import Respond
 from comfyserve.embedded.routes.table import all_routes
 from comfyserve.protocol.routes import PREFIX
 
+FAULT = 500
+"""From this status on an answer tells of a fault of the engine."""
 STOP_SECONDS = 3.0
 """How long a node that does not look for interruption may keep the process at its end."""
 
@@ -44,12 +48,20 @@ def _add(app: web.Application, method: str, path: str, route: Respond) -> None:
 
 async def _running(app: web.Application) -> AsyncIterator[None]:
     engine, root = app[ENGINE], logging.getLogger()
+    server_logger.addFilter(_is_news)
     root.addHandler(engine.logs)
     engine.hub.start()
     engine.worker.start()
     yield
     engine.worker.stop(STOP_SECONDS)
     root.removeHandler(engine.logs)
+    server_logger.removeFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Whether the log gets it: a request that is no HTTP is answered with 400, and is no fault of the engine."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError) or error.code >= FAULT
 
 
 async def _dismiss_sockets(app: web.Application) -> None:

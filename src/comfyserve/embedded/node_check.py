@@ -96,7 +96,7 @@ class NodeCheck:
     def _check_link(
         self, spec: InputSpec, node: NodeType, link: list[Any], report: Report, received: dict[str, Any]
     ) -> Problem | None:
-        if len(link) != 2:
+        if not _is_pair(link):
             return problem(
                 NodeError.BAD_LINKED_INPUT,
                 spec.name,
@@ -106,10 +106,10 @@ class NodeCheck:
             )
         source, slot = link
         types = self._catalogue[self._graph[source]["class_type"]].output_types
-        given = types[slot]
         # Python would read a negative slot from the end, which no editor means.
-        if slot < 0:
+        if isinstance(slot, int) and not 0 <= slot < len(types):
             raise IndexError("tuple index out of range")
+        given = types[slot]
         received[spec.name] = given
         skip = node.validator is not None and node.validator.checks_types
         if not skip and not types_fit(given, spec.type):
@@ -156,6 +156,11 @@ class NodeCheck:
         if node.name not in self._schemas:
             self._schemas[node.name] = node.schema()
         return self._schemas[node.name]
+
+
+def _is_pair(link: list[Any]) -> bool:
+    """Whether a link has two plain parts; what is wrong with a plain one is told in ComfyUI's words."""
+    return len(link) == 2 and not any(part is None or isinstance(part, list | dict) for part in link)
 
 
 def types_fit(given: Any, wanted: Any) -> bool:

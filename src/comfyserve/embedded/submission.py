@@ -13,6 +13,8 @@ from comfyserve.embedded.routes.bodies import bad_request, id_list, parse_object
 from comfyserve.embedded.validate import Answer, prompt_error, validate
 from comfyserve.protocol.errors import PROMPT_MESSAGES, PromptError
 
+MAX_ID = 200
+"""Characters of a prompt's id."""
 MAX_DEPTH = 100
 """Levels of nesting in a prompt's body; workflows with nested subgraphs have about twenty."""
 
@@ -31,13 +33,12 @@ async def accept(engine: Engine, body: bytes) -> tuple[QueuedPrompt, dict[str, A
     """Validate and queue; the second value has the errors of outputs that will not run. Raises Refused or 400."""
     wish = _publishable(engine.packs.on_prompt(parse_object(body)))
     number = _number(wish, engine)
+    prompt_id, extra_data = _prompt_id(wish), _extra_data(wish)
     graph = _graph(wish, engine.settings.graph_nodes)
     verdict = await validate(graph, engine.catalogue, _targets(wish))
     if verdict.error is not None:
         raise Refused(verdict.error, verdict.node_errors)
-    given_id = wish.get("prompt_id")
-    prompt_id = str(uuid.uuid4()) if given_id is None else str(given_id)
-    prompt = QueuedPrompt(number, prompt_id, graph, _extra_data(wish), verdict.outputs, len(body))
+    prompt = QueuedPrompt(number, prompt_id, graph, extra_data, verdict.outputs, len(body))
     try:
         engine.queue.put(prompt, engine.worker.announce_status)
     except QueueFull as full:
@@ -100,10 +101,30 @@ def _targets(wish: dict[str, Any]) -> set[str] | None:
     return set(id_list(targets))
 
 
+def _prompt_id(wish: dict[str, Any]) -> str:
+    given = wish.get("prompt_id")
+    if given is None:
+        return str(uuid.uuid4())
+    if not isinstance(given, str) or len(given) > MAX_ID:
+        raise bad_request(f"prompt_id must be a text of at most {MAX_ID} characters")
+    return given
+
+
 def _extra_data(wish: dict[str, Any]) -> dict[str, Any]:
-    given = wish.get("extra_data")
-    extra = dict(given) if isinstance(given, dict) else {}
+    extra = dict(_object(wish, "extra_data"))
+    _object(extra, "extra_pnginfo")
     if "client_id" in wish:
         extra["client_id"] = wish["client_id"]
+    client = extra.get("client_id")
+    if client is not None and (isinstance(client, bool) or not isinstance(client, str | int | float)):
+        raise bad_request("client_id must be a text or a number")
     extra["create_time"] = int(time.time() * 1000)
     return extra
+
+
+def _object(place: dict[str, Any], name: str) -> dict[str, Any]:
+    """The object of that name, an empty one for none and for null."""
+    value = place.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise bad_request(f"{name} must be an object")
+    return value or {}

@@ -1,5 +1,6 @@
 """What holds for every route: origins, caching, compression, logs and sockets (spec sections 1, 5 and 8)."""
 
+import asyncio
 import io
 import json
 import logging
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from comfyserve.embedded.folders import Folders
 from comfyserve.embedded.logs import ENTRY_CHARACTERS, Heard, LogRing
@@ -229,3 +231,17 @@ async def binary_kinds(socket: aiohttp.ClientWebSocketResponse, prompt_id: str) 
             kinds.append(frame_kind(frame.data))
         elif json.loads(frame.data)["data"] == {"node": None, "prompt_id": prompt_id}:
             return kinds
+
+
+class TestNoHttp:
+    @pytest.mark.parametrize("request_line", [b"GET /queue HTTP/1.1", b"GET http://[/queue HTTP/1.1\r\nHost: x", b"?"])
+    async def test_it_is_refused_quietly(
+        self, folders: Folders, caplog: pytest.LogCaptureFixture, request_line: bytes
+    ) -> None:
+        async with serve(folders) as seat:
+            reader, writer = await asyncio.open_connection("127.0.0.1", URL(seat.url).port)
+            writer.write(request_line + b"\r\n\r\n")
+            head = await asyncio.wait_for(reader.readline(), WAIT_SECONDS)
+            writer.close()
+        assert b" 400 " in head
+        assert not [record for record in caplog.records if record.levelno >= logging.ERROR]

@@ -57,6 +57,27 @@ class TestManners:
     async def test_wrong_fields_are_told(self, seat: Seat, fields: dict[str, Any]) -> None:
         assert (await seat.call("POST", "/prompt", json={"prompt": {}, **fields}))[0] == 400
 
+    @pytest.mark.parametrize(
+        ("fields", "words"),
+        [
+            ({"extra_data": [1]}, "extra_data must be an object"),
+            ({"extra_data": {"extra_pnginfo": "x"}}, "extra_pnginfo must be an object"),
+            ({"client_id": {"a": 1}}, "client_id must be a text or a number"),
+            ({"extra_data": {"client_id": [1]}, "client_id": [1]}, "client_id must be a text or a number"),
+            ({"prompt_id": 5}, "prompt_id must be a text"),
+            ({"prompt_id": "x" * 201}, "prompt_id must be a text of at most 200 characters"),
+        ],
+    )
+    async def test_what_goes_with_a_good_graph_is_looked_at(
+        self, seat: Seat, fields: dict[str, Any], words: str
+    ) -> None:
+        graph = {"1": {"class_type": "Show", "inputs": {"value": "x"}}}
+        status, answer = await seat.call("POST", "/prompt", json={"prompt": graph, **fields})
+        assert status == 400
+        assert words in answer["error"]["message"]
+        given = {"prompt": graph, "prompt_id": "x" * 200, "client_id": 5, "extra_data": {"extra_pnginfo": None}}
+        assert (await seat.call("POST", "/prompt", json=given))[0] == 200
+
     async def test_a_graph_over_the_limit(self, folders: Folders) -> None:
         graph = {str(i): {"class_type": "Show", "inputs": {"value": i}} for i in range(4)}
         async with serve(folders, ServerSettings(graph_nodes=3)) as seat:
@@ -153,6 +174,17 @@ class TestView:
     async def test_a_page_is_never_rendered(self, seat: Seat, files: Folders) -> None:
         async with seat.session.get(f"{seat.url}/view?filename=page.html") as response:
             assert response.content_type == "application/octet-stream"
+
+    @pytest.mark.parametrize("name", ["drawing.svg", "sheet.xml"])
+    async def test_a_script_in_a_drawing_is_never_run(self, seat: Seat, files: Folders, name: str) -> None:
+        (files.output / name).write_text('<svg xmlns="http://www.w3.org/2000/svg"><script>1</script></svg>')
+        async with seat.session.get(f"{seat.url}/view?filename={name}") as response:
+            assert response.status == 200
+            assert response.headers["Content-Security-Policy"] == "sandbox"
+        async with seat.session.post(f"{seat.url}/userdata/{name}", data=b"<svg/>") as stored:
+            assert stored.status == 200
+        async with seat.session.get(f"{seat.url}/userdata/{name}") as response:
+            assert response.headers["Content-Security-Policy"] == "sandbox"
 
     @pytest.mark.parametrize(
         ("wish", "content_type", "mode"),

@@ -46,7 +46,8 @@ async def view(request: web.Request) -> web.StreamResponse:
     if channel in ("rgb", "a"):
         make = pictures.without_alpha if channel == "rgb" else pictures.only_alpha
         return _content(path, *await _picture(make, path))
-    headers = {"Content-Disposition": _disposition(path), "Content-Type": content_type(path)}
+    kind = content_type(path)
+    headers = {"Content-Disposition": _disposition(path), "Content-Type": kind, **guard_of(kind)}
     return web.FileResponse(path, headers=headers)
 
 
@@ -128,6 +129,11 @@ def content_type(path: Path, *, styles: bool = False) -> str:
     guessed = type_of(path.name) or mimetypes.guess_type(path.name)[0] or UNKNOWN_TYPE
     unsafe = UNSAFE_TYPES - {STYLES} if styles else UNSAFE_TYPES
     return UNKNOWN_TYPE if guessed in unsafe else guessed
+
+
+def guard_of(kind: str) -> dict[str, str]:
+    """The header that keeps a browser from running the scripts of a drawing or of other XML as the engine's own."""
+    return {"Content-Security-Policy": "sandbox"} if kind.endswith("xml") else {}
 
 
 def _content(path: Path, body: bytes, kind: str) -> web.Response:

@@ -14,7 +14,7 @@ from aiohttp import web
 from comfyserve.core.errors import DomainError, Forbidden
 from comfyserve.embedded.engine import ENGINE
 from comfyserve.embedded.routes.bodies import flag, json_answer, large_answer, status_of
-from comfyserve.embedded.routes.files import content_type
+from comfyserve.embedded.routes.files import content_type, guard_of
 from comfyserve.embedded.routes.users import user_id
 from comfyserve.embedded.userdata import Found, UserFiles, file_info, relative
 from comfyserve.protocol import routes
@@ -65,7 +65,8 @@ async def list_tree(request: web.Request, files: UserFiles) -> web.StreamRespons
 async def get_file(request: web.Request, files: UserFiles) -> web.StreamResponse:
     """A file as it is."""
     path = files.existing(request.match_info["file"])
-    return web.FileResponse(path, headers={"Content-Type": content_type(path, styles=True)})
+    kind = content_type(path, styles=True)
+    return web.FileResponse(path, headers={"Content-Type": kind, **guard_of(kind)})
 
 
 @of_user
