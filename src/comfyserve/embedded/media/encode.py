@@ -29,6 +29,8 @@ LAYOUTS = {(1, 3): "rgb24", (1, 4): "rgba", (2, 3): "rgb48le", (2, 4): "rgba64le
 KEEP_TAGS = {"movflags": "use_metadata_tags"}
 # Encoders that take no odd sides with their colours at half size.
 EVEN_SIDES = ("libx264", "libx265", "h264_nvenc", "hevc_nvenc", "av1_nvenc")
+# What x264's fast code writes depends on where its buffers lie, and on the machine's processor and number of cores.
+SAME_BYTES = {"libx264": {"threads": "1", "x264-params": "cpu-independent=1"}}
 GPU_NEEDED = "It needs an NVIDIA GPU with a video encoder; choose another format where there is none."
 BT709 = 1
 LIMITED_RANGE = 1
@@ -157,7 +159,9 @@ def encoder_exists(name: str) -> bool:
 def _stream(container: OutputContainer, reel: Reel, coding: PictureCoding) -> VideoStream:
     if not encoder_exists(coding.codec):
         raise ValueError(f"This engine cannot encode with {coding.codec}. Choose another format.")
-    stream: Any = container.add_stream(coding.codec, rate=reel.rate, options=dict(coding.options))
+    stream: Any = container.add_stream(
+        coding.codec, rate=reel.rate, options={**SAME_BYTES.get(coding.codec, {}), **coding.options}
+    )
     stream.width, stream.height, stream.pix_fmt = reel.width, reel.height, coding.pixels
     if coding.bit_rate is not None:
         stream.bit_rate = coding.bit_rate
