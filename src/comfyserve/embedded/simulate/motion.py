@@ -27,14 +27,29 @@ class Camera:
     into: float = ZOOM
 
 
+# Words in forms such as "pans to the left", "zooming slowly in" and, of motion LoRAs, "PanLeft" and "zoom_in".
+_PAN, _TILT = (
+    rf"(?<![a-z])(?:{verb})[\s_-]*(?:slowly |gently )?(?:to the )?"
+    for verb in ("pan(?:s|n?ed|n?ing)?", "(?:pan|tilt)(?:s|n?ed|n?ing)?")
+)
+_ZOOM, _PUSH, _PULL, _DOLLY, _MOVE = (
+    rf"(?<![a-z])(?:{verb})[\s_-]*(?:slowly |gently )?"
+    for verb in (
+        "zoom(?:s|ed|ing)?",
+        "push(?:es|ed|ing)?",
+        "pull(?:s|ed|ing)?",
+        "dolly|dollies|dollying",
+        "mov(?:es?|ing)",
+    )
+)
 _NAMED: Final[tuple[tuple[str, Camera], ...]] = (
     (r"static|fixed camera|locked.?off", Camera(into=0.0)),
-    (r"pan.?left", Camera(right=-PAN * 2, into=0.02)),
-    (r"pan.?right", Camera(right=PAN * 2, into=0.02)),
-    (r"(?:pan|tilt).?up", Camera(down=-PAN * 2, into=0.02)),
-    (r"(?:pan|tilt).?down", Camera(down=PAN * 2, into=0.02)),
-    (r"zoom.?out|pull.?(?:out|back)", Camera(into=-0.22)),
-    (r"zoom.?in|push.?in|dolly", Camera(into=0.25)),
+    (rf"{_PAN}left", Camera(right=-PAN * 2, into=0.02)),
+    (rf"{_PAN}right", Camera(right=PAN * 2, into=0.02)),
+    (rf"{_TILT}up", Camera(down=-PAN * 2, into=0.02)),
+    (rf"{_TILT}down", Camera(down=PAN * 2, into=0.02)),
+    (rf"{_ZOOM}out|(?:{_PULL}|{_DOLLY})(?:out|back)|{_MOVE}(?:backwards?|away)", Camera(into=-0.22)),
+    (rf"(?:{_ZOOM}|{_PUSH})in(?:to|wards?)?(?![a-z])|{_DOLLY}|{_MOVE}(?:forwards?|towards?)", Camera(into=0.25)),
 )
 
 

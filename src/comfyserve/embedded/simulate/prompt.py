@@ -65,9 +65,9 @@ MOODS: tuple[tuple[str, str], ...] = (
 # Longer prompts are read only this far.
 MAX_READ = 4000
 
-_COLOUR = "|".join(sorted(map(re.escape, COLOURS), key=len, reverse=True))
-_BACKDROP = re.compile(rf"\b({_COLOUR})\s+(?:studio\s+)?(?:background|backdrop|wall)\b")
-_COLOUR_WORD = re.compile(rf"\b({_COLOUR})\b")
+COLOUR_NAMES = "|".join(sorted(map(re.escape, COLOURS), key=len, reverse=True))
+_BACKDROP = re.compile(rf"\b({COLOUR_NAMES})\s+(?:studio\s+)?(?:background|backdrop|wall)\b")
+_COLOUR_WORD = re.compile(rf"\b({COLOUR_NAMES})\b")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageFilter
 
 from .latent import resized
 from .model import Bytes
@@ -17,6 +17,8 @@ FLAT_SHARE = 0.55
 # Parts of a line drawing that cover more than this are left to the model.
 OPEN_SHARE = 0.22
 LINE_LEVEL = 96
+# Lines show as strokes smoothed over about these pixels, and cover what is under them to this level of 255.
+LINE_BLUR, LINE_SHADE = 1.1, 100
 LEAST_RANGE = 12
 
 
@@ -59,9 +61,11 @@ def levels(gray: Bytes) -> Bytes:
     return np.asarray((rank + np.arange(LEVELS)) / 2 + 0.5, dtype=np.uint8)
 
 
-def recoloured(picture: Bytes, colours: Bytes) -> Bytes:
-    """The picture's structure in the colours of a `palette`."""
+def recoloured(picture: Bytes, colours: Bytes, softened: int = 0) -> Bytes:
+    """The picture's structure in the colours of a `palette`; its brightness is first smoothed over some pixels."""
     gray = brightness(picture)
+    if softened:
+        gray = np.asarray(Image.fromarray(gray).filter(ImageFilter.BoxBlur(softened)), np.uint8)
     return colours[levels(gray)][gray]
 
 
@@ -86,15 +90,16 @@ def following(picture: Bytes, hint: Bytes, strength: float, colours: Bytes) -> B
 
 
 def _along_lines(picture: Bytes, lines: Bytes, colours: Bytes) -> Bytes:
-    """Closed parts of the drawing each in one tone, the rest as it was, and the lines dark with a bright edge."""
+    """Closed parts of the drawing each in one tone, the rest as it was, and the lines as soft shadows."""
     tones, closed = _parts(lines)
     plain = Image.fromarray(picture)
     filled = Image.blend(plain, Image.fromarray(colours[tones]), 0.75)
     flat = Image.composite(filled, plain, Image.fromarray(closed))
     shade = tuple(int(channel) // 2 for channel in colours[8])
-    dark = Image.composite(Image.new("RGB", plain.size, shade), flat, Image.fromarray(lines))
-    moved = ImageChops.offset(Image.fromarray(lines), 2, 2)
-    rim = ImageChops.subtract(moved, Image.fromarray(lines), scale=3)
+    soft = Image.fromarray(lines).filter(ImageFilter.GaussianBlur(LINE_BLUR))
+    stroke = soft.point([min(LINE_SHADE, 2 * level) for level in range(LEVELS)])
+    dark = Image.composite(Image.new("RGB", plain.size, shade), flat, stroke)
+    rim = ImageChops.subtract(ImageChops.offset(soft, 2, 2), soft, scale=4)
     return np.asarray(Image.composite(Image.new("RGB", plain.size, "white"), dark, rim), dtype=np.uint8)
 
 

@@ -44,6 +44,7 @@ MOODS: dict[str, Mood] = {
         (0.02, 0.03, 0.07),
     ),
 }
+NIGHT_WALL: Colour = (0.30, 0.30, 0.42)
 RANGES = 6
 HORIZON = 0.18
 # So much is drawn by chance whatever the number of pixels, so that a scene is the same at every size.
@@ -86,6 +87,8 @@ def city(frame: Frame, reading: Reading, words: np.random.Generator, chance: np.
         heights = chance.uniform(0.15, 0.75 - 0.12 * index, MOST_IN_A_ROW).astype(np.float32)
         roofs = np.float32(0.30 + 0.27 * index) - heights[columns % MOST_IN_A_ROW]
         picture = _layer(frame, picture, roofs, mood, share)
+        if reading.mood == "night":
+            picture = _walls(frame, picture, roofs, heights[columns % MOST_IN_A_ROW], mood, share)
         if reading.mood != "day":
             picture = _windows(frame, picture, roofs, columns, 0.022 + 0.006 * index, chance)
     return picture
@@ -179,6 +182,15 @@ def _firs(frame: Frame, chance: np.random.Generator, width: float, height: float
     return np.asarray(
         tall * np.float32(height) * (ONE - side * np.float32(0.55) - steps * np.float32(0.45)), np.float32
     )
+
+
+def _walls(frame: Frame, picture: Floats, roofs: Floats, heights: Floats, mood: Mood, share: float) -> Floats:
+    """Towers at night: walls brighter than the dark, each a little apart from the next."""
+    number = heights * np.float32(53)
+    lit = (np.float32(0.75 - 0.5 * share) + np.float32(0.3) * (number - np.floor(number)))[None, :]
+    below = frame.y - roofs[None, :]
+    wall = mix(mood.far, NIGHT_WALL, 0.5)
+    return over(picture, rgb(wall), frame.inside(-below) * lit * (ONE - smooth(0.2, 1.1, below) * np.float32(0.5)))
 
 
 def _windows(

@@ -11,6 +11,7 @@ from PIL import Image
 from . import latent as latents
 from .chance import generator
 from .drawing import draw
+from .edit import edited, names_colours
 from .grid import SD, Grid
 from .latent import Floats, SimulatedLatent, resized, rounded_bytes, to_floats
 from .model import Bytes, Control, Latent
@@ -22,8 +23,8 @@ from .wish import KEYFRAMES, read_wish
 
 # Below this denoise a given picture is only recoloured; above it, what the prompt names comes in.
 KEEPS_ALL = 0.6
-# How far an edited reference, and the last frame of a clip, go towards the colours of the prompt.
-EDIT_SHARE, DRIFT_SHARE = 0.6, 0.3
+# How far the last frame of a clip goes towards the colours that the words name.
+DRIFT_SHARE = 0.15
 NOISE_CELL = 8
 # A mask makes room for a picture of its own when it covers at most this share and at least these pixels a side.
 MOST_HOLE, LEAST_HOLE, OPEN_LEVEL = 0.8, 32, 40
@@ -128,7 +129,9 @@ class _Walk:
         if self._task.start < 1 and not keys and not self._goes_on:
             frames = (scene for _ in given)
         else:
-            later = {mark: _drifted(key, colours) for mark, key in keys.items()}
+            reading = read(self.wish.words)
+            drifts = keys if names_colours(reading) else {}
+            later = {mark: blend(key, edited(key, reading, colours), DRIFT_SHARE) for mark, key in drifts.items()}
             frames = clip(keys or {0: scene}, later, len(given), self._camera(seed))
         for index, frame in enumerate(frames):
             self._check()
@@ -185,10 +188,10 @@ class _Walk:
         if keys or not self.wish.references:
             return keys
         first = resized(self.wish.references[0], width, height)
-        edited = blend(first, recoloured(first, colours), EDIT_SHARE)
+        shown = edited(first, read(self.wish.words), colours)
         for other in self.wish.references[1:]:
-            edited = _beside(edited, other)
-        return {0: edited}
+            shown = _beside(shown, other)
+        return {0: shown}
 
     def _camera(self, seed: str) -> Camera:
         added = " ".join(part.name for part in self._task.model.parts if part.kind == "camera")
@@ -244,10 +247,6 @@ def _beside(picture: Bytes, other: Bytes) -> Bytes:
     result = picture.copy()
     result[-height:, -width:] = resized(other, width, height)
     return result
-
-
-def _drifted(frame: Bytes, colours: Bytes) -> Bytes:
-    return blend(frame, recoloured(frame, colours), DRIFT_SHARE)
 
 
 def _noise(seed: int | None, height: int, width: int) -> Bytes:
