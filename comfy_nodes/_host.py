@@ -82,10 +82,15 @@ def input_file(name: str) -> Path | None:
     Raises ValueError for a name that leaves its folder.
     """
     path = engine().annotated(name)
+    return path if is_file(path) else None
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file; a name that the file system cannot have is none."""
     try:
-        return path if path.is_file() else None
+        return path.is_file()
     except OSError:
-        return None
+        return False
 
 
 def input_names(endings: frozenset[str]) -> list[str]:

@@ -112,7 +112,7 @@ def _is_there(folder: str, name: str) -> bool:
     engine = _host.engine()
     if name in engine.model_names(folder):
         return True
-    return any(path.is_file() for path in _inside(engine.model_folders(folder), name))
+    return any(_host.is_file(path) for path in _inside(engine.model_folders(folder), name))
 
 
 def _inside(folders: list[Path], name: str) -> Iterator[Path]:

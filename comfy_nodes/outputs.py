@@ -130,7 +130,7 @@ def _allowed(name: str) -> Path:
     roots = [engine.folder(kind) for kind in OPEN_FOLDERS]
     if not any(_host.is_inside(root, path) for root in [*roots, *engine.shared_folders()]):
         raise ValueError("The file lies outside of the engine's folders: write it to the output or the temp folder.")
-    if not path.is_file():
+    if not _host.is_file(path):
         raise ValueError(f"There is no file {path.name[:200]!r}: the node before this one has not written it.")
     return path
 

@@ -81,3 +81,18 @@ def test_a_strange_ending_is_refused_by_either_engine(home: str, request: pytest
     _, _, name = pack._host.engine().output_names("x", 1, 1)
     with pytest.raises(ValueError, match=r"no ending|no plain file name"):
         name(0, ending)
+
+
+@pytest.mark.parametrize(
+    ("class_type", "inputs"),
+    [
+        ("ComfyDeployOutputFile", {"file_path": "x" * 300}),
+        ("ComfyUIDeployExternalLora", {"input_id": "i", "default_lora_name": "x" * 300}),
+    ],
+)
+def test_a_name_that_is_too_long_is_no_file(
+    run: RunNode, folders: Folders, class_type: str, inputs: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match="There is no") as refused:
+        run(class_type, **inputs)
+    assert str(folders.base) not in str(refused.value)
