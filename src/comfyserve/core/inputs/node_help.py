@@ -140,7 +140,10 @@ CLASS_HELP: Mapping[str, Help] = {
     ),
     "ComfyUIDeployStringCombine": Help(
         "Joins up to three texts, or replaces one by another.",
-        ("`replace` puts text_c for text_b in text_a; text_b between slashes is a pattern.",),
+        (
+            "`replace` puts text_c for text_b in text_a; text_b between slashes is a pattern.",
+            "A pattern may take 3 seconds, and a result have 10,000,000 characters.",
+        ),
     ),
     "StringFunction": Help("The same as String Combine, under the name that older workflows have."),
     "ComfyDeployOutputImage": Help("Saves pictures as PNG, JPEG or WebP under an id that callers see."),
