@@ -14,6 +14,8 @@ from comfyserve.embedded.simulate import SimulatedSampler, Task
 from comfyserve.embedded.simulate.latent import Floats, check_size
 from comfyserve.embedded.simulate.model import Conditioning, Embedding, Latent, Model
 from comfyserve.embedded.simulate.prompt import COLOURS, SUBJECTS, read
+from comfyserve.embedded.simulate.recolour import following, palette
+from comfyserve.embedded.simulate.scene import render
 
 CAP = "Alone in the frame minimalist product shot of a Black baseball cap"
 CHECKPOINT = Model.loaded("simulated-sd15.safetensors")
@@ -181,3 +183,17 @@ def test_every_subject_is_drawn_at_every_shape(subject: str, size: tuple[int, in
     assert drawn.shape == (1, *size, 3)
     assert np.isfinite(drawn).all()
     assert drawn.std() > 0.02
+
+
+def test_the_walls_of_a_city_at_night_are_not_black() -> None:
+    near = render("a city at night", "3", 256, 256)[-40:].mean(axis=-1)
+    assert np.percentile(near, 10) > 0.06
+
+
+def test_the_lines_of_a_drawing_are_soft() -> None:
+    hint = np.zeros((64, 64, 3), np.uint8)
+    hint[:, 32] = 255
+    plain = np.full((64, 64, 3), 128, np.uint8)
+    row = following(plain, hint, 1.0, palette(plain))[10].astype(int).mean(axis=-1)
+    assert 3 < np.ptp(row) < 70
+    assert np.abs(np.diff(row)).max() < 40

@@ -33,7 +33,9 @@ OUTLINES, LEAST_BEHIND = (3, 4, 6, 9), 0.15
 # A subject differs from its background by so many levels, what is only darker by so many more.
 DIFFERS, SHADOW = 9, 40
 # What differs less than most of the subject by this factor is its shadow, or its reflection.
-FAINT = 6
+FAINT = 5
+# Notches of a subject that are filled are up to twice so many pixels wide.
+MENDED = 5
 # How often the background is looked at again without what differs from it.
 ROUNDS = 3
 # The background is what can be reached from the upper part of the border: a subject may be cut off below.
@@ -88,7 +90,7 @@ def _painted(picture: Bytes, region: Bytes, colour: Colour) -> Bytes:
 
 def _subject(picture: Bytes) -> Bytes | None:
     """A mask [H,W] of what differs from the background; None where that is nearly all or nearly nothing."""
-    from scipy.ndimage import binary_fill_holes, binary_opening  # type: ignore[import-untyped] # no stubs; slow to import
+    from scipy.ndimage import binary_closing, binary_fill_holes, binary_opening  # type: ignore[import-untyped] # no stubs; slow to import
 
     height, width = picture.shape[:2]
     shrink = max(1.0, max(height, width) / SEARCHED)
@@ -101,7 +103,10 @@ def _subject(picture: Bytes) -> Bytes | None:
     difference = _difference(away)
     clear = difference[difference > DIFFERS]
     least = max(DIFFERS, int(np.sort(clear)[len(clear) // 2]) // FAINT) if len(clear) else DIFFERS
-    found = _main_parts(binary_fill_holes(binary_opening(difference > least, iterations=2)))
+    clean = binary_opening(difference > least, iterations=2)
+    found = _main_parts(
+        binary_fill_holes(binary_closing(np.pad(clean, MENDED), iterations=MENDED)[MENDED:-MENDED, MENDED:-MENDED])
+    )
     middle = found[len(found) * 2 // 5 : len(found) * 3 // 5, found.shape[1] * 2 // 5 : found.shape[1] * 3 // 5]
     if not LEAST_SUBJECT < float(found.mean()) < MOST_SUBJECT or float(middle.mean()) < LEAST_MIDDLE:
         return None
