@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from comfyserve.embedded.context import EngineSettings, current
+from comfyserve.embedded.pixels.bands import each_band
 
 Image = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.float32]
@@ -46,8 +47,14 @@ def _settings() -> EngineSettings:
 
 def to_bytes(samples: npt.NDArray[np.float32]) -> Bytes:
     """8-bit samples as ComfyUI saves them: clip(255 x), then truncate, never round (protocol spec section 12)."""
-    levels: Bytes = np.clip(samples * np.float32(255), 0, 255).astype(np.uint8)
-    return levels
+    levels, flat = np.empty(samples.size, np.uint8), samples.reshape(-1)
+
+    def convert(band: slice) -> None:
+        part = flat[band] * np.float32(255)
+        levels[band] = np.clip(part, 0, 255, out=part)
+
+    each_band(samples.size, 1, convert)
+    return levels.reshape(samples.shape)
 
 
 def from_bytes(samples: Bytes) -> npt.NDArray[np.float32]:
