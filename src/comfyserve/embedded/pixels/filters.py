@@ -73,7 +73,9 @@ def _each_blurred(
     for item, target in zip(image, result, strict=True):
 
         def blur(band: slice, item: Image = item, target: Image = target) -> None:
-            rows = item.take(reflected[band.start : band.stop + 2 * radius], axis=0)
+            first, last = band.start - radius, band.stop + radius
+            within = first >= 0 and last <= height
+            rows = item[first:last] if within else item.take(reflected[first + radius : last + radius], axis=0)
             _blur_band(rows, kernel, target[band])
             finish(rows[radius : radius + band.stop - band.start], target[band])
 
