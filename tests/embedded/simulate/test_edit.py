@@ -5,6 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from comfyserve.embedded.simulate.chance import generator
 from comfyserve.embedded.simulate.edit import COLOUR_SHARE, edited, names_colours
 from comfyserve.embedded.simulate.latent import rounded_bytes
 from comfyserve.embedded.simulate.model import Bytes
@@ -24,8 +25,8 @@ def given(words: str) -> Bytes:
     return np.asarray(Image.open(file).convert("RGB"), np.uint8)
 
 
-def edit(picture: Bytes, words: str) -> Bytes:
-    return edited(picture, read(words), palette(rounded_bytes(render(words, "9", SIDE, SIDE))))
+def edit(picture: Bytes, words: str, seed: int = 1) -> Bytes:
+    return edited(picture, read(words), palette(rounded_bytes(render(words, "9", SIDE, SIDE))), generator(seed))
 
 
 def near(picture: Bytes, colour: str) -> float:
@@ -71,3 +72,8 @@ def test_only_colours_and_hours_count_as_colours() -> None:
         True,
         True,
     ]
+
+
+def test_the_seed_decides_the_shade() -> None:
+    shirt = given("a white shirt on a grey background")
+    assert not np.array_equal(edit(shirt, "a burgundy shirt"), edit(shirt, "a burgundy shirt", seed=2))

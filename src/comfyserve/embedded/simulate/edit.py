@@ -18,6 +18,8 @@ Mask = NDArray[np.bool_]
 Shorts = NDArray[np.int16]
 # How far a picture goes towards a colour that is named, a mood that is named, and other words.
 COLOUR_SHARE, MOOD_SHARE, WORDS_SHARE = 0.85, 0.6, 0.35
+# Of each channel, how far the shade of a named colour lies from it at most.
+SHADE = 0.025
 # Noise and blocks of a compressed picture are smoothed over so many pixels before its brightness is read.
 SOFTENED = 3
 # The longer side of the picture in which the subject is looked for.
@@ -51,8 +53,12 @@ def names_colours(reading: Reading) -> bool:
     return reading.colour is not None or reading.backdrop is not None or reading.mood != "day"
 
 
-def edited(picture: Bytes, reading: Reading, colours: Bytes) -> Bytes:
-    """The picture [H,W,3] in the colour that the words name, else in those of a `palette` of what they name."""
+def edited(picture: Bytes, reading: Reading, colours: Bytes, chance: np.random.Generator) -> Bytes:
+    """The picture [H,W,3] in the colour that the words name, else in those of a `palette` of what they name.
+
+    Chance decides the shade of a named colour.
+    """
+    red, green, blue = (float(part) for part in chance.uniform(-SHADE, SHADE, 3))
     named = reading.colour or reading.backdrop
     if named is None:
         share = WORDS_SHARE if reading.mood == "day" else MOOD_SHARE
@@ -62,7 +68,7 @@ def edited(picture: Bytes, reading: Reading, colours: Bytes) -> Bytes:
     subject = _subject(picture)
     if subject is None:
         whole = np.full(picture.shape[:2], 255, np.uint8)
-        return blend(picture, _painted(picture, whole, named), MOOD_SHARE)
+        return blend(picture, _painted(picture, whole, (named[0] + red, named[1] + green, named[2] + blue)), MOOD_SHARE)
     wanted = _WANTED.search(reading.text)
     colour = COLOURS[wanted.group(1)] if wanted else reading.colour
     backdrop = reading.backdrop
@@ -70,7 +76,7 @@ def edited(picture: Bytes, reading: Reading, colours: Bytes) -> Bytes:
         colour, backdrop = None, colour
     for region, one in ((subject, colour), (255 - subject, backdrop)):
         if one is not None:
-            picture = _painted(picture, region, one)
+            picture = _painted(picture, region, (one[0] + red, one[1] + green, one[2] + blue))
     return picture
 
 
@@ -80,7 +86,7 @@ def _painted(picture: Bytes, region: Bytes, colour: Colour) -> Bytes:
     counts = np.bincount(gray[region > LEVELS // 2], minlength=LEVELS)
     middle = int(np.searchsorted(np.cumsum(counts), counts.sum() / 2))
     light = ((np.arange(LEVELS) - middle) / LEVELS)[:, None]
-    plain = np.asarray(colour, np.float64)
+    plain = np.clip(np.asarray(colour, np.float64), 0, 1)
     shades = np.where(light < 0, plain * (1 + 1.5 * light), plain + (1 - plain) * 0.8 * light)
     share = Image.fromarray(region).point([round(level * COLOUR_SHARE) for level in range(LEVELS)])
     table = np.asarray(np.clip(shades * (LEVELS - 1) + 0.5, 0, LEVELS - 1), np.uint8)

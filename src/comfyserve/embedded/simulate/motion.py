@@ -27,6 +27,9 @@ class Camera:
     into: float = ZOOM
 
 
+# How much chance adds to a movement that words name.
+HAND = 0.15
+STILL = Camera(into=0.0)
 # Words in forms such as "pans to the left", "zooming slowly in" and, of motion LoRAs, "PanLeft" and "zoom_in".
 _PAN, _TILT = (
     rf"(?<![a-z])(?:{verb})[\s_-]*(?:slowly |gently )?(?:to the )?"
@@ -43,7 +46,7 @@ _ZOOM, _PUSH, _PULL, _DOLLY, _MOVE = (
     )
 )
 _NAMED: Final[tuple[tuple[str, Camera], ...]] = (
-    (r"static|fixed camera|locked.?off", Camera(into=0.0)),
+    (r"static|fixed camera|locked.?off", STILL),
     (rf"{_PAN}left", Camera(right=-PAN * 2, into=0.02)),
     (rf"{_PAN}right", Camera(right=PAN * 2, into=0.02)),
     (rf"{_TILT}up", Camera(down=-PAN * 2, into=0.02)),
@@ -54,14 +57,20 @@ _NAMED: Final[tuple[tuple[str, Camera], ...]] = (
 
 
 def camera_for(words: str, chance: np.random.Generator) -> Camera:
-    """The camera that the words name, else a slow one by chance."""
+    """The camera that the words name, moved a little by chance, else a slow one by chance."""
     plain = words.lower()
     for pattern, camera in _NAMED:
         if re.search(pattern, plain):
-            return camera
+            return camera if camera == STILL else _held(camera, chance)
     side, down = chance.uniform(-PAN, PAN, 2)
     into = ZOOM if chance.random() < 0.7 else -ZOOM
     return Camera(float(side), float(down), into)
+
+
+def _held(camera: Camera, chance: np.random.Generator) -> Camera:
+    """The camera as a hand holds it, that chance moves a little."""
+    side, down, into = (float(part) for part in chance.uniform(-HAND, HAND, 3))
+    return Camera(camera.right + PAN * side, camera.down + PAN * down, camera.into * (1 + into))
 
 
 def clip(keys: Mapping[int, Bytes], later: Mapping[int, Bytes], length: int, camera: Camera) -> Iterator[Bytes]:

@@ -120,7 +120,7 @@ class _Walk:
         seed = f"{self.origin}/{number}"
         scene = self._scene(seed, given[0])
         colours = palette(scene)
-        keys = self._keys(scene, colours, len(given))
+        keys = self._keys(scene, colours, len(given), seed)
         if len(given) == 1:
             picture = next(iter(keys.values()), scene)
             made[0] = self._from_start(self._controlled(picture, number, colours), given[0], colours)
@@ -131,7 +131,10 @@ class _Walk:
         else:
             reading = read(self.wish.words)
             drifts = keys if names_colours(reading) else {}
-            later = {mark: blend(key, edited(key, reading, colours), DRIFT_SHARE) for mark, key in drifts.items()}
+            later = {
+                mark: blend(key, edited(key, reading, colours, generator("edit", seed)), DRIFT_SHARE)
+                for mark, key in drifts.items()
+            }
             frames = clip(keys or {0: scene}, later, len(given), self._camera(seed))
         for index, frame in enumerate(frames):
             self._check()
@@ -177,7 +180,7 @@ class _Walk:
             return kept, None
         return kept, rounded_bytes(np.asarray(mask, np.float32).reshape(-1, *np.shape(mask)[-2:]))
 
-    def _keys(self, scene: Bytes, colours: Bytes, length: int) -> dict[int, Bytes]:
+    def _keys(self, scene: Bytes, colours: Bytes, length: int, seed: str) -> dict[int, Bytes]:
         """Given frames by number, else an edited reference as the first."""
         height, width = self._start.size
         given: Mapping[int, Bytes] = {**self.wish.keyframes, **self._latent.get(KEYFRAMES, {})}
@@ -188,7 +191,7 @@ class _Walk:
         if keys or not self.wish.references:
             return keys
         first = resized(self.wish.references[0], width, height)
-        shown = edited(first, read(self.wish.words), colours)
+        shown = edited(first, read(self.wish.words), colours, generator("edit", seed))
         for other in self.wish.references[1:]:
             shown = _beside(shown, other)
         return {0: shown}
