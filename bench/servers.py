@@ -60,7 +60,11 @@ def listening_at(url: str) -> Server:
     """A server of this machine that runs already, found by the port it listens on. LookupError when nobody does."""
     port = urlsplit(url).port
     for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and getattr(connection.laddr, "port", None) == port and connection.pid:
+        if (
+            connection.status == psutil.CONN_LISTEN
+            and getattr(connection.laddr, "port", None) == port
+            and connection.pid
+        ):
             return Server(url.rstrip("/"), "", connection.pid, Path.cwd())
     raise LookupError(f"nobody listens at {url}")
 

@@ -54,7 +54,7 @@ out without files. The two websocket nodes speak over it. The graph itself is qu
 | to the client | first, as text: `{"event": "status", "data": {"sid": NAME}}`; NAME is made up when the URL has none |
 | to the server | binary, little-endian: uint32 0, uint32 format, the input id in 24 bytes, the picture file |
 | to the server | text: `{"event": "input", "inputs": {ID: "data:image/png;base64,..."}}`, at most 4 MB |
-| to the client | text: `{"event": "received", "data": {"input_id": ID}}`; a prompt queued from now on finds that picture |
+| to the client | text: `{"event": "received", "data": {"input_id": ID}}`; a prompt queued from now on finds it |
 | to the client | binary, big-endian: uint32 1, uint32 format, the output id in 24 bytes, the picture file |
 | to the client | text: `{"event": "error", "data": {"message": ...}}`, when a message could not be taken |
 

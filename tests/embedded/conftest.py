@@ -13,12 +13,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from comfyserve.embedded.catalogue import Catalogue
 from comfyserve.embedded.engine import Engine, build_engine
 from comfyserve.embedded.faults.playing import Faults
-from comfyserve.embedded.folders import Folders
-from comfyserve.embedded.graph_view import Graph
-from comfyserve.embedded.http import build_app
+from comfyserve.embedded.files.folders import Folders
+from comfyserve.embedded.graph.catalogue import Catalogue
+from comfyserve.embedded.graph.graph_view import Graph
+from comfyserve.embedded.routes.app import build_app
 from comfyserve.embedded.settings import ServerSettings
 
 from .sample_nodes import MAPPINGS

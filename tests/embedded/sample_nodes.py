@@ -8,7 +8,7 @@ import threading
 from typing import Any, NoReturn
 
 from comfyserve.embedded.context import current
-from comfyserve.embedded.graph_view import Graph
+from comfyserve.embedded.graph.graph_view import Graph
 
 Returned = tuple[Any, ...] | dict[str, Any]
 

@@ -7,7 +7,7 @@ import pytest
 
 from comfyserve.core.errors import EngineLost
 from comfyserve.embedded.faults.table import parse_fault
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 from comfyserve.engines.client import ComfyClient, Patience
 from comfyserve.ports import Outcome
 from tests.embedded.faults.test_playing import engine, plain

@@ -18,8 +18,8 @@ from comfyserve.core.inputs.declare import declare
 from comfyserve.core.inputs.externals import Kind
 from comfyserve.embedded.context import EngineSettings
 from comfyserve.embedded.engine import build_engine
-from comfyserve.embedded.folders import Folders
-from comfyserve.embedded.graph_view import Graph
+from comfyserve.embedded.files.folders import Folders
+from comfyserve.embedded.graph.graph_view import Graph
 from comfyserve.embedded.packs import load_catalogue
 from comfyserve.embedded.simulate.model_files import well_known
 from tests.embedded.conftest import Seat, serve_engine

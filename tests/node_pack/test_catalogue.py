@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from comfyserve.core.inputs import EXTERNALS, OUTPUTS, TOOLS
-from comfyserve.embedded.catalogue import Catalogue
 from comfyserve.embedded.context import NodeContext, activate
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
+from comfyserve.embedded.graph.catalogue import Catalogue
 from comfyserve.embedded.packs import load_catalogue
 
 

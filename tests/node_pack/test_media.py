@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from comfyserve.embedded.context import EngineSettings, NodeContext, activate
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 from tests.embedded.media.files import RATE, grays, tone, write_video, write_wav
 
 from .conftest import RunNode

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from comfyserve.embedded.context import NodeContext, activate
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 
 from .conftest import RunNode
 

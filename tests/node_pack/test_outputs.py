@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from comfyserve.core.outputs import read_outputs
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 
 from .conftest import RunNode
 

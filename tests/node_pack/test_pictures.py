@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from comfyserve.embedded.context import NodeContext, activate
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 
 from .conftest import RunNode
 from .origin import BadOrigin

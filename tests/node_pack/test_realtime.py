@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 from tests.embedded.conftest import WAIT_SECONDS, Seat
 from tests.embedded.packs.conftest import serving, untouched_imports
 

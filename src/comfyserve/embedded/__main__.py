@@ -14,19 +14,19 @@ from pathlib import Path
 
 from aiohttp import web
 
-from comfyserve.embedded.cache_policy import MEBIBYTE, add_cache_options, cache_policy
-from comfyserve.embedded.catalogue import Catalogue
+from comfyserve.embedded.cache.policy import MEBIBYTE, add_cache_options, cache_policy
 from comfyserve.embedded.context import EngineSettings
-from comfyserve.embedded.editor import installed_editor
 from comfyserve.embedded.engine import build_engine
-from comfyserve.embedded.extra_models import FILE_NAME, add_extra_folders
 from comfyserve.embedded.faults.playing import Faults, start_delay
 from comfyserve.embedded.faults.table import Fault, parse_fault
-from comfyserve.embedded.folders import Folders
-from comfyserve.embedded.http import build_app
+from comfyserve.embedded.files.extra_models import FILE_NAME, add_extra_folders
+from comfyserve.embedded.files.folders import Folders
+from comfyserve.embedded.graph.catalogue import Catalogue
 from comfyserve.embedded.logs import LogRing, log_to_stderr
 from comfyserve.embedded.packs import PackChoice, load_catalogue, load_packs
 from comfyserve.embedded.parent import watch_parent
+from comfyserve.embedded.routes.app import build_app
+from comfyserve.embedded.routes.editor import installed_editor
 from comfyserve.embedded.settings import ServerSettings
 from comfyserve.embedded.simulate.model_files import well_known
 

@@ -14,7 +14,7 @@ from comfyserve.embedded.faults.table import Kind
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from comfyserve.embedded.folders import Folders
+    from comfyserve.embedded.files.folders import Folders
 
 
 class Interrupted(Exception):

@@ -10,19 +10,19 @@ from typing import Any
 
 from aiohttp import web
 
-from comfyserve.embedded.catalogue import Catalogue
 from comfyserve.embedded.context import EngineSettings, NodeContext, activate
+from comfyserve.embedded.events.log_panel import LogPanel
+from comfyserve.embedded.events.sockets import Hub
+from comfyserve.embedded.execute.worker import Worker
 from comfyserve.embedded.faults.playing import Faults
-from comfyserve.embedded.folders import Folders
-from comfyserve.embedded.history import History
-from comfyserve.embedded.log_panel import LogPanel
+from comfyserve.embedded.files.folders import Folders
+from comfyserve.embedded.files.users import Users
+from comfyserve.embedded.graph.catalogue import Catalogue
 from comfyserve.embedded.logs import LogRing
 from comfyserve.embedded.packs.registry import Packs
-from comfyserve.embedded.queue import PromptQueue
+from comfyserve.embedded.prompts.history import History
+from comfyserve.embedded.prompts.queue import PromptQueue
 from comfyserve.embedded.settings import ServerSettings
-from comfyserve.embedded.sockets import Hub
-from comfyserve.embedded.users import Users
-from comfyserve.embedded.worker import Worker
 from comfyserve.protocol.messages import MAX_UPLOAD_SIZE, SUPPORTS_PREVIEW_METADATA
 
 

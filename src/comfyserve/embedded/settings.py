@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from comfyserve.embedded.cache_policy import MEBIBYTE, CachePolicy
-from comfyserve.embedded.dynamic_prompt import EXPANDED_NODES
+from comfyserve.embedded.cache.policy import MEBIBYTE, CachePolicy
+from comfyserve.embedded.graph.dynamic_prompt import EXPANDED_NODES
 from comfyserve.protocol.routes import MAX_UPLOAD_BYTES
 
 

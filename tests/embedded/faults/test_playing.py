@@ -13,8 +13,8 @@ from comfyserve.embedded.context import current
 from comfyserve.embedded.faults.nodes import NODE_CLASS_MAPPINGS, class_name
 from comfyserve.embedded.faults.playing import Faults, delay_next_start, start_delay
 from comfyserve.embedded.faults.table import ANSWERS, PARAMETERS, Fault, Kind, fault
-from comfyserve.embedded.folders import Folders
-from comfyserve.embedded.graph_view import Graph
+from comfyserve.embedded.files.folders import Folders
+from comfyserve.embedded.graph.graph_view import Graph
 from comfyserve.embedded.nodes.declare import Family
 from tests.embedded.conftest import WAIT_SECONDS, Seat, serve
 

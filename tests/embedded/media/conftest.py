@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from comfyserve.embedded.context import EngineSettings, NodeContext, activate
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 
 
 @dataclass

@@ -6,10 +6,10 @@ from PIL import Image as Pillow
 
 from comfyserve.embedded.context import EngineSettings, NodeContext
 from comfyserve.embedded.media.sound import NoSoundError
-from comfyserve.embedded.node_check import types_fit
 from comfyserve.embedded.nodes import vhs_images, vhs_info, vhs_load
 from comfyserve.embedded.nodes.vhs_shared import FLOAT_OR_INT, local_path, plain
 from comfyserve.embedded.pixels.arrays import TooLarge
+from comfyserve.embedded.validate.node_check import types_fit
 
 from .conftest import with_settings
 from .files import grays, levels, tone, write_video, write_wav

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from comfyserve.embedded.context import NodeContext, activate
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 
 
 @dataclass

@@ -16,9 +16,9 @@ from comfyserve.embedded.context import EngineSettings, NodeContext, activate
 from comfyserve.embedded.nodes import NODE_CLASS_MAPPINGS
 from comfyserve.embedded.nodes.io import load_image, load_image_mask
 from comfyserve.embedded.nodes.latent_files import load_latent
+from comfyserve.embedded.nodes.texts import TextTooLong
 from comfyserve.embedded.nodes.vhs_images import load_images_path
 from comfyserve.embedded.pixels.arrays import TooLarge, check_room
-from comfyserve.embedded.texts import TextTooLong
 
 PICTURE = np.zeros((1, 16, 16, 3), np.float32)
 STRIP = np.zeros((1, 1, 400, 3), np.float32)

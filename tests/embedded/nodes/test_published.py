@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from comfyserve.embedded.catalogue import Catalogue
+from comfyserve.embedded.graph.catalogue import Catalogue
 from comfyserve.embedded.nodes import NODE_CLASS_MAPPINGS, NODE_DISPLAY_NAME_MAPPINGS
 from comfyserve.embedded.nodes.models.signed import signatures
 

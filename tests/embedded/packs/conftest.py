@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from comfyserve.embedded.engine import Engine, build_engine
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 from comfyserve.embedded.packs import PackChoice, load_catalogue, load_packs
 from comfyserve.embedded.packs.finder import ROOTS
 from tests.embedded.conftest import Seat, serve_engine

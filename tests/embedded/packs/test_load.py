@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from comfyserve.embedded.engine import Engine
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 from comfyserve.embedded.packs import PackChoice
 
 from .conftest import Write, loaded, serving

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 
 from .conftest import Write, serving
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 from comfyserve.embedded.packs.arrays import pack_values
 from comfyserve.embedded.packs.host import NeedsTorch
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 
 from .conftest import Write, loaded, serving
 

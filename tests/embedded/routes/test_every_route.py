@@ -5,9 +5,9 @@ from urllib.parse import quote
 
 import pytest
 
-from comfyserve.embedded.folders import Folders
-from comfyserve.embedded.http import build_app
+from comfyserve.embedded.files.folders import Folders
 from comfyserve.embedded.packs.registry import Packs
+from comfyserve.embedded.routes.app import build_app
 from tests.embedded.conftest import Seat
 
 # method, path as registered, path as asked, status with an empty or minimal body

@@ -14,12 +14,12 @@ import pytest
 from aiohttp import web
 from PIL import Image
 
-from comfyserve.embedded.catalogue import Catalogue
 from comfyserve.embedded.engine import build_engine
-from comfyserve.embedded.folders import Folders
-from comfyserve.embedded.front_end import FrontEnd
-from comfyserve.embedded.http import build_app
-from comfyserve.embedded.pack_files import LOCALE_BYTES, merge
+from comfyserve.embedded.files.folders import Folders
+from comfyserve.embedded.files.pack_files import LOCALE_BYTES, merge
+from comfyserve.embedded.graph.catalogue import Catalogue
+from comfyserve.embedded.routes.app import build_app
+from comfyserve.embedded.routes.front_end import FrontEnd
 from tests.embedded.conftest import Seat, serve
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from comfyserve.embedded.history import History
-from comfyserve.embedded.jobs import JobQuery, SortBy, find_job, list_jobs
-from comfyserve.embedded.queue import PromptQueue, QueuedPrompt
+from comfyserve.embedded.prompts.history import History
+from comfyserve.embedded.prompts.jobs import JobQuery, SortBy, find_job, list_jobs
+from comfyserve.embedded.prompts.queue import PromptQueue, QueuedPrompt
 from tests.embedded.conftest import Seat, happens
 from tests.embedded.sample_nodes import Waits
 

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 from comfyserve.embedded.logs import ENTRY_CHARACTERS, Heard, LogRing
 from comfyserve.embedded.settings import ServerSettings
 from tests.embedded.conftest import WAIT_SECONDS, Seat, happens, serve

@@ -10,10 +10,10 @@ import pytest
 from aiohttp import web
 
 from comfyserve.embedded import nodes
-from comfyserve.embedded.catalogue import Catalogue
 from comfyserve.embedded.engine import build_engine
-from comfyserve.embedded.folders import Folders
-from comfyserve.embedded.http import build_app
+from comfyserve.embedded.files.folders import Folders
+from comfyserve.embedded.graph.catalogue import Catalogue
+from comfyserve.embedded.routes.app import build_app
 
 from .exchanges import RECORDED, Answer, everything
 

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from PIL import Image, PngImagePlugin
 
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 from comfyserve.embedded.settings import ServerSettings
 from tests.embedded.conftest import Seat, serve
 

@@ -13,11 +13,11 @@ from types import FrameType
 import pytest
 
 from comfyserve.core.errors import Conflict, TooLarge
-from comfyserve.embedded import userdata
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files import userdata
+from comfyserve.embedded.files.folders import Folders
+from comfyserve.embedded.files.userdata import UserFiles
+from comfyserve.embedded.files.users import SETTINGS_BYTES, UNFINISHED, Users
 from comfyserve.embedded.settings import ServerSettings
-from comfyserve.embedded.userdata import UserFiles
-from comfyserve.embedded.users import SETTINGS_BYTES, UNFINISHED, Users
 from tests.embedded.conftest import WAIT_SECONDS, Seat, serve
 
 ANN = {"comfy-user": "nobody"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from comfyserve.embedded.context import EngineSettings, NodeContext, activate
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 from comfyserve.embedded.packs import load_catalogue
 from comfyserve.embedded.simulate.model_files import well_known
 from tests.embedded.conftest import Seat, serve

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from comfyserve.embedded.graph_view import Graph
+from comfyserve.embedded.graph.graph_view import Graph
 
 Link = list[Any]
 STEPS = {"steps": 2, "cfg": 7.0, "sampler_name": "euler", "scheduler": "normal"}

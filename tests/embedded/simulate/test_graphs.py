@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from comfyserve.embedded.graph_view import Graph
+from comfyserve.embedded.graph.graph_view import Graph
 from tests.embedded.conftest import Seat
 from tests.embedded.simulate import drafts
 from tests.embedded.simulate.drafts import CLIPS, PICTURES

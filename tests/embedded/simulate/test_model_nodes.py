@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from comfyserve.embedded.folders import Folders
-from comfyserve.embedded.graph_view import Graph
+from comfyserve.embedded.files.folders import Folders
+from comfyserve.embedded.graph.graph_view import Graph
 from tests.embedded.conftest import Seat
 
 POD = Path(__file__).parents[3] / "examples" / "pod"

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, Final
 
-from comfyserve.embedded.blocker import ExecutionBlocker
 from comfyserve.embedded.comfy_modules.comfy_execution.graph import DependencyCycleError, DynamicPrompt
+from comfyserve.embedded.graph.blocker import ExecutionBlocker
+from comfyserve.embedded.graph.run_errors import full_type_name
 from comfyserve.embedded.packs.host import engine
-from comfyserve.embedded.queue import QueuedPrompt
-from comfyserve.embedded.run_errors import full_type_name
-from comfyserve.embedded.validate import validate
+from comfyserve.embedded.prompts.queue import QueuedPrompt
+from comfyserve.embedded.validate.graph_check import validate
 from comfyserve.protocol.routes import SECRET_EXTRA_DATA
 
 __all__ = [

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from comfyserve.core.media import type_of
-from comfyserve.embedded.folders import output_name
+from comfyserve.embedded.files.folders import output_name
 from comfyserve.embedded.packs.host import engine
 from comfyserve.protocol.files import MODEL_EXTENSIONS, MODEL_FOLDER_ALIASES, split_annotation
 

@@ -165,7 +165,7 @@ class SaveImage:
         self, images: Any, filename_prefix: str = "ComfyUI", prompt: Any = None, extra_pnginfo: Any = None
     ) -> dict[str, Any]:
         """One PNG per picture [H,W,C], with the graph as text chunks."""
-        from comfyserve.embedded.folders import output_name
+        from comfyserve.embedded.files.folders import output_name
         from comfyserve.embedded.nodes.io import marked, png_texts
         from comfyserve.embedded.pixels.codec import save_png
 

@@ -15,8 +15,8 @@ from aiohttp import web
 from comfyserve.embedded import context
 from comfyserve.embedded.comfy_modules.app.user_manager import UserManager
 from comfyserve.embedded.comfy_modules.execution import PromptQueue
+from comfyserve.embedded.events.sockets import Message, text_message
 from comfyserve.embedded.packs.host import engine
-from comfyserve.embedded.sockets import Message, text_message
 from comfyserve.protocol.messages import PreviewFormat, preview_frame, text_frame
 
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from comfyserve.embedded.faults.nodes import class_name
 from comfyserve.embedded.faults.playing import Faults
 from comfyserve.embedded.faults.table import ANSWERS, Kind
-from comfyserve.embedded.queue import QueuedPrompt
+from comfyserve.embedded.prompts.queue import QueuedPrompt
 
 NODE = class_name(Kind.WRONG_ANSWER)
 

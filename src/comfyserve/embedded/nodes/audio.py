@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from comfyserve.embedded.context import current
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 from comfyserve.embedded.media import equalizer
 from comfyserve.embedded.media.resample import Wave, resample
 from comfyserve.embedded.media.sound import Audio, SoundCoding, as_audio, check_length, read_sound, write_sound

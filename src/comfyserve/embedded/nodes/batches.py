@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from comfyserve.embedded.dynamic_inputs import AUTOGROW, MATCH_TYPE
+from comfyserve.embedded.graph.dynamic_inputs import AUTOGROW, MATCH_TYPE
 from comfyserve.embedded.nodes.declare import IMAGE, Family, Spec, integer
 from comfyserve.embedded.pixels.arrays import Image, Mask, as_masks, check_room
 from comfyserve.embedded.pixels.latents import Latent, batch_of

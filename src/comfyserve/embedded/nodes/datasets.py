@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from comfyserve.embedded.context import current
-from comfyserve.embedded.folders import Folders, inside
+from comfyserve.embedded.files.folders import Folders, inside
 from comfyserve.embedded.nodes.declare import Family, choice, listing
 from comfyserve.embedded.pixels.arrays import Image, check_room, from_bytes
 from comfyserve.embedded.pixels.codec import load_rgb

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from comfyserve.embedded.context import current
-from comfyserve.embedded.dynamic_inputs import nest
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
+from comfyserve.embedded.graph.dynamic_inputs import nest
 from comfyserve.embedded.nodes.bounds import check_given, check_result
 
 Call = TypeVar("Call", bound=Callable[..., Any])

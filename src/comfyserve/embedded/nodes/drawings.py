@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from comfyserve.embedded.context import current
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 from comfyserve.embedded.nodes.declare import SAVE_METADATA, Family, Inputs, integer, listing, text
 from comfyserve.embedded.nodes.io import Prompt, Ui, load_image, png_texts
 from comfyserve.embedded.pixels.arrays import Image, Mask

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from string import ascii_lowercase
 from typing import Any, Final
 
-from comfyserve.embedded.dynamic_inputs import AUTOGROW
+from comfyserve.embedded.graph.dynamic_inputs import AUTOGROW
 from comfyserve.embedded.nodes.declare import Family, Spec
 
 family = Family()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from comfyserve.embedded.context import current
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 from comfyserve.embedded.nodes.declare import (
     IMAGE,
     MASK,

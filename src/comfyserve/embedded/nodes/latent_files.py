@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from comfyserve.core.safetensors import METADATA, read_header
 from comfyserve.embedded.context import current
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 from comfyserve.embedded.nodes.declare import LATENT, SAVE_METADATA, Family, listing, text
 from comfyserve.embedded.nodes.io import Prompt, Ui, png_texts
 from comfyserve.embedded.pixels.arrays import TooLarge, check_room

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfyserve.embedded.dynamic_inputs import AUTOGROW, MATCH_TYPE
+from comfyserve.embedded.graph.dynamic_inputs import AUTOGROW, MATCH_TYPE
 from comfyserve.embedded.nodes.declare import ANYTHING, LINE, Everything, Family, Spec
 
 family = Family()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from comfyserve.embedded.dynamic_inputs import DYNAMIC_COMBO, MATCH_TYPE
+from comfyserve.embedded.graph.dynamic_inputs import DYNAMIC_COMBO, MATCH_TYPE
 from comfyserve.embedded.nodes.declare import IMAGE, MAX_SIDE, Family, Inputs, Spec, choice, integer, number
 from comfyserve.embedded.pixels.arrays import Image, check_room
 from comfyserve.embedded.pixels.resample import METHODS, upscale

@@ -8,8 +8,8 @@ from functools import reduce
 from operator import or_
 
 from comfyserve.embedded.nodes.declare import LINES, Family, boolean, choice, integer, text
-from comfyserve.embedded.patterns import TimeLimitedPattern
-from comfyserve.embedded.texts import check_text
+from comfyserve.embedded.nodes.patterns import TimeLimitedPattern
+from comfyserve.embedded.nodes.texts import check_text
 
 family = Family()
 

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import ImageOps
 
 from comfyserve.embedded.context import current
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 from comfyserve.embedded.media.frames import FrameStore
 from comfyserve.embedded.nodes.declare import Family, listing
 from comfyserve.embedded.nodes.vhs_shared import (

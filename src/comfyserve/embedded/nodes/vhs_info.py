@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 from comfyserve.embedded.media.sound import Audio, read_sound
 from comfyserve.embedded.nodes.audio import audio_exists
 from comfyserve.embedded.nodes.declare import Family, Inputs, listing

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 from comfyserve.embedded.media.frames import Film, FrameStore, film
 from comfyserve.embedded.media.select import Selection
 from comfyserve.embedded.media.sound import Audio, read_sound

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from comfyserve.embedded.context import current
-from comfyserve.embedded.folders import inside
+from comfyserve.embedded.files.folders import inside
 from comfyserve.embedded.nodes.declare import Inputs, Spec, integer
 
 MODULE: Final = "custom_nodes.comfyui-videohelpersuite"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from comfyserve.embedded.context import current
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 from comfyserve.embedded.media.encode import PictureCoding, Reel, millirate, write_video
 from comfyserve.embedded.media.sound import Audio
 from comfyserve.embedded.media.video import (

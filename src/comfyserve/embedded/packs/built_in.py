@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from comfyserve.embedded.catalogue import Catalogue
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
+from comfyserve.embedded.graph.catalogue import Catalogue
 from comfyserve.embedded.packs.importing import import_file
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from comfyserve.embedded.model_folders import CUSTOM_NODES
+from comfyserve.embedded.files.model_folders import CUSTOM_NODES
 from comfyserve.embedded.packs import finder, host
 from comfyserve.embedded.packs.arrays import pack_values
 from comfyserve.embedded.packs.built_in import OWN_PACK, join_own_pack, own_web_folder

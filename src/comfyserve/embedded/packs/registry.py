@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from comfyserve.embedded.foreign import Raised, foreign
+from comfyserve.embedded.graph.foreign import Raised, foreign
 
 logger = logging.getLogger(__name__)
 

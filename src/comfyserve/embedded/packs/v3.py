@@ -7,8 +7,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from comfyserve.embedded.blocker import ExecutionBlocker
-from comfyserve.embedded.dynamic_inputs import DYNAMIC, kind, nest
+from comfyserve.embedded.graph.blocker import ExecutionBlocker
+from comfyserve.embedded.graph.dynamic_inputs import DYNAMIC, kind, nest
 
 HIDDEN_PREFIX = "hidden."
 """Hidden values reach the adapter under names that no input can have, since a V3 node may have an input `prompt`."""

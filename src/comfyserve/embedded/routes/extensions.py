@@ -7,11 +7,11 @@ from pathlib import Path
 
 from aiohttp import web
 
-from comfyserve.embedded import pack_files
 from comfyserve.embedded.engine import ENGINE
-from comfyserve.embedded.folders import file_below
-from comfyserve.embedded.front_end import FRONT_END
+from comfyserve.embedded.files import pack_files
+from comfyserve.embedded.files.folders import file_below
 from comfyserve.embedded.routes.bodies import json_answer
+from comfyserve.embedded.routes.front_end import FRONT_END
 from comfyserve.protocol import routes
 
 

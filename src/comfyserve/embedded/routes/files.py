@@ -11,11 +11,11 @@ from pathlib import Path
 from aiohttp import web
 
 from comfyserve.core.media import type_of
-from comfyserve.embedded import pictures
 from comfyserve.embedded.engine import ENGINE
-from comfyserve.embedded.folders import inside
+from comfyserve.embedded.files import pictures
+from comfyserve.embedded.files.folders import inside
 from comfyserve.embedded.routes.bodies import bad_request
-from comfyserve.embedded.uploads import Upload, Wish, receive, store, store_mask
+from comfyserve.embedded.routes.uploads import Upload, Wish, receive, store, store_mask
 from comfyserve.protocol import routes
 from comfyserve.protocol.files import FILE_TYPES, split_annotation
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from comfyserve.embedded.engine import ENGINE
-from comfyserve.embedded.history import NO_OFFSET
+from comfyserve.embedded.prompts.history import NO_OFFSET
 from comfyserve.embedded.routes.bodies import id_list, integer, json_answer, large_answer, read_object
 from comfyserve.protocol import routes
 

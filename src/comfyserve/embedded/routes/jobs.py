@@ -8,7 +8,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from comfyserve.embedded.engine import ENGINE
-from comfyserve.embedded.jobs import JobQuery, JobStatus, SortBy, SortOrder, find_job, list_jobs
+from comfyserve.embedded.prompts.jobs import JobQuery, JobStatus, SortBy, SortOrder, find_job, list_jobs
 from comfyserve.embedded.routes.bodies import id_list, json_answer, large_answer, read_object
 from comfyserve.protocol import routes
 

@@ -16,9 +16,9 @@ from aiohttp import web
 
 from comfyserve.core.media import type_of
 from comfyserve.core.safetensors import METADATA, read_header
-from comfyserve.embedded import pictures
 from comfyserve.embedded.engine import ENGINE
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files import pictures
+from comfyserve.embedded.files.folders import Folders
 from comfyserve.embedded.routes.bodies import json_answer
 from comfyserve.protocol import routes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from comfyserve.embedded.front_end import FRONT_END, INDEX, PLAIN_PAGE
+from comfyserve.embedded.routes.front_end import FRONT_END, INDEX, PLAIN_PAGE
 from comfyserve.protocol import routes
 
 OWN_HOST_ONLY = (

@@ -9,7 +9,7 @@ from aiohttp import web
 from comfyserve.embedded.engine import ENGINE
 from comfyserve.embedded.faults.answers import wrong_answer
 from comfyserve.embedded.routes.bodies import id_list, json_answer, large_answer, read_object
-from comfyserve.embedded.submission import Refused, accept
+from comfyserve.embedded.routes.submission import Refused, accept
 from comfyserve.protocol import routes
 
 

@@ -13,10 +13,10 @@ from aiohttp import web
 
 from comfyserve.core.errors import DomainError, Forbidden
 from comfyserve.embedded.engine import ENGINE
+from comfyserve.embedded.files.userdata import Found, UserFiles, file_info, relative
 from comfyserve.embedded.routes.bodies import flag, json_answer, large_answer, status_of
 from comfyserve.embedded.routes.files import content_type, guard_of
 from comfyserve.embedded.routes.users import user_id
-from comfyserve.embedded.userdata import Found, UserFiles, file_info, relative
 from comfyserve.protocol import routes
 
 CHUNK_BYTES = 256 * 1024

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from comfyserve.embedded.folders import inside
+from comfyserve.embedded.files.folders import inside
 from comfyserve.embedded.packs.host import engine
 from comfyserve.protocol.routes import DEFAULT_USER
 

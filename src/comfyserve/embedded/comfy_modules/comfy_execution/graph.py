@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from comfyserve.embedded.blocker import ExecutionBlocker
-from comfyserve.embedded.dynamic_prompt import DynamicPrompt
-from comfyserve.embedded.node_types import is_link
-from comfyserve.embedded.run_errors import DependencyCycleError, NodeInputError, NodeNotFoundError
+from comfyserve.embedded.graph.blocker import ExecutionBlocker
+from comfyserve.embedded.graph.dynamic_prompt import DynamicPrompt
+from comfyserve.embedded.graph.node_types import is_link
+from comfyserve.embedded.graph.run_errors import DependencyCycleError, NodeInputError, NodeNotFoundError
 
 __all__ = [
     "DependencyCycleError",

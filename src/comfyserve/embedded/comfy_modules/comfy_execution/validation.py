@@ -1,6 +1,6 @@
 """Whether types fit."""
 
-from comfyserve.embedded.node_check import types_fit
+from comfyserve.embedded.validate.node_check import types_fit
 
 
 def validate_node_input(received_type: str, input_type: str, strict: bool = False) -> bool:

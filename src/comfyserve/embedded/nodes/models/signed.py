@@ -8,7 +8,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, TypeVar
 
-from comfyserve.embedded.folders import Folders
+from comfyserve.embedded.files.folders import Folders
 from comfyserve.embedded.nodes.declare import Family, Spec, choice, listing
 
 Call = TypeVar("Call", bound=Callable[..., Any])

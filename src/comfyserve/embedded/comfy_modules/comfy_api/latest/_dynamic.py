@@ -15,7 +15,7 @@ from comfyserve.embedded.comfy_modules.comfy_api.latest._fields import (
     comfytype,
     declarations,
 )
-from comfyserve.embedded.dynamic_inputs import AUTOGROW, DYNAMIC_COMBO, MATCH_TYPE
+from comfyserve.embedded.graph.dynamic_inputs import AUTOGROW, DYNAMIC_COMBO, MATCH_TYPE
 
 MOST_MEMBERS: Final = 100
 """How far an autogrow input may grow at most, as in ComfyUI."""

@@ -1,0 +1,1 @@
+"""Results kept from one prompt to the next."""

@@ -1,0 +1,1 @@
+"""What clients hear while prompts run: the websockets and the log."""

@@ -1,0 +1,1 @@
+"""Prompts executed: node by node, in one thread."""

@@ -1,0 +1,1 @@
+"""A graph before it is queued: every node held against its declaration."""
