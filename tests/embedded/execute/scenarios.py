@@ -1,7 +1,7 @@
 """Graphs of the probe nodes, and what a server says while it runs them.
 
 `python -m tests.embedded.execute.scenarios URL > tests/embedded/execute/recorded_execution.json` records a real ComfyUI
-0.3.64 that has probe_nodes.py among its custom nodes; the test plays the same graphs on the embedded engine and compares.
+0.3.64 that has probe_nodes.py among its custom nodes; the test plays the same graphs here and compares.
 """
 
 import asyncio
