@@ -1,15 +1,18 @@
 """The seams of comfyserve, all on one page. Each has one conformance suite in tests/ports that every adapter runs."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from comfyserve.core.credentials import Credential
 from comfyserve.core.graph import Graph
+from comfyserve.core.options import RunOptions
 from comfyserve.core.outputs import EngineFile, NodeOutput
 from comfyserve.core.runs import Fact, Lease, Run
+from comfyserve.core.targets import TargetWish
 
 ByteStream = AsyncIterator[bytes]
 
@@ -93,6 +96,16 @@ class Engine(Protocol):
     async def upload(self, name: str, content: ByteStream, *, subfolder: str = "") -> str:
         """Put a file among the engine's inputs; the answer is the name that graphs use for it."""
 
+    async def model_folders(self) -> Mapping[str, Sequence[str]]:
+        """The kinds of models that the engine knows (`checkpoints`, `loras`, ...) with the names it offers for each."""
+
+    async def add_model(self, folder: str, name: str, path: Path) -> str:
+        """Offer a file or folder of ours as a model of a kind, without copying it; the answer is the name that graphs
+        use. Raises EngineError when the engine's folders are out of our reach, or it has no such kind."""
+
+    def input_path(self, name: str) -> str | None:
+        """Where a file or folder among the engine's inputs lies on its own machine; None when we cannot know."""
+
     def execute(
         self, prompt_id: str, graph: Mapping[str, Any], extra_data: Mapping[str, Any]
     ) -> AbstractAsyncContextManager[AsyncIterator[EngineEvent]]:
@@ -159,11 +172,15 @@ class Claim:
     assets: Mapping[str, AssetRef]
     clocks: Clocks
     more: bool = True
+    options: RunOptions = field(default_factory=RunOptions)
 
 
 @dataclass(frozen=True)
 class StoredOutput:
-    """One output of a run that is safely stored: a file as an asset, or a value."""
+    """One output of a run that is safely stored: a file as an asset, or a value.
+
+    `url` is the file's address in the caller's own target; `blob_key` is then empty unless we keep a copy.
+    """
 
     node_id: str
     class_type: str
@@ -177,6 +194,7 @@ class StoredOutput:
     size: int = 0
     sha256: str = ""
     value: Any = None
+    url: str = ""
 
 
 class Ledger(Protocol):
@@ -195,16 +213,30 @@ class Ledger(Protocol):
         """Tell what nodes this machine has, so that callers' values are checked before they queue."""
 
 
-class Live(Protocol):
-    """Progress and previews: the last value only, not durable."""
+@dataclass(frozen=True)
+class Downloading:
+    """How far a file from outside is, in bytes. `label` is the public name of the input that wants it, `name` the file
+    as people know it (host and last part of the path, never a query)."""
 
-    def put(self, run_id: str, event: Progress | Preview) -> None:
+    label: str
+    name: str
+    received: int
+    total: int | None = None
+
+
+LiveValue = Progress | Preview | Downloading
+
+
+class Live(Protocol):
+    """Progress, previews and downloads: the last value only, not durable."""
+
+    def put(self, run_id: str, event: LiveValue) -> None:
         """Replace the last value of that kind."""
 
     def drop(self, run_id: str) -> None:
         """Forget a run that ended."""
 
-    def watch(self, run_id: str) -> AbstractAsyncContextManager[AsyncIterator[Progress | Preview]]:
+    def watch(self, run_id: str) -> AbstractAsyncContextManager[AsyncIterator[LiveValue]]:
         """The values from now on, the newest of each kind, as fast as the reader takes them."""
 
 
@@ -253,8 +285,10 @@ class StoredBlob:
 class Blobs(Protocol):
     """Our storage of files by key. Keys are ours: letters, digits, `-_./`, no leading slash, no `..`."""
 
-    async def put(self, key: str, content: ByteStream, *, limit: int | None = None) -> StoredBlob:
-        """Write a stream; nothing is visible before the last byte. Raises TooLarge beyond `limit` bytes."""
+    async def put(self, key: str, content: ByteStream, *, limit: int | None = None, mime: str = "") -> StoredBlob:
+        """Write a stream; nothing is visible before the last byte. Raises TooLarge beyond `limit` bytes, StorageFailed.
+
+        `mime` is what a store that serves the blob itself says about it."""
 
     def open(self, key: str, *, start: int = 0, length: int | None = None) -> AbstractAsyncContextManager[ByteStream]:
         """Read a blob or a range of it. Raises NotFound."""
@@ -272,30 +306,66 @@ class Blobs(Protocol):
     async def presigned(self, key: str, seconds: int) -> str | None:
         """A URL at which the store itself serves the blob, or None when it cannot."""
 
+    async def close(self) -> None:
+        """Let go of connections."""
+
 
 class Target(Protocol):
-    """A caller's own bucket."""
+    """A caller's own bucket, repository or address, reached under the outbound policy with the caller's credentials."""
 
-    async def put(self, name: str, content: ByteStream, mime: str) -> str:
-        """Write a file there; the answer is its address."""
+    async def put(self, name: str, content: ByteStream, *, size: int, mime: str) -> str:
+        """Write a file of `size` bytes there; the answer is its address, without any secret.
+
+        Raises TargetFailed: `retryable` tells whether another try may help. A put that fails leaves nothing visible."""
+
+
+class Targets(Protocol):
+    """Opens what callers wish for."""
+
+    def open(self, wish: TargetWish) -> AbstractAsyncContextManager[Target]:
+        """The target, until the context is left. Raises InvalidInput for a wish that cannot be, TargetFailed."""
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """A file that came from outside and lies at `path` until its context is left."""
+    """A file (or a folder: a git or Hugging Face repository) from outside. It lies at `path`, unchanged and safe from
+    eviction, until its context is left. `cached`: nothing of it was downloaded for this call."""
 
     path: Path
     size: int
     mime: str
     filename: str
     sha256: str
+    cached: bool = False
+    is_folder: bool = False
+
+
+Purpose = Literal["input", "model"]
+OnBytes = Callable[[int, int | None], None]
+"""Is told how many bytes have arrived, and how many there will be when that is known; at most a few times a second."""
 
 
 class Fetch(Protocol):
-    """Everything from outside, under the outbound policy. Raises FetchRefused, FetchFailed, TooLarge."""
+    """Everything from outside, under the outbound policy and through the download cache.
 
-    def fetch(self, url: str, *, limit: int | None = None) -> AbstractAsyncContextManager[Fetched]:
-        """Download to a temporary file, which is removed when the context is left."""
+    Raises FetchRefused, FetchFailed, TooLarge, StorageFailed (our disk), InvalidInput (no such kind of address).
+    """
+
+    def fetch(
+        self,
+        url: str,
+        *,
+        purpose: Purpose = "input",
+        limit: int | None = None,
+        credentials: Sequence[Credential] = (),
+        sha256: str = "",
+        on_bytes: OnBytes | None = None,
+    ) -> AbstractAsyncContextManager[Fetched]:
+        """The file of an address: one download for all who want it at the same time.
+
+        The file of a private address is given only to a caller whose `credentials` open it. `purpose` chooses the
+        limits, and how long a copy may go without asking the origin. `sha256`: what the content must have, if known.
+        """
 
 
 # ------------------------------------------------------------------------------------------- pools, webhooks

@@ -46,8 +46,10 @@ class LocalBlobs:
         self._incoming.mkdir(parents=True, exist_ok=True)
         _sweep(self._incoming, time.time() - STALE_SECONDS)
 
-    async def put(self, key: str, content: ByteStream, *, limit: int | None = None) -> StoredBlob:
-        """Write a stream; nothing is visible before the last byte. Raises TooLarge, StorageFailed."""
+    async def put(self, key: str, content: ByteStream, *, limit: int | None = None, mime: str = "") -> StoredBlob:
+        """Write a stream; nothing is visible before the last byte. Raises TooLarge, StorageFailed.
+
+        `mime` is not kept: a folder serves nothing."""
         path = self._path(key)
         writing = _Writing(self._incoming)
         buffer = bytearray()
@@ -100,6 +102,9 @@ class LocalBlobs:
     async def presigned(self, key: str, seconds: int) -> str | None:
         """None: a folder serves nothing."""
         return None
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
 
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)

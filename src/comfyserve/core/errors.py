@@ -16,6 +16,7 @@ Nothing here knows HTTP. Every wire API maps `code` to its own status and shape 
       EngineError      the engine refused the graph or a node raised
       EngineLost       the engine died or stopped answering; the run may be tried again
       ClockRanOut      one of a run's four clocks ran out; the code says which
+      TargetFailed     the caller's own bucket or address did not take an output
       StorageFailed    our storage is full or does not answer; the run may be tried again
       Stale            the lease is no longer ours; walk away
 """
@@ -157,6 +158,16 @@ CLOCK_SENTENCES = {
     "run": "The run took longer than {seconds} s. Ask for less work or raise the run timeout.",
     "heartbeat": "The engine gave no sign of life for {seconds} s. Its log may say why.",
 }
+
+
+class TargetFailed(DomainError):
+    """A caller's own target refused an output or did not answer; `retryable` says whether another try may help."""
+
+    code = "target_failed"
+
+    def __init__(self, message: str, *, place: Place | None = None, retryable: bool = False) -> None:
+        super().__init__(message, place=place or Place(field="target"))
+        self.retryable = retryable
 
 
 class StorageFailed(DomainError):

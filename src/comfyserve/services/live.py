@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from comfyserve.ports import Preview, Progress
+from comfyserve.ports import LiveValue as Value
 
-Value = Progress | Preview
 RUNS = 1_000
 """Runs whose last values are kept; the one that was told about longest ago goes first."""
 
@@ -34,7 +33,7 @@ class LocalLive:
         self._last: OrderedDict[str, dict[type[Value], Value]] = OrderedDict()
         self._watchers: dict[str, set[_Watcher]] = {}
 
-    def put(self, run_id: str, event: Progress | Preview) -> None:
+    def put(self, run_id: str, event: Value) -> None:
         """Replace the last value of that kind."""
         self._last.setdefault(run_id, {})[type(event)] = event
         self._last.move_to_end(run_id)
