@@ -14,6 +14,7 @@ from bench.first_picture import first_picture
 from bench.load import Sample, measure, spread
 from bench.nodes import nodes
 from bench.soak import soak
+from bench.worker import worker
 
 console = Console(highlight=False, width=200)
 
@@ -75,8 +76,11 @@ async def main() -> None:
     parser.add_argument(
         "--engine", nargs="?", const="", metavar="URL", help="measure the embedded engine, and the ComfyUI at URL too"
     )
+    parser.add_argument("--worker", action="store_true", help="time the engine's idling, and memory under large files")
     arguments = parser.parse_args()
-    if arguments.engine is not None:
+    if arguments.worker:
+        await worker(console, arguments.rounds)
+    elif arguments.engine is not None:
         await engine(console, arguments.engine or None, arguments.rounds)
     elif arguments.nodes is not None:
         await nodes(console, arguments.nodes or None)

@@ -46,12 +46,12 @@ class Server:
 
 
 @asynccontextmanager
-async def engine(work_ms: int) -> AsyncIterator[Server]:
+async def engine(work_ms: int, *arguments: str) -> AsyncIterator[Server]:
     """The embedded engine on its own."""
     port = free_port()
     with TemporaryDirectory(prefix="bench-engine-") as folder:
         command = [sys.executable, "-m", "comfyserve.embedded", "--port", str(port), "--base-directory", folder]
-        async with _running([*command, "--work-ms", str(work_ms)], {}) as pid:
+        async with _running([*command, "--work-ms", str(work_ms), *arguments], {}) as pid:
             await _answers(f"http://127.0.0.1:{port}/system_stats")
             yield Server(f"http://127.0.0.1:{port}", "", pid, Path(folder))
 
