@@ -1,10 +1,18 @@
-"""The bell of one process."""
+"""The bell of one process, and how it hears other processes that share the database."""
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+log = structlog.get_logger(__name__)
 
 REMEMBERED = 10_000
 """Topics whose counters are kept. A forgotten topic seems to have rung, which costs its waiter one look."""
+
+LISTEN_SECONDS = 0.05
+"""How often the database is asked whether another process has written to it; a question takes some microseconds."""
 
 
 class LocalBell:
@@ -25,6 +33,16 @@ class LocalBell:
         while len(self._last) > self._remembered:
             _, self._forgotten = self._last.popitem(last=False)
         for waiter in self._waiting.pop(topic, ()):
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def ring_all(self) -> None:
+        """Wake everybody, whatever the topic: something changed, and nobody knows what."""
+        self._rings += 1
+        self._forgotten = self._rings
+        self._last.clear()
+        waiting, self._waiting = self._waiting, {}
+        for waiter in (waiter for waiters in waiting.values() for waiter in waiters):
             if not waiter.done():
                 waiter.set_result(None)
 
@@ -51,3 +69,18 @@ class LocalBell:
             waiters.discard(waiter)
             if not waiters:
                 del self._waiting[topic]
+
+
+async def hear_others(bell: LocalBell, version: Callable[[], Awaitable[int]]) -> None:
+    """Ring for what other processes commit, until cancelled. `version` changes with every commit of theirs."""
+    known: int | None = None
+    while True:
+        try:
+            now = await version()
+        except Exception:
+            log.exception("database_not_heard")
+        else:
+            if now != known:
+                bell.ring_all()
+            known = now
+        await asyncio.sleep(LISTEN_SECONDS)
