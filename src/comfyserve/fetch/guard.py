@@ -112,7 +112,12 @@ class Guard:
                 await CheckedResolver(self).resolve(host, url.port or 0, socket.AF_UNSPEC)
             except OSError as error:
                 raise FetchFailed(f"The host {host} cannot be found.", retryable=True) from error
-        return None if _without_proxy(host, self._proxies.get("no", "")) else self._proxies.get(url.scheme)
+        return self.forward_proxy(url)
+
+    def forward_proxy(self, url: URL) -> str | None:
+        """The operator's forward proxy for a URL, without any check: for addresses that the operator configured."""
+        without = _without_proxy(url.host or "", self._proxies.get("no", ""))
+        return None if without else self._proxies.get(url.scheme)
 
     def session(self, *, connect_seconds: float, idle_seconds: float) -> aiohttp.ClientSession:
         """A session whose connections go to checked addresses only; follow redirects yourself, one `check_url` each."""
