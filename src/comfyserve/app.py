@@ -48,6 +48,7 @@ from comfyserve.services.media import MediaStore
 from comfyserve.services.record import Record
 from comfyserve.services.records import Caller
 from comfyserve.services.runs import Runs
+from comfyserve.services.sealing import Sealing
 from comfyserve.services.submit import Submit, SubmitLimits
 from comfyserve.services.sweep import Keeping, Sweep
 from comfyserve.services.watch import Watch
@@ -91,6 +92,7 @@ class Base:
     live: LocalLive
     blobs: LocalBlobs
     door: Door
+    sealing: Sealing
     clocks: Clocks
 
 
@@ -137,6 +139,7 @@ async def build(settings: Settings, url: str, *, ledger: type[Record] = Record) 
         ids=new_id,
         bell=base.bell,
         live=base.live,
+        sealing=base.sealing,
         lease_seconds=settings.lease_seconds,
         clocks=base.clocks,
     )
@@ -177,6 +180,7 @@ async def _lay_base(settings: Settings, url: str) -> Base:
         live=LocalLive(),
         blobs=LocalBlobs(settings.data_dir / "blobs"),
         door=Door(new_id),
+        sealing=Sealing(secret_of(settings).encode()),
         clocks=Clocks(settings.queue_seconds, settings.start_seconds, settings.run_seconds, settings.heartbeat_seconds),
     )
 
@@ -239,6 +243,7 @@ def _build_submit(
         forms=forms,
         media=MediaStore(files, data_limit=settings.max_upload_bytes),
         runs=runs,
+        sealing=base.sealing,
         clock=now,
         ids=new_id,
         draw=lambda low, high: low + secrets.randbelow(high - low + 1),

@@ -29,6 +29,7 @@ from comfyserve.services.media import MediaStore
 from comfyserve.services.record import Record
 from comfyserve.services.records import Caller, DeploymentDraft, RunView, SubmitRequest
 from comfyserve.services.runs import Runs
+from comfyserve.services.sealing import Sealing
 from comfyserve.services.submit import Submit, SubmitLimits
 from comfyserve.services.sweep import Keeping, Sweep
 from comfyserve.services.watch import Watch
@@ -55,6 +56,7 @@ IMAGE_GRAPH: dict[str, Any] = {
     },
     "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "x"}},
 }
+SECRET = b"the secret key of the tests"
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 32
 
 
@@ -164,6 +166,7 @@ async def compose(
     limits: SubmitLimits = LIMITS,
     clocks: Clocks = CLOCKS,
     keeping: Keeping = KEEP_ALL,
+    secret: bytes = SECRET,
 ) -> Bundle:
     """Build everything, make the workspace and the local machine."""
     chance = random.Random(7)
@@ -176,7 +179,8 @@ async def compose(
     graphs, machines = Graphs(), Machines(db, **common)
     runs = Runs(db, url=files.url)
     forms = EditorForms(machines, graph_bytes=1_000_000, wait_seconds=0)
-    record = Record(db, door, bell=bell, live=live, lease_seconds=LEASE, clocks=clocks, **common)
+    sealing = Sealing(secret)
+    record = Record(db, door, bell=bell, live=live, sealing=sealing, lease_seconds=LEASE, clocks=clocks, **common)
     await keys.ensure_admin(ADMIN_KEY)
     caller = await keys.authenticate(ADMIN_KEY)
     return Bundle(
@@ -201,6 +205,7 @@ async def compose(
             forms=forms,
             media=MediaStore(files, data_limit=10_000),
             runs=runs,
+            sealing=sealing,
             draw=chance.randint,
             bell=bell,
             limits=limits,

@@ -4,10 +4,24 @@ The fields are comfyui-api's (stateless-comfyui-api.md section 1.4), with the ca
 credentials the server's own are used, where the operator has given it some.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, Literal
 
-from comfyserve.core.credentials import Auth
+from comfyserve.core.credentials import (
+    Auth,
+    AzureAuth,
+    BasicAuth,
+    BearerAuth,
+    GcsAuth,
+    HeaderAuth,
+    QueryAuth,
+    S3Auth,
+    read_auth,
+    write_auth,
+)
+from comfyserve.core.errors import InvalidInput, Place
+from comfyserve.core.limits import MAX_URL
 
 
 @dataclass(frozen=True)
@@ -57,3 +71,67 @@ class HttpTarget:
 
 
 TargetWish = S3Target | AzureTarget | GcsTarget | HfTarget | HttpTarget
+
+TARGET_TYPES: Mapping[str, type[TargetWish]] = {
+    "s3": S3Target,
+    "azure": AzureTarget,
+    "gcs": GcsTarget,
+    "hf": HfTarget,
+    "http": HttpTarget,
+}
+"""The word in `type` and what it means."""
+
+OPENED_BY: Mapping[type[TargetWish], tuple[type[Auth], ...]] = {
+    S3Target: (S3Auth,),
+    AzureTarget: (AzureAuth,),
+    GcsTarget: (GcsAuth,),
+    HfTarget: (BearerAuth,),
+    HttpTarget: (BearerAuth, BasicAuth, HeaderAuth, QueryAuth),
+}
+"""The credentials that each kind of target takes."""
+
+REPO_TYPES = ("model", "dataset")
+
+
+def read_target(value: Any, field_name: str = "target") -> TargetWish:
+    """A target from JSON: `{type, auth?, ...}` with the fields of its kind. Raises InvalidInput, quoting no secret."""
+    if not isinstance(value, Mapping) or value.get("type") not in TARGET_TYPES:
+        raise _wrong(f"{field_name}.type must be one of {', '.join(TARGET_TYPES)}.", f"{field_name}.type")
+    kind = TARGET_TYPES[value["type"]]
+    names = {known.name for known in fields(kind)} | {"type"}
+    if unknown := sorted(str(name) for name in value if name not in names):
+        raise _wrong(f"{field_name} has no field {unknown[0][:40]!r}; it takes {', '.join(sorted(names))}.", field_name)
+    given: dict[str, Any] = {}
+    for known in fields(kind):
+        one = value.get(known.name)
+        place = f"{field_name}.{known.name}"
+        if one is None and known.default is not MISSING:
+            continue
+        given[known.name] = _auth(one, kind, place) if known.name == "auth" else _text(one, place)
+    if given.get("repo_type", REPO_TYPES[0]) not in REPO_TYPES:
+        raise _wrong(f"{field_name}.repo_type must be {' or '.join(REPO_TYPES)}.", f"{field_name}.repo_type")
+    return kind(**given)
+
+
+def write_target(wish: TargetWish) -> dict[str, Any]:
+    """The object that `read_target` reads, secrets and all: for encrypted storage only."""
+    name = next(name for name, kind in TARGET_TYPES.items() if isinstance(wish, kind))
+    values = {known.name: getattr(wish, known.name) for known in fields(wish) if known.name != "auth"}
+    return {"type": name, **values} | ({} if wish.auth is None else {"auth": write_auth(wish.auth)})
+
+
+def _text(value: Any, place: str) -> str:
+    if not isinstance(value, str) or len(value) > MAX_URL or "\0" in value:
+        raise _wrong(f"{place} must be a text of at most {MAX_URL} characters.", place)
+    return value
+
+
+def _auth(value: Any, kind: type[TargetWish], place: str) -> Auth:
+    auth = read_auth(value, place)
+    if not isinstance(auth, OPENED_BY[kind]):
+        raise _wrong(f"{place} is of a kind that this target does not take.", place)
+    return auth
+
+
+def _wrong(sentence: str, place: str) -> InvalidInput:
+    return InvalidInput(sentence, place=Place(field=place))

@@ -44,12 +44,15 @@ class Door:
     ) -> Run:
         """Apply facts in order; those that come after the run's end, or change nothing, leave no trace.
 
-        `columns` are written with the run. Raises Stale for a transition that is not allowed.
+        `columns` are written with the run. What was sealed for its work goes with its end. Raises Stale for a
+        transition that is not allowed.
         """
         run, told = runs.as_run(row), _Told(row, now)
         for fact in facts:
             before, run = run, _apply(run, fact, now, told)
             columns |= _moments(before, run, now)
+        if run.final and row["sealed_options"]:
+            columns["sealed_options"] = None
         if told.events or columns:
             runs.save(connection, run, now, last_event=told.seq, **columns)
             self._tell(connection, told)

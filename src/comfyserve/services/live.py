@@ -1,4 +1,4 @@
-"""Progress and previews of one process: the last value of each kind, in memory only."""
+"""Progress, previews and downloads of one process: the last value of each kind, in memory only."""
 
 import asyncio
 from collections import OrderedDict
@@ -6,22 +6,27 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from comfyserve.ports import Downloading
 from comfyserve.ports import LiveValue as Value
 
 RUNS = 1_000
 """Runs whose last values are kept; the one that was told about longest ago goes first."""
+
+KINDS = 100
+"""Kinds of values that are kept of one run: progress, preview, and each file on its way."""
+
+Kind = tuple[str, ...]
 
 
 @dataclass(eq=False)
 class _Watcher:
     """One reader: what it has not seen yet, by kind."""
 
-    unseen: dict[type[Value], Value]
+    unseen: dict[Kind, Value]
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def show(self, value: Value) -> None:
-        self.unseen.pop(type(value), None)
-        self.unseen[type(value)] = value
+        _keep(self.unseen, value)
         self.changed.set()
 
 
@@ -30,12 +35,12 @@ class LocalLive:
 
     def __init__(self, *, runs: int = RUNS) -> None:
         self._runs = runs
-        self._last: OrderedDict[str, dict[type[Value], Value]] = OrderedDict()
+        self._last: OrderedDict[str, dict[Kind, Value]] = OrderedDict()
         self._watchers: dict[str, set[_Watcher]] = {}
 
     def put(self, run_id: str, event: Value) -> None:
         """Replace the last value of that kind."""
-        self._last.setdefault(run_id, {})[type(event)] = event
+        _keep(self._last.setdefault(run_id, {}), event)
         self._last.move_to_end(run_id)
         while len(self._last) > self._runs:
             self._last.popitem(last=False)
@@ -61,6 +66,20 @@ class LocalLive:
         watchers.discard(watcher)
         if not watchers:
             del self._watchers[run_id]
+
+
+def _keep(values: dict[Kind, Value], value: Value) -> None:
+    """Put a value in the place of the last one of its kind; the newest stands at the end."""
+    kind = _kind(value)
+    values.pop(kind, None)
+    values[kind] = value
+    while len(values) > KINDS:
+        del values[next(iter(values))]
+
+
+def _kind(value: Value) -> Kind:
+    """Each file is a kind of its own: several may be on their way at once."""
+    return ("download", value.label, value.name) if isinstance(value, Downloading) else (type(value).__name__,)
 
 
 async def _values(watcher: _Watcher) -> AsyncIterator[Value]:

@@ -1,4 +1,4 @@
-"""The outputs of a run as rows: what kind each is, and the asset that holds its file."""
+"""The outputs of a run as rows: what kind each is, and where its file is: in an asset, or in the caller's target."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +9,17 @@ from typing import Any
 from comfyserve.core.media import MODEL_ENDINGS
 from comfyserve.ports import StoredOutput
 from comfyserve.services.asset_ids import new_asset_id
+
+NO_FILE: Mapping[str, Any] = {
+    "filename": "",
+    "subfolder": "",
+    "mime": "",
+    "size": 0,
+    "sha256": "",
+    "asset_id": None,
+    "url": None,
+}
+"""The columns of an output that is a value."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +40,17 @@ def output_rows(
 
 def output_kind(output: StoredOutput) -> str:
     """image, video, audio, text, 3d or file."""
-    if not output.blob_key:
+    if not _is_file(output):
         return "text"
     family = output.mime.partition("/")[0]
     if family in ("image", "video", "audio", "text"):
         return family
     ending = PurePosixPath(output.filename).suffix.lower()
     return "3d" if family == "model" or ending in MODEL_ENDINGS else "file"
+
+
+def _is_file(output: StoredOutput) -> bool:
+    return bool(output.blob_key or output.url)
 
 
 def _storable(output: StoredOutput) -> StoredOutput:
@@ -55,26 +70,26 @@ def _rows(run: Mapping[str, Any], output: StoredOutput, ids: Callable[[], str], 
         "index": output.index,
         "kind": output_kind(output),
     }
-    if not output.blob_key:
-        row = {"filename": "", "subfolder": "", "type": output.type, "mime": "", "size": 0, "sha256": ""}
-        return OutputRow(
-            _output(run, shown, now) | row | {"asset_id": None, "value": output.value},
-            None,
-            {**shown, "value": output.value},
-        )
+    row = {**_output(run, shown, now), **NO_FILE}
+    if not _is_file(output):
+        value = {"value": output.value}
+        return OutputRow(row | {"type": output.type} | value, None, shown | value)
     file = {"filename": output.filename, "mime": output.mime, "size": output.size, "sha256": output.sha256}
-    asset_id = new_asset_id(output.mime, ids)
-    placed = {"subfolder": output.subfolder, "type": output.type, "asset_id": asset_id}
-    asset = {
-        "id": asset_id,
+    asset = _asset(run, output, ids, now) | file if output.blob_key else None
+    placed = {"subfolder": output.subfolder, "type": output.type}
+    placed |= {"asset_id": asset["id"]} if asset else {}
+    placed |= {"url": output.url} if output.url else {}
+    return OutputRow(row | file | placed | {"value": None}, asset, shown | file | placed)
+
+
+def _asset(run: Mapping[str, Any], output: StoredOutput, ids: Callable[[], str], now: datetime) -> dict[str, Any]:
+    return {
+        "id": new_asset_id(output.mime, ids),
         "workspace_id": run["workspace_id"],
         "run_id": run["id"],
         "blob_key": output.blob_key,
         "created_at": now,
     }
-    return OutputRow(
-        _output(run, shown, now) | file | placed | {"value": None}, asset | file, {**shown, **file, **placed}
-    )
 
 
 def _output(run: Mapping[str, Any], shown: Mapping[str, Any], now: datetime) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from comfyserve.core.errors import Stale
+from comfyserve.core.errors import DomainError, Stale
 from comfyserve.core.graph import parse_graph
 from comfyserve.core.runs import TARGET, Fact, FactKind, Lease, Run, Status, check_lease
 from comfyserve.core.runs import claim as claimed
@@ -19,7 +19,9 @@ from comfyserve.db.database import Database
 from comfyserve.db.rows import Row
 from comfyserve.ports import AssetRef, Bell, Claim, Clocks, Live, StoredOutput, machine_topic
 from comfyserve.services.door import ENDINGS, Door
+from comfyserve.services.options import opened
 from comfyserve.services.output_rows import OutputRow, output_rows
+from comfyserve.services.sealing import Sealing
 from comfyserve.services.topics import DELIVERIES, run_topic
 
 RELEASE_BATCH = 500
@@ -45,6 +47,7 @@ class Record:
         ids: Callable[[], str],
         bell: Bell,
         live: Live,
+        sealing: Sealing,
         lease_seconds: float,
         clocks: Clocks,
     ) -> None:
@@ -54,12 +57,25 @@ class Record:
         self._ids = ids
         self._bell = bell
         self._live = live
+        self._sealing = sealing
         self._lease = timedelta(seconds=lease_seconds)
         self._clocks = clocks
 
     async def claim(self, machine_id: str, worker_id: str) -> Claim | None:
-        """The next run of this machine by priority, fair share between keys, age; None when nothing waits."""
+        """The next run of this machine by priority, fair share between keys, age; None when nothing waits.
 
+        A run whose options cannot be opened any more ends here, and the next one is taken.
+        """
+        while (taken := await self._take(machine_id, worker_id)) is not None:
+            self._told(taken.row, taken.run)
+            try:
+                return self._claim(taken)
+            except DomainError as error:
+                failed = Fact(FactKind.FAILED, {"error": error.as_dict()})
+                await self.apply(taken.run.id, taken.lease.token, [failed])
+        return None
+
+    async def _take(self, machine_id: str, worker_id: str) -> _Taken | None:
         def take(connection: Connection) -> _Taken | None:
             now = self._clock()
             if (row := runs.next_queued(connection, machine_id, now)) is None:
@@ -71,10 +87,10 @@ class Record:
             used = assets.find_all(connection, row["asset_ids"], row["workspace_id"]) if row["asset_ids"] else ()
             return _Taken(row, run, lease, used)
 
-        taken = await self._db.write(take)
-        if taken is None:
-            return None
-        self._told(taken.row, taken.run)
+        return await self._db.write(take)
+
+    def _claim(self, taken: _Taken) -> Claim:
+        """Raises SealBroken."""
         return Claim(
             run=taken.run,
             lease=taken.lease,
@@ -84,6 +100,7 @@ class Record:
             assets={row["id"]: _asset_ref(row) for row in taken.assets},
             clocks=self._clocks,
             more=bool(taken.row["several"]),
+            options=opened(taken.row, self._sealing),
         )
 
     async def renew(self, leases: Collection[Lease]) -> frozenset[str]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, TypeVar
 
 from comfyserve.core.inputs.declare import Input
+from comfyserve.core.options import RunOptions
 from comfyserve.core.runs import Status
 
 T = TypeVar("T")
@@ -174,7 +175,8 @@ OutputKind = Literal["image", "video", "audio", "text", "3d", "file"]
 
 @dataclass(frozen=True)
 class OutputView:
-    """One output of a run: a stored file (`asset_id`, `url`), or a `value`."""
+    """One output of a run: a stored file (`asset_id`, `url`), a file in the caller's own target (`url` alone), or a
+    `value`."""
 
     id: str
     run_id: str
@@ -209,7 +211,10 @@ class EventView:
 
 @dataclass(frozen=True)
 class RunView:
-    """A run as its caller sees it. `outputs` are empty in lists; `replayed` says that an idempotency key found it."""
+    """A run as its caller sees it. `outputs` are empty in lists; `replayed` says that an idempotency key found it.
+
+    `target` is what its caller wished, without anything secret.
+    """
 
     id: str
     workspace_id: str
@@ -239,6 +244,8 @@ class RunView:
     outputs: Sequence[OutputView] = ()
     queue_position: int | None = None
     simulated: bool = False
+    convert_output: Json | None = None
+    target: Json | None = None
     webhook: str | None = None
     webhook_intermediate: bool = False
     last_event: int = 0
@@ -291,6 +298,7 @@ class SubmitRequest:
     idempotency_key: str | None = None
     unknown_inputs: Literal["refuse", "report"] = "refuse"
     randomise_seeds: bool = False
+    options: RunOptions = field(default_factory=RunOptions)
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:

@@ -9,13 +9,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from comfyserve.core.catalogue import check_classes
 from comfyserve.core.errors import Conflict, InvalidInput, NotFound, Place, QueueFull
 from comfyserve.core.graph import Graph, parse_graph
 from comfyserve.core.inputs.bind import Bound, bind
-from comfyserve.core.inputs.catalogue import check_classes
 from comfyserve.core.inputs.declare import Input, declare
 from comfyserve.core.inputs.seeds import Draw, randomise_seeds
 from comfyserve.core.limits import LEAST_PRIORITY, MAX_URL, MOST_PRIORITY
+from comfyserve.core.options import RunOptions
 from comfyserve.core.runs import Status
 from comfyserve.db import assets, deployments, runs
 from comfyserve.db.database import Database
@@ -27,12 +28,15 @@ from comfyserve.services.forms import EditorForms
 from comfyserve.services.graphs import Graphs, narrowed
 from comfyserve.services.machines import Catalogue, Machines, find_machine
 from comfyserve.services.media import MediaStore, SettledMedia
+from comfyserve.services.options import digest_of, kept
 from comfyserve.services.records import Caller, RunView, SubmitRequest
 from comfyserve.services.runs import Runs
+from comfyserve.services.sealing import Sealing
 from comfyserve.services.topics import DELIVERIES
 from comfyserve.services.views import run_view
 
 PRIORITIES = range(LEAST_PRIORITY, MOST_PRIORITY + 1)
+NO_OPTIONS = RunOptions()
 RETRY_AFTER = 5
 """Seconds that a caller is asked to wait when the queue is full."""
 
@@ -72,6 +76,7 @@ class Submit:
         forms: EditorForms,
         media: MediaStore,
         runs: Runs,
+        sealing: Sealing,
         clock: Callable[[], datetime],
         ids: Callable[[], str],
         draw: Draw,
@@ -86,6 +91,7 @@ class Submit:
         self._forms = forms
         self._media = media
         self._runs = runs
+        self._sealing = sealing
         self._clock = clock
         self._ids = ids
         self._draw = draw
@@ -99,7 +105,7 @@ class Submit:
         used for another request, or while the nodes are not known that a graph in the editor's form is converted with.
         """
         _check(request, self._limits)
-        digest = None if request.idempotency_key is None else _request_hash(request)
+        digest = None if request.idempotency_key is None else _request_hash(request, self._sealing)
         if digest is not None and (seen := await self._seen(caller, request, digest)) is not None:
             return seen
         request = await self._in_api_form(caller, request)
@@ -222,6 +228,7 @@ class Submit:
             "request_hash": digest,
             "inputs": media.shown(request.inputs),
             "warnings": [asdict(notice) for notice in bound.warnings],
+            **kept(request.options, self._sealing),
             "webhook": request.webhook,
             "webhook_intermediate": request.webhook_intermediate,
             "priority": request.priority,
@@ -298,7 +305,10 @@ def _check_webhook(url: str) -> None:
         raise InvalidInput("webhook must be an http or https URL.", place=Place(field="webhook"))
 
 
-def _request_hash(request: SubmitRequest) -> str:
-    """What makes two requests the same: everything but the idempotency key itself."""
-    asked = {key: value for key, value in vars(request).items() if key != "idempotency_key"}
+def _request_hash(request: SubmitRequest, sealing: Sealing) -> str:
+    """What makes two requests the same: everything but the idempotency key itself. Nothing secret can be guessed from
+    it."""
+    asked = {key: value for key, value in vars(request).items() if key not in ("idempotency_key", "options")}
+    if request.options != NO_OPTIONS:
+        asked["options"] = digest_of(request.options, sealing)
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

@@ -15,7 +15,7 @@ def _names(view: type[Any]) -> frozenset[str]:
     return frozenset(field.name for field in fields(view))
 
 
-RUN_FIELDS = _names(RunView) - {"status", "outputs", "queue_position", "replayed"}
+RUN_FIELDS = _names(RunView) - {"status", "outputs", "queue_position", "replayed", "convert_output", "target"}
 OUTPUT_FIELDS = _names(OutputView) - {"url"}
 ASSET_FIELDS = _names(AssetView) - {"url"}
 KEY_FIELDS = _names(KeyView)
@@ -31,19 +31,20 @@ def run_view(
         status=Status(row["status"]),
         outputs=outputs,
         **{name: row[name] for name in RUN_FIELDS},
+        **(row["options"] or {}),
     )
 
 
 def output_view(row: Mapping[str, Any], url: AssetUrl) -> OutputView:
-    """An output, with the URL of its file."""
-    link = url(row["asset_id"], row["filename"]) if row["asset_id"] else None
+    """An output, with the URL of its file: in the caller's target, or else signed by us."""
+    link = row["url"] or (url(row["asset_id"], row["filename"]) if row["asset_id"] else None)
     return OutputView(url=link, **{name: row[name] for name in OUTPUT_FIELDS})
 
 
 def event_view(row: Mapping[str, Any], url: AssetUrl) -> EventView:
-    """An event; that of an output gets the URL of its file."""
+    """An event; that of an output of which we have the file gets its URL."""
     data = row["data"]
-    if row["kind"] == FactKind.OUTPUT and data.get("asset_id"):
+    if row["kind"] == FactKind.OUTPUT and data.get("asset_id") and not data.get("url"):
         data = {**data, "url": url(data["asset_id"], data["filename"])}
     return EventView(row["seq"], row["kind"], row["at"], row["attempt_id"], Status(row["status"]), data)
 

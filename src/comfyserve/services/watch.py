@@ -14,7 +14,8 @@ from comfyserve.core.limits import MAX_NUMBER
 from comfyserve.core.runs import FINAL, Status
 from comfyserve.db import events
 from comfyserve.db.database import Database
-from comfyserve.ports import Bell, Live
+from comfyserve.ports import Bell, Live, LiveValue
+from comfyserve.ports import Downloading as Downloading
 from comfyserve.ports import Preview as Preview
 from comfyserve.ports import Progress as Progress
 from comfyserve.services.paging import check_limit
@@ -24,10 +25,6 @@ from comfyserve.services.topics import run_topic
 from comfyserve.services.views import AssetUrl, event_view
 
 BATCH = 200
-NOT_BEGUN = frozenset({Status.QUEUED, Status.STARTING})
-"""Live values go straight, events through the database: a value before the run was told to have begun is left out."""
-
-LiveValue = Progress | Preview
 Watched = EventView | LiveValue
 
 
@@ -58,7 +55,7 @@ class Watch:
         Ends after the run's last event. Raises NotFound at the first step. Close it (`aclose`) when it is left early.
         """
         seq, topic = check_after(after), run_topic(run_id)
-        allowed, begun = False, True
+        allowed, status = False, None
         async with self._live.watch(run_id) as values, _Merged(values) as merged:
             while True:
                 seen = self._bell.now(topic)
@@ -66,13 +63,14 @@ class Watch:
                 allowed = True
                 if found:
                     yield found
-                    begun = found[-1].status not in NOT_BEGUN
+                    status = found[-1].status
                 seq = found[-1].seq if found else seq
                 if await self._is_over(caller, run_id, found, seq):
                     return
                 pause = 0 if len(found) == BATCH else self._poll
-                async for value in merged.until(self._bell.wait(topic, pause, since=seen), quiet=not begun):
-                    yield (value,)
+                async for value in merged.until(self._bell.wait(topic, pause, since=seen)):
+                    if _fits(value, status):
+                        yield (value,)
 
     async def wait(self, caller: Caller, run_id: str, seconds: float) -> RunView:
         """The run when it has ended, or as it is after so many seconds. Raises NotFound."""
@@ -124,13 +122,13 @@ class _Merged:
             self._next.cancel()
             await asyncio.wait([self._next])
 
-    async def until(self, other: Coroutine[Any, Any, Any], *, quiet: bool) -> AsyncIterator[LiveValue]:
-        """Yield values until `other` is done, or with `quiet` let them pass. One on its way is kept for later."""
+    async def until(self, other: Coroutine[Any, Any, Any]) -> AsyncIterator[LiveValue]:
+        """Yield values until `other` is done. One on its way is kept for later."""
         waiting = asyncio.ensure_future(other)
         try:
             while not waiting.done():
                 value = await self._value_or(waiting)
-                if value is not None and not quiet:
+                if value is not None:
                     yield value
         finally:
             waiting.cancel()
@@ -146,6 +144,14 @@ class _Merged:
         value, self._next = self._next.result(), None
         self._ended = value is None
         return value
+
+
+def _fits(value: LiveValue, status: Status | None) -> bool:
+    """Whether a value may be told after an event with this status. Values go straight, events through the database:
+    one from before the event that it belongs to is left out."""
+    if status is Status.STARTING:
+        return isinstance(value, Downloading)
+    return status is not Status.QUEUED
 
 
 def check_after(after: int) -> int:

@@ -8,7 +8,7 @@ from comfyserve.apis.comfydeploy.statuses import STATUS
 from comfyserve.apis.http.answers import iso
 from comfyserve.core.runs import FINAL, FactKind
 from comfyserve.services.records import EventView
-from comfyserve.services.watch import Preview, Progress
+from comfyserve.services.watch import Downloading, Preview, Progress, Watched
 
 UPDATE = "event_update"
 LOG = "log_update"
@@ -36,22 +36,26 @@ class Story:
         self._classes: dict[str, str] = {}
         self._highest = 0.0
 
-    def told(self, event: EventView | Progress | Preview) -> list[Told]:
+    def told(self, event: Watched) -> list[Told]:
         """The messages for one of our events; previews have no place in this dialect."""
         if isinstance(event, Preview):
             return []
+        if isinstance(event, Downloading):
+            return [self._live_status(_downloading(event), 0.0)]
         if isinstance(event, Progress):
-            return [_progress(self._run_id, event), self._live_status(event.node_id, event.fraction)]
+            return [_progress(self._run_id, event), self._executing(event.node_id, event.fraction)]
         messages = list(_durable(self._run_id, event, self._labels))
         if event.kind == FactKind.NODE_STARTED:
             node_id = str(event.data.get("node_id"))
             self._classes[node_id] = str(event.data.get("class_type") or node_id)
-            messages.append(self._live_status(node_id, 0.0))
+            messages.append(self._executing(node_id, 0.0))
         return messages
 
-    def _live_status(self, node_id: str, progress: float) -> Told:
+    def _executing(self, node_id: str, progress: float) -> Told:
+        return self._live_status(f"Executing {self._classes.get(node_id, node_id)}", progress)
+
+    def _live_status(self, what: str, progress: float) -> Told:
         self._highest = max(self._highest, progress)
-        what = f"Executing {self._classes.get(node_id, node_id)}"
         status = {"prompt_id": self._run_id, "live_status": what, "progress": round(self._highest, 4)}
         return update("live_status", status)
 
@@ -59,6 +63,11 @@ class Story:
 def _progress(run_id: str, event: Progress) -> Told:
     step = {"value": event.value, "max": event.maximum, "node": event.node_id, "prompt_id": run_id}
     return update("progress", step)
+
+
+def _downloading(event: Downloading) -> str:
+    share = f" {event.received * 100 // event.total} %" if event.total else ""
+    return f"Downloading {event.name}{share}"
 
 
 def _durable(run_id: str, event: EventView, labels: Labels) -> Iterator[Told]:

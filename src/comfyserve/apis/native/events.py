@@ -17,7 +17,7 @@ from comfyserve.apis.native.shapes import DEFAULT_LIMIT, Limit, Listed, Shape
 from comfyserve.core.limits import MAX_NUMBER
 from comfyserve.core.runs import FINAL, Status
 from comfyserve.services.records import Caller, EventView
-from comfyserve.services.watch import Preview, Progress
+from comfyserve.services.watch import Downloading, Preview, Progress, Watched
 
 router = APIRouter(tags=["runs"], route_class=ApiRoute)
 
@@ -58,13 +58,22 @@ def progress_data(view: Progress) -> dict[str, Any]:
     return {"node_id": view.node_id, "value": view.value, "maximum": view.maximum, "fraction": view.fraction}
 
 
-def told(event: EventView | Progress | Preview) -> bytes:
+def download_data(view: Downloading) -> dict[str, Any]:
+    """The wire form of a file on its way: bytes so far, and of how many when that is known."""
+    return {"label": view.label, "name": view.name, "received": view.received, "total": view.total}
+
+
+def told(event: Watched) -> bytes:
     """One message of the stream; only durable events have an id to resume from."""
-    if isinstance(event, EventView):
-        return message(event.kind, event_data(event), seq=event.seq)
-    if isinstance(event, Progress):
-        return message("progress", progress_data(event))
-    return message("preview", preview_data(event))
+    match event:
+        case EventView():
+            return message(event.kind, event_data(event), seq=event.seq)
+        case Progress():
+            return message("progress", progress_data(event))
+        case Downloading():
+            return message("download", download_data(event))
+        case Preview():
+            return message("preview", preview_data(event))
 
 
 async def _messages(context: Context, caller: Caller, run_id: str, after: int) -> AsyncGenerator[bytes, None]:
