@@ -4,7 +4,7 @@ import json
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from comfyserve.core.conversion import Conversion
+from comfyserve.core.conversion import read_conversion, write_conversion
 from comfyserve.core.credentials import read_credentials, write_auth
 from comfyserve.core.errors import Place, TooLarge
 from comfyserve.core.options import RunOptions
@@ -21,7 +21,7 @@ def kept(options: RunOptions, sealing: Sealing) -> dict[str, Any]:
     for as long as the run has not ended. Raises TooLarge."""
     shown: dict[str, Any] = {}
     if options.convert is not None:
-        shown["convert_output"] = _conversion(options.convert)
+        shown["convert_output"] = write_conversion(options.convert)
     if options.target is not None:
         shown["target"] = _without_secrets(options.target)
     secret = _secret(options)
@@ -35,17 +35,17 @@ def opened(row: Row, sealing: Sealing) -> RunOptions:
     """The options of a run that has not ended. Raises SealBroken."""
     shown = row["options"] or {}
     secret = json.loads(sealing.open(row["sealed_options"])) if row["sealed_options"] else {}
-    convert, target = shown.get("convert_output"), secret.get("target")
+    target = secret.get("target")
     return RunOptions(
         credentials=read_credentials(secret.get("credentials")),
-        convert=None if convert is None else Conversion(**convert),
+        convert=read_conversion(shown.get("convert_output")),
         target=None if target is None else read_target(target),
     )
 
 
 def digest_of(options: RunOptions, sealing: Sealing) -> str:
     """The same for the same options."""
-    convert = None if options.convert is None else _conversion(options.convert)
+    convert = None if options.convert is None else write_conversion(options.convert)
     return sealing.digest(json.dumps([_secret(options), convert], sort_keys=True))
 
 
@@ -58,10 +58,6 @@ def _secret(options: RunOptions) -> dict[str, Any]:
     if options.target is not None:
         secret["target"] = write_target(options.target)
     return secret
-
-
-def _conversion(convert: Conversion) -> dict[str, Any]:
-    return {"format": convert.format, "options": dict(convert.options)}
 
 
 def _without_secrets(target: TargetWish) -> dict[str, Any]:

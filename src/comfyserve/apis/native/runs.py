@@ -9,9 +9,9 @@ from comfyserve.apis.http.answers import Json, Timestamp
 from comfyserve.apis.http.auth import SignedIn
 from comfyserve.apis.http.bundle import services_of
 from comfyserve.apis.http.routing import ApiRoute
+from comfyserve.apis.native.options import ConvertOutput, TargetShape, WithOptions, options_of
 from comfyserve.apis.native.shapes import (
     DEFAULT_LIMIT,
-    Body,
     Cursor,
     Graph,
     Id,
@@ -34,7 +34,7 @@ IdempotencyKey = Annotated[
 ]
 
 
-class NewRun(Body):
+class NewRun(WithOptions):
     """A run of a deployment, or of a graph that is not deployed."""
 
     deployment: Id | None = Field(None, description="Id or name of a deployment.")
@@ -51,7 +51,7 @@ class NewRun(Body):
 
 
 class Output(Shape):
-    """One output: a stored file, or a `value`."""
+    """One output: a stored file, a file in the target of the run (no `asset_id`), or a `value`."""
 
     node_id: str
     class_type: str
@@ -107,6 +107,8 @@ class Run(Shape):
     error: RunError | None
     outputs: list[Output]
     warnings: list[dict[str, Any]]
+    convert_output: ConvertOutput | None = Field(None, exclude_if=absent)
+    target: TargetShape | None = Field(None, exclude_if=absent)
     simulated: bool
     seconds: Seconds
 
@@ -120,7 +122,7 @@ def output_shape(view: OutputView) -> Output:
         "index": view.index,
         "kind": view.kind,
     }
-    if view.asset_id is None:
+    if view.url is None:
         return Output.model_construct(**place, value=view.value)
     return Output.model_construct(
         **place,
@@ -159,6 +161,8 @@ def run_shape(view: RunView) -> Run:
         error=None if view.error is None else RunError.model_construct(**view.error),
         outputs=[output_shape(one) for one in view.outputs],
         warnings=[dict(one) for one in view.warnings],
+        convert_output=None if view.convert_output is None else ConvertOutput.model_construct(**view.convert_output),
+        target=None if view.target is None else TargetShape.model_construct(**view.target),
         simulated=view.simulated,
         seconds=seconds,
     )
@@ -173,6 +177,7 @@ def submit_of(body: NewRun, idempotency_key: str | None) -> SubmitRequest:
         priority=body.priority,
         webhook=body.webhook,
         idempotency_key=idempotency_key,
+        options=options_of(body),
     )
 
 
