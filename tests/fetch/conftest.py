@@ -1,6 +1,7 @@
 """An origin that serves well and badly, and a fetch that may reach it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,18 @@ async def fetch(tmp_path: Path) -> AsyncIterator[HttpFetch]:
     made = HttpFetch(tmp_path / "fetch", Guard("127.0.0.0/8, localhost"), LIMITS)
     yield made
     await made.close()
+
+
+@pytest.fixture
+def processes_of() -> Callable[[Path], list[int]]:
+    """The living processes that work in a folder."""
+
+    def found(folder: Path) -> list[int]:
+        alive = []
+        for entry in Path("/proc").iterdir():
+            with suppress(OSError):
+                if entry.name.isdigit() and (entry / "cwd").readlink().is_relative_to(folder):
+                    alive.append(int(entry.name))
+        return alive
+
+    return found
