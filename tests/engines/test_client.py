@@ -11,6 +11,7 @@ import pytest
 from comfyserve.core.errors import EngineError, EngineLost, EngineUnreached, NotFound, TooLarge
 from comfyserve.core.outputs import EngineFile
 from comfyserve.engines.client import ComfyClient
+from comfyserve.engines.folders import Folders
 from comfyserve.ports import Alive, EngineEvent, NodeFinished, NodeStarted, Outcome, Preview, Progress, Started, Warned
 from tests.engines.conftest import IMPATIENT
 from tests.engines.scripted_comfy import PICTURE, ScriptedComfy, graph
@@ -268,7 +269,7 @@ async def test_forget_drops_the_record_and_only_files_inside_our_folders(comfy: 
     for path in [*ours, tmp_path / "secret/c.png", tmp_path / "output/keep.png"]:
         path.write_bytes(b"x")
     (tmp_path / "output/way").symlink_to(tmp_path / "secret")
-    client = ComfyClient(comfy.url, base_directory=tmp_path, patience=IMPATIENT)
+    client = ComfyClient(comfy.url, folders=Folders(tmp_path), patience=IMPATIENT)
     await run(client, "Say")
     files = [
         EngineFile("a.png", "sub"),
@@ -297,7 +298,7 @@ async def test_forget_removes_the_folder_of_a_prompt_and_no_other(comfy: Scripte
     for name in ("output/p1/deep/er", "output/p2", "output/p1x", "p3", "temp/p1"):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "a.png").write_bytes(b"x")
-    client = ComfyClient(comfy.url, base_directory=tmp_path, patience=IMPATIENT)
+    client = ComfyClient(comfy.url, folders=Folders(tmp_path), patience=IMPATIENT)
     await client.forget(["p1", "..", ".", "", "../p3", "p2/a.png", "absent"], [])
     await client.close()
     left = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.png"))  # noqa: ASYNC240  (a small folder)

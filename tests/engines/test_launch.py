@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from comfyserve.engines.launch import PORT, comfyui
+from comfyserve.engines.launch import PORT, Launch, comfyui, with_temp
+
+KINDS = ("input", "output", "temp")
+
+
+def base(launch: Launch) -> Path | None:
+    """The folder of everything that was not moved."""
+    return launch.folders and launch.folders.base
 
 
 def test_the_virtual_environment_in_its_folder_runs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,7 +22,7 @@ def test_the_virtual_environment_in_its_folder_runs_it(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     launch = comfyui(Path("ComfyUI"), "--cpu")
     assert launch.command[:2] == (str(python), "main.py") and launch.command[-1] == "--cpu"
-    assert launch.cwd == launch.base_directory == tmp_path / "ComfyUI"
+    assert launch.cwd == base(launch) == tmp_path / "ComfyUI"
     assert PORT in launch.command
 
 
@@ -28,20 +35,48 @@ def test_without_one_our_python_does(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_command_takes_the_place_of_ours(tmp_path: Path) -> None:
     launch = comfyui(tmp_path, "--lowvram", command=["run-it", "--port", PORT])
     assert launch.command == ("run-it", "--port", PORT, "--lowvram")
-    assert launch.base_directory == tmp_path
-    assert comfyui(None, command=["run-it"]).base_directory is None
+    assert base(launch) == tmp_path
+    assert comfyui(None, command=["run-it"]).folders is None
 
 
 @pytest.mark.parametrize(
-    ("arguments", "folder"),
+    ("arguments", "folders"),
     [
-        ((), "home"),
-        (("--base-directory", "/data/comfy"), "/data/comfy"),
-        (("--base-directory=files",), "home/files"),
-        (("--output-directory", "/data/out"), None),
-        (("--temp-directory=/tmp/x", "--base-directory", "/data"), None),
+        ((), ("home/input", "home/output", "home/temp")),
+        (("--base-directory", "/data"), ("/data/input", "/data/output", "/data/temp")),
+        (("--base-directory=files",), ("home/files/input", "home/files/output", "home/files/temp")),
+        (("--output-directory", "/data/out"), ("home/input", "/data/out", "home/temp")),
+        (("--temp-directory=/tmp/x", "--base-directory", "/data"), ("/data/input", "/data/output", "/tmp/x/temp")),
+        (("--input-directory", "in", "--input-directory", "other"), ("home/other", "home/output", "home/temp")),
     ],
 )
-def test_its_files_are_ours_only_where_they_lie(arguments: tuple[str, ...], folder: str | None, tmp_path: Path) -> None:
+def test_its_files_are_looked_for_where_they_lie(
+    arguments: tuple[str, ...], folders: tuple[str, ...], tmp_path: Path
+) -> None:
     launch = comfyui(tmp_path / "home", *arguments)
-    assert launch.base_directory == (None if folder is None else tmp_path / folder)
+    assert launch.folders is not None
+    assert [launch.folders.root(kind) for kind in KINDS] == [tmp_path / folder for folder in folders]
+
+
+def test_folders_that_an_operator_names_are_told_to_comfyui_and_not_to_a_command(tmp_path: Path) -> None:
+    moved = {"input": Path("/data/in"), "output": Path("/data/out")}
+    ours = comfyui(tmp_path, moved=moved)
+    assert ours.command[-4:] == ("--input-directory", "/data/in", "--output-directory", "/data/out")
+    script = comfyui(tmp_path, command=["init.sh"], moved=moved)
+    assert script.command == ("init.sh",)
+    for launch in (ours, script):
+        assert launch.folders is not None
+        assert [launch.folders.root(kind) for kind in KINDS] == [moved["input"], moved["output"], tmp_path / "temp"]
+
+
+@pytest.mark.parametrize(
+    ("command", "takes"),
+    [((), True), (("comfy", "launch", "--", "--listen"), True), (("python", "/opt/main.py"), True), (("run",), False)],
+)
+def test_temporary_files_of_its_own(command: tuple[str, ...], takes: bool, tmp_path: Path) -> None:
+    launch = comfyui(tmp_path, command=command)
+    apart = with_temp(launch, Path("/data/engine-2"))
+    assert (apart.command[-2:] == ("--temp-directory", "/data/engine-2")) is takes
+    assert apart.folders is not None
+    assert apart.folders.root("temp") == (Path("/data/engine-2/temp") if takes else tmp_path / "temp")
+    assert apart.folders.root("output") == tmp_path / "output"

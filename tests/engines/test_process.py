@@ -12,6 +12,7 @@ import pytest
 
 from comfyserve.core.errors import EngineLost
 from comfyserve.engines.client import Patience
+from comfyserve.engines.folders import Folders
 from comfyserve.engines.launch import PORT, Launch, environment
 from comfyserve.engines.process import EngineState, ProcessEngine, RestartPolicy
 from comfyserve.ports import EngineEvent
@@ -198,7 +199,7 @@ async def test_the_files_of_a_run_are_removed_although_its_process_is_dead(tmp_p
     made = tmp_path / "output" / "p1" / "half.png"
     made.parent.mkdir(parents=True)
     made.write_bytes(b"x")
-    engine = ProcessEngine(launch(base_directory=tmp_path))
+    engine = ProcessEngine(launch(folders=Folders(tmp_path)))
     with pytest.raises(EngineLost):
         await engine.forget(["p1"], [])
     assert not made.parent.exists()

@@ -58,6 +58,9 @@ def main(port: int, arguments: list[str]) -> None:
         sys.exit(print(arguments[-1], file=sys.stderr) or 3)  # noqa: T201  (what it says is the test)
     if "--environment" in arguments:
         Path(arguments[-1]).write_text("".join(f"{name}={value}\n" for name, value in os.environ.items()))
+    if "--pid" in arguments:
+        with Path(arguments[arguments.index("--pid") + 1]).open("a") as pids:
+            pids.write(f"{os.getpid()}\n")
     if "--fork" in arguments:
         fork_family(Path(arguments[arguments.index("--fork") + 1]))
     if "--stubborn" in arguments:

@@ -93,9 +93,9 @@ class TestEmbeddedProcess(EngineSuite):
 
     async def test_forget_removes_the_files_of_a_run(self, process: ProcessEngine) -> None:
         prompt_id, events = await run(process, GRAPHS.good)
-        assert isinstance(events[-1], Outcome) and process.launch.base_directory is not None
+        assert isinstance(events[-1], Outcome) and process.launch.folders is not None
         files = [output.file for output in events[-1].outputs if output.file]
-        path = process.launch.base_directory / "output" / files[0].filename
+        path = process.launch.folders.root("output") / files[0].filename
         assert path.exists()
         await process.forget([prompt_id], files)
         assert not path.exists()

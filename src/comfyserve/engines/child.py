@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 from comfyserve.core.errors import EngineLost
-from comfyserve.engines.launch import PORT, Launch, environment, free_port
+from comfyserve.engines.launch import Launch, environment, free_port
 from comfyserve.engines.output import Output
+from comfyserve.engines.ownership import strangers
 
 REAPER = Path(__file__).with_name("reaper.py")
 DRAIN_SECONDS = 0.5
 KILL_SECONDS = 10.0
+LOOK_SECONDS = 1.0
+HERE = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+"""Where an engine that listens everywhere is reached."""
 
 
 class Child:
@@ -28,6 +32,8 @@ class Child:
         self.output = output
         self.pid: int | None = None
         """The process id of the engine, once the reaper told it; it leads a process group of its own."""
+        self._settled = False
+        self._left = False
         self._process = process
         self._line = line
         self._drain = asyncio.create_task(_drain(printed, output))
@@ -36,9 +42,12 @@ class Child:
 
     @classmethod
     async def spawn(cls, launch: Launch) -> "Child":
-        """Start the command on a fresh port. Raises EngineLost when it cannot be started."""
-        port = free_port(launch.host)
-        command = [part.replace(PORT, str(port)) for part in launch.command]
+        """Start the command. Raises EngineLost when it cannot be started, or somebody else has its port."""
+        port = free_port(launch.host) if launch.chooses_port else launch.port
+        host = HERE.get(launch.host, launch.host)
+        if not launch.chooses_port and await _is_taken(host, port):
+            raise EngineLost(_taken(launch.name, port, "another program"))
+        command = launch.words(port)
         ours, theirs = socket.socketpair()
         read_end, write_end = os.pipe()
         printed = os.fdopen(read_end, "rb", buffering=0)
@@ -49,7 +58,7 @@ class Child:
                 stdout=write_end,
                 stderr=asyncio.subprocess.STDOUT,
                 cwd=launch.cwd,
-                env=environment(os.environ, launch.env),
+                env=environment(os.environ, launch.variables(port)),
                 start_new_session=True,
             )
         except BaseException as error:
@@ -62,7 +71,7 @@ class Child:
             theirs.close()
             os.close(write_end)
         ours.setblocking(False)
-        return cls(process, ours, printed, Output(launch.name), f"http://{launch.host}:{port}")
+        return cls(process, ours, printed, Output(launch.name, loud=launch.loud), _url(host, port))
 
     def kill(self) -> None:
         """End it and everything it started, at once."""
@@ -71,8 +80,20 @@ class Child:
             asyncio.get_running_loop().remove_reader(self._line)  # before another socket gets this number
             self._line.close()
 
+    def settle(self) -> None:
+        """The engine answers, or should end: from now on the end of the command is the end of all that it started. A
+        start script that ended before has left the engine in the background, which is then what runs."""
+        self._settled = True
+
+    async def stranger(self) -> str:
+        """The name of a program that is not ours and has the port; empty when there is none that we can see."""
+        port = int(self.url.rpartition(":")[2])
+        found = await asyncio.to_thread(strangers, port, self._process.pid)
+        return ", ".join(found)
+
     async def stop(self, seconds: float) -> None:
         """Ask it to end, and end it after so many seconds."""
+        self.settle()
         try:
             if not self.ended.done():
                 with suppress(ProcessLookupError):
@@ -83,9 +104,21 @@ class Child:
         await asyncio.wait({self.ended}, timeout=KILL_SECONDS)
 
     async def _hear(self) -> None:
+        """The reaper's lines: the engine's process id, then perhaps a 0: the command ended and left something."""
+        loop, rest = asyncio.get_running_loop(), b""
         with suppress(OSError):
-            told = await asyncio.get_running_loop().sock_recv(self._line, 64)
-            self.pid = int(told) if told.strip().isdigit() else None
+            while told := await loop.sock_recv(self._line, 64):
+                *lines, rest = (rest + told).split(b"\n")
+                for number in map(int, lines):
+                    self._learn(number)
+
+    def _learn(self, number: int) -> None:
+        if number:
+            self.pid = number
+            return
+        self._left = True
+        if self._settled:
+            self.kill()
 
     async def _end(self) -> int:
         code = await self._process.wait()
@@ -95,7 +128,29 @@ class Child:
         self.kill()
         await asyncio.wait({self._drain}, timeout=DRAIN_SECONDS)
         self._drain.cancel()
-        return code
+        return 0 if self._left else code
+
+
+async def _is_taken(host: str, port: int) -> bool:
+    """Whether somebody listens there already."""
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+def _taken(name: str, port: int, by: str) -> str:
+    return (
+        f"The {name} cannot have port {port}: {by} listens there. Stop it, let the command take another port with "
+        "{port} or COMFYUI_PORT_HOST, or use what listens there with COMFYSERVE_COMFY_URL."
+    )
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 async def _drain(printed: BinaryIO, output: Output) -> None:

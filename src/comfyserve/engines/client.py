@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import aiohttp
@@ -49,18 +48,18 @@ class Patience:
 
 
 class ComfyClient:
-    """An engine at a base URL. Build it inside a running loop; `base_directory` only when its folders are ours."""
+    """An engine at a base URL. Build it inside a running loop; `folders` only when they are ours."""
 
     def __init__(
         self,
         url: str,
         *,
-        base_directory: Path | None = None,
+        folders: Folders | None = None,
         headers: Mapping[str, str] | None = None,
         patience: Patience | None = None,
     ) -> None:
         self.url = url.rstrip("/")
-        self._folders = None if base_directory is None else Folders(base_directory)
+        self._folders = folders
         self._patience = patience or Patience()
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS),

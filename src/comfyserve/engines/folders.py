@@ -3,8 +3,8 @@
 import asyncio
 import os
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -20,9 +20,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Folders:
-    """`input`, `output` and `temp` under `base`. Nothing outside of them is ever read or removed."""
+    """`input`, `output` and `temp` under `base`, or where `moved` says. Nothing outside of them is ever read or
+    removed."""
 
     base: Path
+    moved: Mapping[str, Path] = field(default_factory=dict)
+
+    def root(self, kind: str) -> Path:
+        """The folder of the engine's inputs, outputs or temporary files."""
+        return self.moved.get(kind, self.base / kind)
 
     def path(self, file: EngineFile) -> Path | None:
         """Where a file lies; None for a name that leads out of the folders or that no file can have."""
@@ -30,7 +36,7 @@ class Folders:
             return None
         if "\0" in file.filename + file.subfolder:
             return None
-        root = (self.base / file.type).resolve()
+        root = self.root(file.type).resolve()
         path = (root / file.subfolder / file.filename).resolve()
         return path if path.is_relative_to(root) else None
 
@@ -54,7 +60,7 @@ class Folders:
                 log.warning("engine.file_left", path=str(path), error=str(error))
         for prompt_id in prompt_ids:
             folder = self.path(EngineFile(prompt_id))
-            if folder is not None and folder.parent == (self.base / "output").resolve():
+            if folder is not None and folder.parent == self.root("output").resolve():
                 shutil.rmtree(folder, ignore_errors=True)
 
 

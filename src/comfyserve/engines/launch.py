@@ -2,12 +2,14 @@
 
 import socket
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from comfyserve.engines.folders import Folders
+
 PORT = "{port}"
-"""Stands in a command for the port that is chosen anew at every start."""
+"""Stands in a command for a port that is chosen anew at every start."""
 
 INHERITED = frozenset(
     {
@@ -52,15 +54,25 @@ INHERITED_PREFIXES = (
 
 
 BASE = "--base-directory"
-MOVING = ("--input-directory", "--output-directory", "--temp-directory")
-"""The arguments of a ComfyUI that move its folders: all of them, or one alone."""
+MOVING = {"--input-directory": "input", "--output-directory": "output", "--temp-directory": "temp"}
+"""The arguments of a ComfyUI that move its folders: all of them, or one alone. Its temporary files lie in a folder
+`temp` below the one that is named."""
+
+DEFAULT_PORT = 8188
+"""Where a ComfyUI listens that nobody told otherwise."""
+
+ANNOUNCED = {"WEB_ENABLE_AUTH": "false", "CF_QUICK_TUNNELS": "false"}
+"""What a start script is told besides host and port: no login and no tunnel in front of ComfyUI
+(spec stateless-comfyui-api section 7.2)."""
 
 
 @dataclass(frozen=True)
 class Launch:
-    """A command that speaks ComfyUI's protocol on `host` and the port that replaces `{port}` in it.
+    """A command that speaks ComfyUI's protocol on `host` and the port that replaces `{port}` in it; a command without
+    `{port}` listens on `port`, which it is told as COMFYUI_PORT_HOST, or which it is known to take.
 
-    `base_directory` holds its input, output and temp folders when they are ours. `env` is added to what it inherits.
+    `folders` are its input, output and temp folders when they are ours. `env` is added to what it inherits. `loud`:
+    what it prints is worth a line of the log each.
     """
 
     command: tuple[str, ...]
@@ -68,9 +80,25 @@ class Launch:
     cwd: Path | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     host: str = "127.0.0.1"
-    base_directory: Path | None = None
+    port: int = DEFAULT_PORT
+    folders: Folders | None = None
     start_seconds: float = 600.0
     stop_seconds: float = 10.0
+    loud: bool = False
+
+    @property
+    def chooses_port(self) -> bool:
+        """Whether a fresh port is taken at every start."""
+        return any(PORT in word for word in self.command)
+
+    def words(self, port: int) -> list[str]:
+        """The command for this port."""
+        return [word.replace(PORT, str(port)) for word in self.command]
+
+    def variables(self, port: int) -> dict[str, str]:
+        """What its environment has besides what it inherits: where it should listen, as the start scripts of
+        comfyui-api read it, and `env`."""
+        return {"DIRECT_ADDRESS": self.host, "COMFYUI_PORT_HOST": str(port), **ANNOUNCED, **self.env}
 
 
 def embedded(base_directory: Path, *arguments: str, env: Mapping[str, str] | None = None) -> Launch:
@@ -80,18 +108,38 @@ def embedded(base_directory: Path, *arguments: str, env: Mapping[str, str] | Non
         (*command, *arguments),
         name="embedded engine",
         env=env or {},
-        base_directory=base_directory,
+        folders=Folders(base_directory),
         start_seconds=60.0,
         stop_seconds=5.0,
     )
 
 
-def comfyui(home: Path | None, *arguments: str, command: Sequence[str] = ()) -> Launch:
+def comfyui(
+    home: Path | None, *arguments: str, command: Sequence[str] = (), moved: Mapping[str, Path] | None = None
+) -> Launch:
     """A ComfyUI checkout at `home`, run by `command`, or by the virtual environment that lies in it; `arguments` are
-    added. Its folders are ours unless the arguments put them elsewhere."""
+    added. Its folders are ours where we know them: those in `moved` lie there, which a ComfyUI without a command of its
+    own is told, too; the others lie where the arguments put them, or in `home`."""
     home = home and home.expanduser().absolute()
-    words = (*(command or _own_command(home or Path.cwd())), *arguments)
-    return Launch(words, name="ComfyUI", cwd=home, base_directory=_folders(words, home))
+    moved = moved or {}
+    told = () if command else _told(moved)
+    words = (*(command or _own_command(home or Path.cwd())), *told, *arguments)
+    return Launch(words, name="ComfyUI", cwd=home, folders=_folders(words, home, moved), loud=True)
+
+
+def with_temp(launch: Launch, folder: Path) -> Launch:
+    """The same with temporary files of its own: a ComfyUI empties that folder when it starts and when it ends, so that
+    two that share it lose each other's previews. Unchanged when its command takes no arguments of ComfyUI."""
+    if not takes_arguments(launch.command):
+        return launch
+    words = (*launch.command, "--temp-directory", str(folder))
+    folders = launch.folders and replace(launch.folders, moved={**launch.folders.moved, "temp": folder / "temp"})
+    return replace(launch, command=words, folders=folders)
+
+
+def takes_arguments(command: Sequence[str]) -> bool:
+    """Whether what is added to a command reaches ComfyUI: it names main.py, or passes on what follows `--`."""
+    return any(Path(word).name == "main.py" for word in command) or "--" in command
 
 
 def _own_command(home: Path) -> Sequence[str]:
@@ -100,16 +148,32 @@ def _own_command(home: Path) -> Sequence[str]:
     return (str(python), "main.py", "--listen", "127.0.0.1", "--port", PORT, "--disable-auto-launch")
 
 
-def _folders(command: Sequence[str], home: Path | None) -> Path | None:
-    """Where a ComfyUI with these arguments keeps input, output and temp; None when they are not in one place."""
-    options = [word.partition("=")[0] for word in command]
-    if home is None or any(option in options for option in MOVING):
+def _told(moved: Mapping[str, Path]) -> tuple[str, ...]:
+    return tuple(
+        word
+        for option, kind in MOVING.items()
+        if kind in moved and kind != "temp"
+        for word in (option, str(moved[kind]))
+    )
+
+
+def _folders(command: Sequence[str], home: Path | None, moved: Mapping[str, Path]) -> Folders | None:
+    """Where a ComfyUI with these arguments keeps its files; None when that cannot be known."""
+    if home is None:
         return None
-    if BASE not in options:
-        return home
-    at = options.index(BASE)
-    following = command[at + 1] if at + 1 < len(command) else ""
-    return home / (command[at].partition("=")[2] or following)
+    named = {option: home / value for option, value in _values(command)}
+    found = {kind: named[option] for option, kind in MOVING.items() if option in named}
+    if "temp" in found:
+        found["temp"] /= "temp"
+    return Folders(named.get(BASE, home), {**moved, **found})
+
+
+def _values(command: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The options that move folders, with their values, given as one word or as two."""
+    for word, following in zip(command, (*command[1:], ""), strict=True):
+        option, equals, value = word.partition("=")
+        if option == BASE or option in MOVING:
+            yield option, value if equals else following
 
 
 def environment(ours: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:

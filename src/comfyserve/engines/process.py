@@ -1,7 +1,7 @@
 """A supervised engine process: started, watched, restarted with back-off and stopped, with all its descendants."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -14,12 +14,13 @@ from comfyserve.core.errors import EngineLost, EngineUnreached
 from comfyserve.core.outputs import EngineFile
 from comfyserve.engines.child import Child
 from comfyserve.engines.client import ComfyClient, Patience
-from comfyserve.engines.folders import Folders
 from comfyserve.engines.launch import Launch
 from comfyserve.ports import ByteStream, EngineEvent
 from comfyserve.protocol import routes
 
-PROBE_DELAYS = (0.02, 0.03, 0.05, 0.1, 0.25)
+PROBE_SECONDS = 0.05
+"""Between two looks whether it answers; a refused connection costs half a millisecond."""
+
 NOTICE_SECONDS = 2.0
 """The kernel refuses connections to a dead process a little before we are told of its death."""
 
@@ -57,9 +58,16 @@ class ProcessEngine:
     """An Engine that is a process of ours. Nothing is started before `ready`; after that it is kept alive."""
 
     def __init__(
-        self, launch: Launch, *, patience: Patience | None = None, policy: RestartPolicy | None = None
+        self,
+        launch: Launch,
+        *,
+        patience: Patience | None = None,
+        policy: RestartPolicy | None = None,
+        on_state: Callable[[EngineState], None] = lambda state: None,
     ) -> None:
+        """`on_state` is told every state that it enters."""
         self.launch = launch
+        self._on_state = on_state
         self.state = EngineState.STOPPED
         self._patience = patience
         self._policy = policy or RestartPolicy()
@@ -131,7 +139,7 @@ class ProcessEngine:
 
     def _begin(self) -> None:
         self._failures = 0
-        self.state = EngineState.STARTING
+        self._enter(EngineState.STARTING)
         self._keeper = asyncio.create_task(self._keep(), name=f"keeper of the {self.launch.name}")
 
     async def _notices(self) -> bool:
@@ -165,8 +173,8 @@ class ProcessEngine:
 
     async def forget(self, prompt_ids: Sequence[str], files: Sequence[EngineFile]) -> None:
         """Drop the history records, these files and the prompts' folders; the files also when the process is dead."""
-        if self._client is None and self.launch.base_directory is not None:
-            await Folders(self.launch.base_directory).remove(prompt_ids, files)
+        if self._client is None and self.launch.folders is not None:
+            await self.launch.folders.remove(prompt_ids, files)
         await self._now().forget(prompt_ids, files)
 
     async def restart(self, reason: str) -> None:
@@ -214,7 +222,7 @@ class ProcessEngine:
         try:
             self._child = child = await Child.spawn(self.launch)
             await self._await_answer(child)
-            self._client = ComfyClient(child.url, base_directory=self.launch.base_directory, patience=self._patience)
+            self._client = ComfyClient(child.url, folders=self.launch.folders, patience=self._patience)
             await self._client.ready()
             since = asyncio.get_running_loop().time()
             await self._set(EngineState.READY)
@@ -238,6 +246,9 @@ class ProcessEngine:
             if not probe.done():
                 self._failures = self._policy.failures
                 raise self._death(child, f"was not ready within {self.launch.start_seconds:g} s")
+            child.settle()
+            if stranger := await child.stranger():
+                raise EngineLost(f"The {self.launch.name} did not get its port: {stranger} answers at {child.url}.")
         finally:
             probe.cancel()
 
@@ -268,19 +279,24 @@ class ProcessEngine:
 
     async def _set(self, state: EngineState) -> None:
         async with self._changed:
-            if state is not self.state:
-                log.info("engine.state", engine=self.launch.name, state=state)
-            self.state = state
+            self._enter(state)
             self._changed.notify_all()
+
+    def _enter(self, state: EngineState) -> None:
+        if state is self.state:
+            return
+        self.state = state
+        log.info("engine.state", engine=self.launch.name, state=state)
+        self._on_state(state)
 
 
 async def _answers(url: str) -> None:
     """Return at the first answer to `/system_stats` that is 200."""
-    tries = 0
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
-        while not await _is_up(session, url):
-            await asyncio.sleep(PROBE_DELAYS[min(tries, len(PROBE_DELAYS) - 1)])
-            tries += 1
+        up = await _is_up(session, url)
+        while not up:
+            await asyncio.sleep(PROBE_SECONDS)
+            up = await _is_up(session, url)
 
 
 async def _is_up(session: aiohttp.ClientSession, url: str) -> bool:

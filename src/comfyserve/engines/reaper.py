@@ -5,6 +5,9 @@ process id. When our end closes, because we closed it or were killed with -9, ev
 what an engine leaves behind when it ends.
 On Linux the reaper adopts orphans (PR_SET_CHILD_SUBREAPER), so that even a detached grandchild is found; elsewhere
 the engine's process group is all it can reach. SIGTERM is passed on to the group. Its exit status is the engine's.
+
+A start script may put the engine into the background and end with 0: that is told to us as `0`, what it left is then
+the engine, and the reaper ends with the last of it. Whoever wants no such engine closes the socket.
 """
 
 import os
@@ -33,6 +36,7 @@ def main(command: list[str]) -> int:
     signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     engine = _start(command)
     _tell(engine)
+    status, left = None, False
     while True:
         ready, _, _ = select.select([US, read_end], [], [])
         if US in ready and not _read(US):
@@ -42,16 +46,21 @@ def main(command: list[str]) -> int:
             os.read(read_end, 1024)
         if terminated:
             terminated.clear()
-            _signal_group(engine, signal.SIGTERM)
-        if (status := _collect(engine)) is not None:
+            _ask_to_end(engine)
+        status = _collect(engine, status)
+        if status == 0 and _children():
+            if not left:
+                _tell(0)
+            left = True
+        elif status is not None:
             _kill_all(engine)
             return status
 
 
-def _tell(engine: int) -> None:
+def _tell(number: int) -> None:
     """Nobody may listen any more; then the loop finds our end closed and kills what was started."""
     try:
-        os.write(US, b"%d\n" % engine)
+        os.write(US, b"%d\n" % number)
     except (BrokenPipeError, ConnectionResetError):
         return
 
@@ -83,9 +92,8 @@ def _start(command: list[str]) -> int:
     os._exit(127)
 
 
-def _collect(engine: int) -> int | None:
-    """Bury the dead; the engine's exit status when it is among them."""
-    found = None
+def _collect(engine: int, found: int | None) -> int | None:
+    """Bury the dead; the engine's exit status when it is among them, or was before (`found`)."""
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
@@ -102,7 +110,7 @@ def _kill_all(engine: int) -> None:
     """Kill the group, then every child until none is left: the children of the dead become ours."""
     _signal_group(engine, signal.SIGKILL)
     for _ in range(SWEEPS):
-        for pid in _children() if sys.platform == "linux" else ():
+        for pid in _children():
             _signal(pid, signal.SIGKILL)
         try:
             pid, _ = os.waitpid(-1, os.WNOHANG)
@@ -112,7 +120,18 @@ def _kill_all(engine: int) -> None:
             time.sleep(SWEEP_SECONDS)
 
 
+def _ask_to_end(engine: int) -> None:
+    """SIGTERM for the group, and for those that it left to us."""
+    _signal_group(engine, signal.SIGTERM)
+    for pid in _children():
+        if pid != engine:
+            _signal(pid, signal.SIGTERM)
+
+
 def _children() -> list[int]:
+    """Our own children, the orphans that became ours among them; none where the system has no /proc."""
+    if sys.platform != "linux":
+        return []
     us = str(os.getpid()).encode()
     with os.scandir("/proc") as entries:
         return [int(entry.name) for entry in entries if entry.name.isdigit() and _parent(entry.name) == us]

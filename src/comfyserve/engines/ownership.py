@@ -1,0 +1,66 @@
+"""Who listens on a port: an engine of ours, or a stranger that took the port first (Linux; elsewhere nobody knows)."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+LISTEN = "0A"
+"""TCP_LISTEN as /proc/net/tcp writes it (proc(5))."""
+
+FORWARDERS = frozenset({"docker-proxy", "conmon", "rootlessport", "slirp4netns", "pasta"})
+"""Programs that listen for a container: what a command such as `docker run` starts is no descendant of that command."""
+
+
+def strangers(port: int, ancestor: int) -> list[str]:
+    """The names of the processes that listen on the port and do not descend from `ancestor`; empty when one does, when
+    it is a container's, or when it cannot be told."""
+    proc = Path("/proc")
+    sockets = set(_listening(proc, port))
+    if not sockets:
+        return []
+    holders = [pid for pid in _pids(proc) if sockets & set(_sockets(proc / str(pid)))]
+    if any(_descends(proc, pid, ancestor) or _name(proc, pid) in FORWARDERS for pid in holders):
+        return []
+    return [_name(proc, pid) for pid in holders]
+
+
+def _listening(proc: Path, port: int) -> Iterator[str]:
+    """What a file descriptor of a socket that listens on the port points to."""
+    for table in ("tcp", "tcp6"):
+        with suppress(OSError):
+            for line in (proc / "net" / table).read_text().splitlines()[1:]:
+                fields = line.split()
+                if fields[3] == LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
+                    yield f"socket:[{fields[9]}]"
+
+
+def _pids(proc: Path) -> Iterator[int]:
+    with suppress(OSError):
+        yield from (int(entry.name) for entry in proc.iterdir() if entry.name.isdigit())
+
+
+def _sockets(process: Path) -> Iterator[str]:
+    with suppress(OSError):
+        for entry in (process / "fd").iterdir():
+            with suppress(OSError):
+                yield str(entry.readlink())
+
+
+def _descends(proc: Path, pid: int, ancestor: int) -> bool:
+    while pid > 1 and pid != ancestor:
+        pid = _parent(proc, pid)
+    return pid == ancestor
+
+
+def _parent(proc: Path, pid: int) -> int:
+    try:
+        return int((proc / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def _name(proc: Path, pid: int) -> str:
+    try:
+        return (proc / str(pid) / "comm").read_text().strip()
+    except OSError:
+        return "another program"
