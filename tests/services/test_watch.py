@@ -9,11 +9,12 @@ import pytest
 
 from comfyserve.core.errors import InvalidInput, NotFound
 from comfyserve.core.runs import Fact, FactKind, Status
-from comfyserve.ports import Preview, Progress
+from comfyserve.ports import Downloading, Preview, Progress
+from comfyserve.services.live import KINDS
 from comfyserve.services.records import EventView, RunView
 from tests.services.bundle import Bundle
 
-Value = EventView | Progress | Preview
+Value = EventView | Progress | Preview | Downloading
 Stream = AsyncGenerator[Value, None]
 
 
@@ -73,6 +74,36 @@ async def test_live_values_come_between_events(bundle: Bundle) -> None:
     assert await asyncio.wait_for(waiting, 10) == progress
     await bundle.record.apply(run.id, claim.lease.token, [Fact(FactKind.EXECUTED), Fact(FactKind.SUCCEEDED)])
     assert await collect(values) == WHOLE[3:]
+
+
+async def test_downloads_are_told_while_a_run_gets_ready_each_file_for_itself(bundle: Bundle) -> None:
+    run = await bundle.run()
+    model = Downloading("ckpt", "host/a.safetensors", 10, 100)
+    bundle.live.put(run.id, model)
+    values = stream(bundle, run)
+    assert _kind(await anext(values)) == "submitted"
+    claimed = asyncio.ensure_future(anext(values))
+    await bundle.claim()
+    assert _kind(await asyncio.wait_for(claimed, 10)) == "claimed", "a value from before the claim came first"
+    waiting = asyncio.ensure_future(anext(values))
+    await asyncio.sleep(0)
+    last = [Downloading("ckpt", "host/a.safetensors", 60, 100), Downloading("lora", "host/b.safetensors", 5)]
+    for value in (Progress("2", 1, 20), model, *last):
+        bundle.live.put(run.id, value)
+    told = [await asyncio.wait_for(waiting, 10), await asyncio.wait_for(anext(values), 10)]
+    assert told == last
+    await values.aclose()
+
+
+async def test_the_last_value_of_each_kind_is_kept_for_readers_to_come_up_to_a_number(bundle: Bundle) -> None:
+    run = await bundle.run()
+    for number in range(KINDS + 5):
+        bundle.live.put(run.id, Downloading("image", f"host/{number}.png", 1, 1))
+    bundle.live.put(run.id, Progress("2", 1, 20))
+    async with bundle.live.watch(run.id) as values:
+        told = [await anext(values) for _ in range(KINDS)]
+    assert isinstance(told[0], Downloading) and told[0].name == "host/6.png"
+    assert told[-1] == Progress("2", 1, 20)
 
 
 def _kind(value: Value) -> str:
