@@ -88,7 +88,8 @@ async def test_downloads_are_told_while_a_run_gets_ready_each_file_for_itself(bu
     waiting = asyncio.ensure_future(anext(values))
     await asyncio.sleep(0)
     last = [Downloading("ckpt", "host/a.safetensors", 60, 100), Downloading("lora", "host/b.safetensors", 5)]
-    for value in (Progress("2", 1, 20), model, *last):
+    bundle.live.put(run.id, Progress("2", 1, 20))
+    for value in (model, *last):
         bundle.live.put(run.id, value)
     told = [await asyncio.wait_for(waiting, 10), await asyncio.wait_for(anext(values), 10)]
     assert told == last
