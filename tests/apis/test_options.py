@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from comfyserve.apis.native import options as shapes
 from comfyserve.core.conversion import FORMATS
-from comfyserve.core.credentials import AUTH_TYPES
+from comfyserve.core.credentials import AUTH_TYPES, BearerAuth
 from comfyserve.core.runs import Fact, FactKind
 from comfyserve.core.targets import TARGET_TYPES
 from comfyserve.ports import Downloading, StoredOutput
@@ -40,7 +40,7 @@ async def test_options_are_taken_and_only_what_is_no_secret_is_shown(world: Worl
     assert "credentials" not in made
     claim = await world.next_claim()
     first, second = claim.options.credentials
-    assert (first.auth, second.url_pattern) == (AUTH_TYPES["bearer"](WORD), "s3://b/**")
+    assert (first.auth, second.url_pattern) == (BearerAuth(WORD), "s3://b/**")
     assert claim.options.target is not None and WORD in str(claim.options.target)
     await world.finish(claim)
     answers = [

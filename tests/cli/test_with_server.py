@@ -28,6 +28,12 @@ WRONG = (
     (("run", "pod", "-i", "nothing"), Exit.USAGE, "name=value"),
     (("run", "pod", "-i", "input_image=@absent.png"), Exit.USAGE, "absent.png is not a file"),
     (("run", "pod", "--out", "taken"), Exit.USAGE, "taken is not a folder"),
+    (("run", "pod", "--convert", "gif"), Exit.REFUSED, "convert_output.format"),
+    (("run", "pod", "--convert", '{"format": "webp", "options": {"effort": 9}}'), Exit.REFUSED, "from 0 to 6"),
+    (("run", "pod", "--convert", "{webp}"), Exit.USAGE, "--convert is neither a format nor JSON"),
+    (("run", "pod", "--target", "absent.json"), Exit.USAGE, "absent.json cannot be read"),
+    (("run", "pod", "--target", "taken"), Exit.REFUSED, "target"),
+    (("run", "pod", "--credentials", "taken"), Exit.REFUSED, "credentials"),
     (("deploy", "taken", "--name", "a/b"), Exit.USAGE, "without a slash"),
     (("key", "revoke", "absent"), Exit.REFUSED, "no such key"),
 )

@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,7 @@ import typer
 
 from comfyserve.cli.connection import KeyOption, UrlOption, connect, given_url
 from comfyserve.cli.console import Exit, JsonFlag, complain, fail, finish, note, print_json, say
+from comfyserve.cli.run_options import ConvertOption, CredentialsOption, TargetOption, read_options
 from comfyserve.cli.workflow_file import forms_of, names_a_file, read_workflow
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ READY_SECONDS = 0.05
 
 
 def run(
-    target: Annotated[
+    what: Annotated[
         str,
         typer.Argument(
             metavar="NAME|FILE",
@@ -40,6 +42,9 @@ def run(
         ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder for the results.")] = Path(),
+    convert: ConvertOption = "",
+    target: TargetOption = None,
+    credentials: CredentialsOption = None,
     url: UrlOption = "",
     key: KeyOption = "",
     json: JsonFlag = False,
@@ -50,10 +55,12 @@ def run(
     ended after it.
     """
     values = parse_inputs(inputs or [], as_json=json)
-    graph = read_workflow(Path(target), as_json=json) if _is_file(target) else None
+    options = read_options(convert, target, credentials, as_json=json)
+    graph = read_workflow(Path(what), as_json=json) if _is_file(what) else None
     if out.exists() and not out.is_dir():
         fail(f"{out} is not a folder.", Exit.USAGE, as_json=json)
-    record, files = finish(_run(url, key, target, graph, values, out, quiet=json), as_json=json)
+    wish = _Wish(what, graph, values, options)
+    record, files = finish(_run(url, key, wish, out, quiet=json), as_json=json)
     if json:
         print_json({"run": record, "files": [str(path) for path in files]})
     else:
@@ -98,22 +105,26 @@ def _no_number(name: str) -> None:
     raise ValueError(name)
 
 
-def _is_file(target: str) -> bool:
+def _is_file(what: str) -> bool:
     """A name that ends like a workflow file, or a path to a file that is there; a bare word is a deployment."""
-    return names_a_file(target) or (os.sep in target and Path(target).is_file())
+    return names_a_file(what) or (os.sep in what and Path(what).is_file())
 
 
-async def _run(
-    url: str, key: str, target: str, graph: Any, values: Mapping[str, str | Path], out: Path, *, quiet: bool
-) -> tuple[Any, list[Path]]:
+@dataclass(frozen=True)
+class _Wish:
+    """What shall run: a deployment's name, or the `graph` of a file; with its inputs and options."""
+
+    what: str
+    graph: Any
+    values: Mapping[str, str | Path]
+    options: Mapping[str, Any]
+
+
+async def _run(url: str, key: str, wish: _Wish, out: Path, *, quiet: bool) -> tuple[Any, list[Path]]:
     from comfyserve.cli.progress import follow
 
-    async with _server(url, key, own=graph is not None) as client:
-        kinds = {} if graph is not None else await _kinds(client, target)
-        sent = {name: await _sent(client, value, kinds.get(name)) for name, value in values.items()}
-        deployment = target if graph is None else None
-        forms = {} if graph is None else await forms_of(client, graph)
-        record = await client.create_run(deployment, sent, graph=forms.get("graph"), idempotency_key=str(uuid4()))
+    async with _server(url, key, own=wish.graph is not None) as client:
+        record = await _submit(client, wish)
         try:
             record = await follow(client, record, quiet=quiet)
         except asyncio.CancelledError:
@@ -121,6 +132,15 @@ async def _run(
             await client.cancel(record["id"])
             raise
         return record, await _download(client, record, out)
+
+
+async def _submit(client: "Client", wish: _Wish) -> Any:
+    known = wish.graph is None
+    kinds = await _kinds(client, wish.what) if known else {}
+    sent = {name: await _sent(client, value, kinds.get(name)) for name, value in wish.values.items()}
+    graph = None if known else (await forms_of(client, wish.graph)).get("graph")
+    deployment = wish.what if known else None
+    return await client.create_run(deployment, sent, graph=graph, idempotency_key=str(uuid4()), **wish.options)
 
 
 @asynccontextmanager
@@ -203,14 +223,19 @@ async def _sent(client: "Client", value: str | Path, kind: str | None) -> Any:
 
 
 async def _download(client: "Client", record: Mapping[str, Any], out: Path) -> list[Path]:
-    """Every file of the run; a name that is taken already gets a number."""
+    """Every file of the run that the server has; a name that is taken already gets a number."""
     files: list[Path] = []
     for output in record.get("outputs", []):
-        if output.get("url"):
+        if output.get("url") and not _is_elsewhere(output):
             target = _free_name(out / (PurePosixPath(output["filename"].replace("\\", "/")).name or "output"))
             await client.download(output["url"], target)
             files.append(target)
     return files
+
+
+def _is_elsewhere(output: Mapping[str, Any]) -> bool:
+    """Whether a file lies in the target of the run, and not with the server."""
+    return bool(output.get("url")) and not output.get("asset_id")
 
 
 def _free_name(path: Path) -> Path:
@@ -227,6 +252,8 @@ def _tell(record: Mapping[str, Any], files: Sequence[Path]) -> None:
     for output in record.get("outputs", []):
         if output.get("value") is not None:
             say(f"{output['key']}: {output['value']}")
+        elif _is_elsewhere(output):
+            say(output["url"])
     for path in files:
         say(str(path))
     for warning in record.get("warnings", []):

@@ -30,6 +30,11 @@ def read_workflow(file: Path, *, as_json: bool = False) -> Any:
     """The JSON of the file, or the path of one that carries it; ends the command with a sentence when it is neither."""
     if file.suffix.lower() in CARRIERS and file.is_file():
         return file
+    return read_json(file, as_json=as_json)
+
+
+def read_json(file: Path, *, as_json: bool = False) -> Any:
+    """The JSON of the file; ends the command with a sentence when it has none."""
     try:
         return json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
@@ -83,11 +83,20 @@ class Client:
         *,
         graph: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
+        credentials: Sequence[Mapping[str, Any]] | None = None,
+        convert_output: Mapping[str, Any] | None = None,
+        target: Mapping[str, Any] | None = None,
     ) -> Json:
-        """Queue a run of a deployment (id or name), or of a graph that is not deployed."""
-        target: Json = {"graph": graph} if graph is not None else {"deployment": deployment}
+        """Queue a run of a deployment (id or name), or of a graph that is not deployed.
+
+        `credentials` open private addresses, `convert_output` chooses the format of pictures, `target` is where the
+        outputs go; docs/api.md has their shapes.
+        """
+        asked: Json = {"graph": graph} if graph is not None else {"deployment": deployment}
+        options = {"credentials": credentials, "convert_output": convert_output, "target": target}
+        asked |= {name: value for name, value in options.items() if value is not None}
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else None
-        return _object(await self.post("/v1/runs", {**target, "inputs": inputs}, headers=headers))
+        return _object(await self.post("/v1/runs", {**asked, "inputs": inputs}, headers=headers))
 
     async def run(self, run_id: str) -> Json:
         """A run with its outputs."""

@@ -15,7 +15,7 @@ LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
 
 @dataclass(frozen=True)
 class Event:
-    """One event of a run; `id` is the cursor to resume after, None for progress and previews."""
+    """One event of a run; `id` is the cursor to resume after, None for progress, downloads and previews."""
 
     kind: str
     data: Any
