@@ -245,7 +245,9 @@ class FullBlobs(MemoryBlobs):
         super().__init__()
         self.failures = failures
 
-    async def put(self, key: str, content: ByteStream, *, limit: int | None = None) -> StoredBlob:
+    async def put(
+        self, key: str, content: ByteStream, *, limit: int | None = None, mime: str = "", filename: str = ""
+    ) -> StoredBlob:
         """Fail, or keep."""
         self.failures -= 1
         if self.failures >= 0:

@@ -33,7 +33,7 @@ from comfyserve.ports import (
     Started,
     Warned,
 )
-from comfyserve.work.collect import Collect
+from comfyserve.work.collect import Collect, Collected
 from comfyserve.work.journal import Journal
 from comfyserve.work.limits import WorkLimits
 from comfyserve.work.places import Place
@@ -322,14 +322,17 @@ class Attempt:
         if not self._journal.started:
             self._journal.note(Fact(FactKind.STARTED))
         self._journal.note(Fact(FactKind.EXECUTED, {"simulated": outcome.simulated} if outcome.simulated else {}))
-        outputs = await self._tools.collect.collect(self.claim, outcome.outputs)
-        await self._journal.finish(self._endings(outcome), outputs)
+        collected = await self._tools.collect.collect(self.claim, outcome.outputs)
+        await self._journal.finish([*collected.facts, self._ending(outcome, collected)], collected.outputs)
         self.left_behind = staged.left_behind(outcome.outputs)
 
-    def _endings(self, outcome: Outcome) -> Sequence[Fact]:
-        if outcome.ending == "success":
-            return [Fact(FactKind.SUCCEEDED)]
-        return [Fact(FactKind.FAILED, {"error": _with_node(outcome.error or {}, self.claim.graph)})]
+    def _ending(self, outcome: Outcome, collected: Collected) -> Fact:
+        """The engine's own error comes first; a result that did not reach the caller's target is a failure, too."""
+        if outcome.ending != "success":
+            return Fact(FactKind.FAILED, {"error": _with_node(outcome.error or {}, self.claim.graph)})
+        if collected.error is not None:
+            return Fact(FactKind.FAILED, {"error": collected.error.as_dict()})
+        return Fact(FactKind.SUCCEEDED)
 
 
 def _node_of(node_id: str, graph: Graph) -> Node | None:

@@ -8,9 +8,9 @@ from typing import Literal
 import structlog
 
 from comfyserve.core.errors import EngineError, EngineLost, EngineUnreached
-from comfyserve.ports import STOP_TOPIC, Bell, Blobs, Claim, Engine, Fetch, Ledger, Live, Stop, machine_topic
+from comfyserve.ports import STOP_TOPIC, Bell, Blobs, Claim, Engine, Fetch, Ledger, Live, Stop, Targets, machine_topic
 from comfyserve.work.attempt import Attempt, Life, Tools
-from comfyserve.work.collect import Collect
+from comfyserve.work.collect import Collect, Converter
 from comfyserve.work.limits import WorkLimits
 from comfyserve.work.places import Places
 from comfyserve.work.stage import Stage
@@ -52,6 +52,8 @@ class Worker:
         monotonic: Callable[[], float],
         another_idle: Callable[[], bool] = lambda: False,
         report: Report,
+        converter: Converter | None = None,
+        targets: Targets | None = None,
     ) -> None:
         """`another_idle`: whether a worker of this machine would take a run at once, so that this one leaves it."""
         self.machine_id = machine_id
@@ -68,7 +70,7 @@ class Worker:
             ledger,
             live,
             Stage(engine, blobs, fetch, limits),
-            Collect(engine, blobs, limits),
+            Collect(engine, blobs, limits, converter=converter, targets=targets),
             limits,
             monotonic,
         )

@@ -1,38 +1,70 @@
-"""Stream every output of an attempt from its engine to blobs."""
+"""Stream every output of an attempt from its engine to blobs, converted if asked, and on to the caller's target."""
 
 import asyncio
-from collections.abc import Sequence
-from pathlib import PurePosixPath
-from typing import Any
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
 
 import structlog
 
-from comfyserve.core.errors import InvalidGraph, StorageFailed
+from comfyserve.core.conversion import Conversion
+from comfyserve.core.errors import DomainError, InvalidGraph, StorageFailed
 from comfyserve.core.media import UNKNOWN_TYPE, type_of
-from comfyserve.core.outputs import EngineFile, NodeOutput
-from comfyserve.ports import Blobs, Claim, Engine, StoredBlob, StoredOutput
+from comfyserve.core.outputs import NodeOutput
+from comfyserve.core.runs import Fact, FactKind
+from comfyserve.ports import Blobs, ByteStream, Claim, Engine, StoredBlob, StoredOutput, Targets
+from comfyserve.work.collect.convert import Converter, NotConverted
+from comfyserve.work.collect.names import ending, file_name, with_ending
+from comfyserve.work.collect.send import Sending
+from comfyserve.work.collect.streams import patiently, read_file, waits, write_file
 from comfyserve.work.gathering import gather
 from comfyserve.work.limits import WorkLimits
 from comfyserve.work.stage.own import without_prefix
 
 log = structlog.get_logger(__name__)
 
-FIRST_RETRY_SECONDS = 0.5
+T = TypeVar("T")
+Open = Callable[[], AbstractAsyncContextManager[ByteStream]]
+
 FILES_AT_ONCE = 4
 
 
-class Collect:
-    """Stores files as they are; values such as texts are kept as values."""
+@dataclass(frozen=True)
+class Collected:
+    """The outputs of a run, in stable order, what has to be said about them, and why the caller's target does not have
+    them, if it failed: the run fails then, and the outputs are in our storage."""
 
-    def __init__(self, engine: Engine, blobs: Blobs, limits: WorkLimits) -> None:
+    outputs: Sequence[StoredOutput]
+    facts: Sequence[Fact] = ()
+    error: DomainError | None = None
+
+
+class Collect:
+    """Stores files as they are, or converted; values such as texts are kept as values."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        blobs: Blobs,
+        limits: WorkLimits,
+        *,
+        converter: Converter | None = None,
+        targets: Targets | None = None,
+    ) -> None:
+        """Without a `converter` no picture is converted; without `targets` a run that wishes for one fails."""
         self._engine = engine
         self._blobs = blobs
         self._limits = limits
+        self._converter = converter
+        self._sending = Sending(blobs, targets, limits)
 
-    async def collect(self, claim: Claim, outputs: Sequence[NodeOutput]) -> list[StoredOutput]:
+    async def collect(self, claim: Claim, outputs: Sequence[NodeOutput]) -> Collected:
         """Everything in the order of the graph's nodes, for an engine's own order changes from one start to the next.
 
-        Raises EngineLost, EngineError (a file is gone), StorageFull."""
+        Raises EngineLost, EngineError (a file is gone), TooLarge, InvalidGraph (too many), StorageFailed."""
         if len(outputs) > self._limits.outputs:
             raise InvalidGraph(
                 f"The run gave {len(outputs)} outputs; at most {self._limits.outputs} are kept. Use smaller batches."
@@ -40,49 +72,82 @@ class Collect:
         gate = asyncio.Semaphore(FILES_AT_ONCE)
         position = {node_id: number for number, node_id in enumerate(claim.graph.nodes)}
         ordered = sorted(outputs, key=lambda output: position.get(_node_id(output), len(position)))
-        return await gather(self._store(claim, output, index, gate) for index, output in enumerate(ordered))
+        kept = await gather(self._keep(claim, output, index, gate) for index, output in enumerate(ordered))
+        stored, facts = _within([output for output, _ in kept], self._limits)
+        facts += [_left_as_it_is(output, reason) for output, reason in kept if reason]
+        if claim.options.target is None:
+            return Collected(stored, facts)
+        sent, error = await self._sending.send(claim.run.id, claim.options.target, stored)
+        return Collected(sent, facts, error)
 
-    async def _store(self, claim: Claim, output: NodeOutput, index: int, gate: asyncio.Semaphore) -> StoredOutput:
+    async def _keep(
+        self, claim: Claim, output: NodeOutput, index: int, gate: asyncio.Semaphore
+    ) -> tuple[StoredOutput, str]:
+        """The output as it is stored, and why it was not converted although that was asked for."""
         node = claim.graph.nodes.get(_node_id(output))
-        class_type = node.class_type if node else ""
-        if output.file is None:
-            return StoredOutput(output.node_id, class_type, output.key, output.index, value=self._bounded(output.value))
-        shown = without_prefix(output.file, claim.attempt_id)
-        key = f"runs/{claim.run.id}/{claim.attempt_id}/{index}{_ending(shown.filename)}"
+        kept = StoredOutput(output.node_id, node.class_type if node else "", output.key, output.index)
+        file = output.file
+        if file is None:
+            return replace(kept, value=output.value), ""
+        shown = without_prefix(file, claim.attempt_id)
+        kept = replace(kept, filename=file_name(shown), subfolder=shown.subfolder, type=shown.type)
+        folder = f"runs/{claim.run.id}/{claim.attempt_id}/{index}"
         async with gate:
-            stored = await self._stream(output.file, key)
-        return StoredOutput(
-            output.node_id,
-            class_type,
-            output.key,
-            output.index,
-            filename=PurePosixPath(shown.filename).name,
-            subfolder=shown.subfolder,
-            type=shown.type,
-            blob_key=key,
-            mime=type_of(shown.filename) or UNKNOWN_TYPE,
-            size=stored.size,
-            sha256=stored.sha256,
-        )
+            if claim.options.convert is not None and (type_of(kept.filename) or "").startswith("image/"):
+                return await self._store_converted(kept, folder, lambda: self._engine.open(file), claim.options.convert)
+            return await self._store(kept, folder, lambda: self._engine.open(file)), ""
 
-    async def _stream(self, file: EngineFile, key: str) -> StoredBlob:
-        """Copy one file; storage that fails is asked again with back-off, an engine that fails is not."""
-        for wait in [*self._waits(), None]:
+    async def _store(self, kept: StoredOutput, key: str, source: Open) -> StoredOutput:
+        """Copy one file to our storage under the key and the file's ending."""
+        key += ending(kept.filename)
+
+        async def put() -> StoredBlob:
+            async with source() as content:
+                return await patiently(
+                    lambda stream: self._blobs.put(
+                        key, stream, limit=self._limits.output_bytes, mime=mime, filename=kept.filename
+                    ),
+                    content,
+                    self._limits.storage,
+                )
+
+        mime = type_of(kept.filename) or UNKNOWN_TYPE
+        stored = await self._again(kept.filename, put)
+        return replace(kept, blob_key=key, mime=mime, size=stored.size, sha256=stored.sha256)
+
+    async def _store_converted(
+        self, kept: StoredOutput, key: str, source: Open, conversion: Conversion
+    ) -> tuple[StoredOutput, str]:
+        """Fetch one picture to our disk, convert it there, and store what came of it, or else the picture itself."""
+        if self._converter is None:
+            return await self._store(kept, key, source), "this worker converts nothing"
+        with tempfile.TemporaryDirectory(dir=self._converter.folder, ignore_cleanup_errors=True) as folder:
+            original, made = Path(folder, f"original{ending(kept.filename)}"), Path(folder, f"made.{conversion.format}")
+
+            async def fetch() -> None:
+                async with source() as content:
+                    await write_file(original, content, self._limits.output_bytes)
+
+            await self._again(kept.filename, fetch)
             try:
-                async with self._engine.open(file) as content:
-                    return await self._blobs.put(key, content, limit=self._limits.output_bytes)
+                await self._converter.convert(original, made, conversion)
+            except NotConverted as error:
+                log.warning("not_converted", filename=kept.filename, error=str(error))
+                return await self._store(kept, key, lambda: read_file(original)), str(error)
+            kept = replace(kept, filename=with_ending(kept.filename, conversion.format))
+            return await self._store(kept, key, lambda: read_file(made)), ""
+
+    async def _again(self, filename: str, work: Callable[[], Awaitable[T]]) -> T:
+        """Do something with our storage; one that fails is asked again with back-off, an engine that fails is not."""
+        for wait in waits(self._limits.storage_tries):
+            try:
+                return await work()
             except (OSError, StorageFailed) as error:
-                log.warning("storage_failed", key=key, error=str(error), again_in=wait)
+                log.warning("storage_failed", filename=filename, error=_reason(error), again_in=wait)
                 if wait is None:
-                    raise StorageFailed(f"The storage did not take {file.filename}: {_reason(error)}") from error
+                    raise StorageFailed(f"The storage did not take {filename}: {_reason(error)}") from error
                 await asyncio.sleep(wait)
-        raise StorageFailed(f"The storage did not take {file.filename}.")
-
-    def _waits(self) -> list[float]:
-        return [FIRST_RETRY_SECONDS * 2**index for index in range(self._limits.storage_tries - 1)]
-
-    def _bounded(self, value: Any) -> Any:
-        return value[: self._limits.value_chars] if isinstance(value, str) else value
+        raise StorageFailed(f"The storage was never asked to take {filename}.")
 
 
 def _node_id(output: NodeOutput) -> str:
@@ -90,11 +155,35 @@ def _node_id(output: NodeOutput) -> str:
     return output.node_id.split(".")[0]
 
 
+def _within(outputs: Sequence[StoredOutput], limits: WorkLimits) -> tuple[list[StoredOutput], list[Fact]]:
+    """The outputs with their texts cut to what is kept of one, and of all, and a warning when one was cut."""
+    left, bounded, cut = limits.values_chars, [], False
+    for output in outputs:
+        value: Any = output.value
+        if isinstance(value, str):
+            value = value[: min(limits.value_chars, left)]
+            left -= len(value)
+            cut = cut or len(value) < len(output.value)
+        bounded.append(replace(output, value=value))
+    message = f"A text is longer than what is kept: {limits.value_chars} characters, {limits.values_chars} in a run."
+    return bounded, [_warning("text_cut", message)] if cut else []
+
+
+def _left_as_it_is(output: StoredOutput, reason: str) -> Fact:
+    return _warning(
+        "not_converted",
+        f"{output.filename} is stored as it is: {reason}.",
+        {"node_id": output.node_id, "filename": output.filename},
+    )
+
+
+def _warning(code: str, message: str, details: dict[str, Any] | None = None) -> Fact:
+    return Fact(FactKind.WARNING, {"code": code, "message": message, "details": details or {}})
+
+
 def _reason(error: OSError | StorageFailed) -> str:
-    return error.message if isinstance(error, StorageFailed) else f"{error.strerror}."
-
-
-def _ending(filename: str) -> str:
-    """The file's ending, when it is a plain one; a key holds nothing else of a name that an engine chose."""
-    suffix = PurePosixPath(filename).suffix.lower()
-    return suffix if suffix[1:].isalnum() and suffix.isascii() and len(suffix) <= 8 else ""
+    if isinstance(error, StorageFailed):
+        return error.message
+    if isinstance(error, TimeoutError):
+        return "it took nothing for too long."
+    return f"{error.strerror}."

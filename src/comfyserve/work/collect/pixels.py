@@ -1,0 +1,116 @@
+"""Converts one picture by libvips, as a process of its own: what an engine made may hang or crash a decoder.
+
+Runs as a script and imports nothing of ours, so that it starts quickly. The first line of standard input is the order
+(the fields of `convert.Order`); when standard input ends, the parent is gone and so is this process. Standard output is
+one JSON object: `{}`, or `{"error": sentence}`.
+"""
+
+import json
+import os
+import resource
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pyvips  # type: ignore[import-untyped]  # it brings no types
+
+MOVING = ("gifload", "webpload")
+"""Loaders whose pages are the frames of an animation; in other formats only the first page is the picture."""
+
+PNG_SIGNATURE_BYTES, PNG_CHECK_BYTES = 8, 4
+MAX_SENTENCE = 300
+
+
+def main() -> None:
+    """Read the order, obey, answer."""
+    order = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _limit(order)
+    try:
+        _convert(order)
+        answer = {}
+    except (pyvips.Error, ValueError) as error:
+        answer = {"error": _sentence(error, order)}
+    sys.stdout.write(json.dumps(answer))
+    sys.stdout.flush()
+    os._exit(0)  # the other thread still waits for the parent
+
+
+def _end_with_parent() -> None:
+    sys.stdin.read()
+    os._exit(1)
+
+
+def _limit(order: dict[str, Any]) -> None:
+    """Bounds that hold even when nobody watches: memory, processor time, the size of the file, no core dump."""
+    for kind, most in (
+        (resource.RLIMIT_AS, order["memory_bytes"]),
+        (resource.RLIMIT_CPU, order["processor_seconds"]),
+        (resource.RLIMIT_FSIZE, order["output_bytes"]),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        hard = resource.getrlimit(kind)[1]
+        resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+def _convert(order: dict[str, Any]) -> None:
+    """Raises pyvips.Error or ValueError when the picture cannot be converted."""
+    image = _open(order["source"], order["animated"])
+    if image.width * image.height > order["pixels"]:
+        raise ValueError(f"it has more than {order['pixels']} pixels")
+    image = _in_srgb(image, sixteen=order["bits"] == 16)
+    if image.hasalpha() and not order["alpha"]:
+        image = image.flatten(background=[0, 0, 0])
+    getattr(image, order["operation"])(order["target"], keep="none", **order["arguments"])
+
+
+def _open(source: str, animated: bool) -> pyvips.Image:
+    """The picture, read from top to bottom as it is needed: all frames of one that moves."""
+    image = pyvips.Image.new_from_file(source, access="sequential", fail_on="warning")
+    loader = image.get("vips-loader")
+    if loader.startswith("png") and _is_moving_png(source):
+        raise ValueError("libvips reads no animated PNG")
+    if not loader.startswith(MOVING) or _pages(image) == 1:
+        return image
+    if not animated:
+        raise ValueError("it is animated, and the format asked for is not")
+    return pyvips.Image.new_from_file(source, access="sequential", fail_on="warning", n=-1)
+
+
+def _pages(image: pyvips.Image) -> int:
+    return int(image.get("n-pages")) if image.get_typeof("n-pages") else 1
+
+
+def _is_moving_png(source: str) -> bool:
+    """Whether a chunk `acTL` stands before the first `IDAT` (PNG specification, third edition, section 4.9)."""
+    with Path(source).open("rb") as file:
+        file.seek(PNG_SIGNATURE_BYTES)
+        while len(head := file.read(8)) == 8 and head[4:] != b"IDAT":
+            if head[4:] == b"acTL":
+                return True
+            file.seek(int.from_bytes(head[:4], "big") + PNG_CHECK_BYTES, os.SEEK_CUR)
+    return False
+
+
+def _in_srgb(image: pyvips.Image, *, sixteen: bool) -> pyvips.Image:
+    """In sRGB with 8 or 16 bits a sample; by the picture's own profile when it has one that works."""
+    if image.get_typeof("icc-profile-data"):
+        with suppress(pyvips.Error):
+            image = image.icc_transform("srgb", embedded=True, depth=16 if sixteen else 8)
+    image = image.colourspace("rgb16" if sixteen else "srgb")
+    return image.cast("ushort" if sixteen else "uchar")
+
+
+def _sentence(error: Exception, order: dict[str, Any]) -> str:
+    """What libvips says, in one line and without the paths of files."""
+    text = error.detail if isinstance(error, pyvips.Error) and error.detail else str(error)
+    for path in (order["source"], order["target"]):
+        text = text.replace(path, "the file")
+    lines = [line.strip().rstrip(".") for line in text.splitlines() if line.strip()]
+    return "; ".join(dict.fromkeys(lines))[:MAX_SENTENCE]
+
+
+if __name__ == "__main__":
+    main()
