@@ -1,12 +1,26 @@
 """Media types: what the endings of names and the first bytes of files say, on any machine."""
 
 import mimetypes
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
 from comfyserve.apis.comfydeploy.files import allowed_mime
-from comfyserve.core.media import TYPES, MediaKind, extension_of, fits, renamed, sniff_mime, type_of
+from comfyserve.core.errors import InvalidInput, Place
+from comfyserve.core.graph import parse_graph
+from comfyserve.core.media import (
+    TYPES,
+    MediaKind,
+    MediaPlace,
+    check_media_names,
+    extension_of,
+    fits,
+    media_places,
+    renamed,
+    sniff_mime,
+    type_of,
+)
 from comfyserve.services.files import clean_mime
 
 
@@ -84,3 +98,89 @@ def test_a_list_of_pictures_takes_pictures_and_zip_files() -> None:
         False,
         False,
     ]
+
+
+PICTURE = "https://pictures.example/a.png"
+
+
+def found(class_type: str, catalogue: Mapping[str, Any] | None = None, **inputs: Any) -> list[MediaPlace]:
+    return list(media_places(parse_graph({"1": {"class_type": class_type, "inputs": inputs}}), catalogue))
+
+
+@pytest.mark.parametrize(
+    ("class_type", "field", "kind"),
+    [
+        ("LoadImageMask", "image", MediaKind.IMAGE),
+        ("LoadVideo", "file", MediaKind.VIDEO),
+        ("VHS_LoadVideoFFmpegPath", "video", MediaKind.VIDEO),
+        ("VHS_LoadAudio", "audio_file", MediaKind.AUDIO),
+        ("Load3D", "model_file", MediaKind.FILE),
+        ("ComfyUIDeployExternalFile", "file_url", MediaKind.FILE),
+    ],
+)
+def test_the_table_knows_the_fields_of_files(class_type: str, field: str, kind: MediaKind) -> None:
+    assert [(place.field, place.kind) for place in found(class_type, **{field: PICTURE})] == [(field, kind)]
+
+
+@pytest.mark.parametrize("value", [[PICTURE, "data:image/png;base64,AA"], f'["{PICTURE}", "data:image/png;base64,AA"]'])
+def test_a_folder_of_pictures_is_a_list_in_order(value: Any) -> None:
+    assert [place.label for place in found("VHS_LoadImages", directory=value)] == ["directory[0]", "directory[1]"]
+    assert [place.value for place in found("VHS_LoadImages", directory=PICTURE)] == [PICTURE]
+    assert found("VHS_LoadImages", directory="my pictures") == []
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "s3", "az", "gs", "hf", "git+https", "HTTPS"])
+def test_every_scheme_of_fetch_is_an_address(scheme: str) -> None:
+    assert len(found("LoadImage", image=f"{scheme}://x/y.png")) == 1
+    assert found("LoadImage", image=f"{scheme}.png") == []
+
+
+def test_a_class_that_nobody_listed_is_told_by_the_engine() -> None:
+    told = {
+        "LoadImage": {"input": {"required": {"image": [["a.png", "b.png"], {"image_upload": True}]}}},
+        "Mine": {
+            "input": {
+                "required": {
+                    "clip": [[], {"video_upload": True}],
+                    "base": [["a.png", "b.png"], {}],
+                    "mode": [["a.png"], {}],
+                },
+                "optional": {"text": ["STRING", {}]},
+            }
+        },
+    }
+    places = found("Mine", told, clip=PICTURE, base=PICTURE, mode=PICTURE, text=PICTURE)
+    assert [(place.field, place.kind, place.below) for place in places] == [
+        ("clip", MediaKind.VIDEO, ""),
+        ("base", MediaKind.IMAGE, ""),
+    ]
+    assert found("Mine", None, clip=PICTURE) == []
+
+
+@pytest.mark.parametrize(
+    ("class_type", "field"),
+    [
+        ("LoadImage", "image"),
+        ("SaveImage", "filename_prefix"),
+        ("VHS_LoadImages", "directory"),
+        ("Own", "filename_prefix"),
+    ],
+)
+@pytest.mark.parametrize("name", ["../x", "/etc/passwd", "a\\..\\x", "C:/x", "a/../../x [output]"])
+def test_a_name_that_leaves_its_folder_is_refused(class_type: str, field: str, name: str) -> None:
+    graph = parse_graph({"4": {"class_type": class_type, "inputs": {field: name}}})
+    with pytest.raises(InvalidInput) as caught:
+        check_media_names(graph)
+    assert caught.value.place == Place("4", field)
+
+
+def test_existing_names_are_let_through() -> None:
+    inputs = {"1": ("LoadImage", "image", "sub/x.png [output]"), "2": ("VHS_LoadImages", "directory", "pictures")}
+    graph = {key: {"class_type": kind, "inputs": {field: name}} for key, (kind, field, name) in inputs.items()}
+    check_media_names(parse_graph(graph | {"3": {"class_type": "LoadImage", "inputs": {"image": ["1", 0]}}}))
+
+
+def test_all_of_a_folder_must_be_addresses() -> None:
+    graph = parse_graph({"1": {"class_type": "VHS_LoadImages", "inputs": {"directory": [PICTURE, "b.png"]}}})
+    with pytest.raises(InvalidInput, match=r"directory\[1\] must be an address"):
+        check_media_names(graph)

@@ -357,3 +357,47 @@ def test_whatever_is_given_is_bound_to_literals_or_refused(class_type: str, valu
         return
     assert list(bound.graph.nodes["1"].links()) == []
     json.dumps(bound.graph.as_json(), allow_nan=False)
+
+
+MODELS = {
+    "CheckpointLoaderSimple": {"input": {"required": {"ckpt_name": [["a.safetensors"], {}]}}},
+    "Mine": {"input": {"required": {"thing": [["x.gguf"], {}], "mode": [["fast", "slow"], {}]}}},
+}
+MODEL_URL = "https://models.example/b.safetensors"
+
+
+def test_a_field_of_models_takes_the_address_of_another_one() -> None:
+    one = graph(
+        {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "a.safetensors"}},
+        {"class_type": "Mine", "inputs": {"thing": "x.gguf", "mode": "fast"}},
+    )
+    bound = bind(one, (), {"1.ckpt_name": MODEL_URL, "2.thing": f"{MODEL_URL}#folder=vae"}, catalogue=MODELS).graph
+    assert bound.nodes["1"].inputs["ckpt_name"] == MODEL_URL
+    assert bound.nodes["2"].inputs["thing"] == f"{MODEL_URL}#folder=vae"
+    assert "Allowed: a.safetensors" in _refusal(one, {"1.ckpt_name": "b.safetensors"}, catalogue=MODELS).message
+    assert "Allowed: fast, slow" in _refusal(one, {"2.mode": MODEL_URL}, catalogue=MODELS).message
+    assert "inside its folder" in _refusal(one, {"1.ckpt_name": "../b.safetensors"}, catalogue=MODELS).message
+
+
+def test_a_deployment_that_allows_some_models_allows_no_address() -> None:
+    one = graph({"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "a.safetensors"}})
+    narrowed = narrow((), {"1.ckpt_name": Narrowing(allowed=("a.safetensors",))}, graph=one)
+    with pytest.raises(InvalidInput, match="cannot be"):
+        bind(one, narrowed, {"1.ckpt_name": MODEL_URL}, catalogue=MODELS)
+    narrowed = narrow((), {"1.ckpt_name": Narrowing(default=MODEL_URL)}, graph=one)
+    assert bind(one, narrowed, {}, catalogue=MODELS).graph.nodes["1"].inputs["ckpt_name"] == MODEL_URL
+
+
+def test_a_folder_of_pictures_is_a_list_of_files() -> None:
+    one = graph({"class_type": "VHS_LoadImages", "inputs": {"directory": "pictures"}})
+    bound = bind(one, (), {"1.directory": ["https://a.example/1.png", "https://a.example/2.png"]})
+    assert [place.label for place in bound.media] == ["1.directory[0]", "1.directory[1]"]
+
+
+def test_a_name_in_the_graph_that_leaves_its_folder_is_refused() -> None:
+    for leaving in (
+        {"class_type": "LoadImage", "inputs": {"image": "../secret.png"}},
+        {"class_type": "SaveImage", "inputs": {"filename_prefix": "/etc/cron.d/x"}},
+        {"class_type": "VAELoader", "inputs": {"vae_name": "/data/x.pt"}},
+    ):
+        assert _refusal(graph(leaving), {}).place.node_id == "1"

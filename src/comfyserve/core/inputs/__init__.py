@@ -3,8 +3,8 @@
 declare(graph) -> inputs        narrow(inputs, narrowings) -> inputs        bind(graph, inputs, values) -> Bound
 """
 
+from comfyserve.core.catalogue import Catalogue, FieldSpec, check_classes, field_spec
 from comfyserve.core.inputs.bind import Bound, Notice, bind
-from comfyserve.core.inputs.catalogue import Catalogue, FieldSpec, check_classes, field_spec
 from comfyserve.core.inputs.companions import OUTPUTS, TOOLS
 from comfyserve.core.inputs.declare import Group, Input, declare
 from comfyserve.core.inputs.externals import CATEGORY, EXTERNALS, External, Kind

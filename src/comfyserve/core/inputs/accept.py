@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from comfyserve.core.addresses import is_outside
 from comfyserve.core.errors import InvalidInput, Place
 from comfyserve.core.inputs.coerce import Misfit, as_text, coerce, shown
 from comfyserve.core.inputs.declare import Input
@@ -16,7 +17,7 @@ def accept(one: Input, value: Any) -> Any:
     """The value as it is bound. Raises InvalidInput that names the input and says what is allowed."""
     try:
         accepted = coerce(one.kind, value)
-        if one.choices:
+        if one.choices and not (one.by_address and is_outside(accepted)):
             return _chosen(one.choices, accepted)
         _check_bounds(one, accepted)
     except Misfit as reason:

@@ -4,17 +4,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from comfyserve.core.catalogue import Catalogue, field_spec
 from comfyserve.core.errors import InvalidInput
 from comfyserve.core.graph import Graph, Node
 from comfyserve.core.inputs.accept import accept, list_words, not_given, refused
-from comfyserve.core.inputs.catalogue import Catalogue, field_spec
 from comfyserve.core.inputs.coerce import Misfit, as_text, coerce, shown
 from comfyserve.core.inputs.declare import Input
 from comfyserve.core.inputs.externals import EXTERNALS, INPUT_ID, External, Kind
 from comfyserve.core.inputs.names import unknown_name, unknown_sentence
 from comfyserve.core.inputs.plain import plain_input
 from comfyserve.core.inputs.seeds import Draw, settle_seeds
-from comfyserve.core.media import INPUT_ID_META, MediaPlace, is_outside, media_places
+from comfyserve.core.media import INPUT_ID_META, MediaPlace, check_media_names, is_outside, media_places
+from comfyserve.core.models import check_model_names
 
 MAX_VALUES = 1_000
 MAX_NOTICES = 20
@@ -59,7 +60,8 @@ def bind(
     Values match the declared names first, then `<node id>.<field>`. All names are read from `graph` as it is given,
     so a value that equals another input's name does not spread. Raises InvalidInput with the input's name as
     `place.field`: wrong type, out of range, not among the choices (also those of the engine's node that the value
-    feeds, if the catalogue is known), or an unknown name unless it is to be reported.
+    feeds, if the catalogue is known), or an unknown name unless it is to be reported. Raises it also for a file,
+    a folder or a model in the graph whose name leads out of the engine's folders.
     """
     if len(values) > MAX_VALUES:
         raise InvalidInput(f"{len(values)} inputs were given; at most {MAX_VALUES} are allowed.")
@@ -76,7 +78,9 @@ def bind(
     seeds: Mapping[str, int] = {}
     if draw is not None:
         bound, seeds = settle_seeds(bound, draw)
-    return Bound(bound, warnings, tuple(media_places(bound)), seeds)
+    check_media_names(bound, catalogue)
+    check_model_names(bound)
+    return Bound(bound, warnings, tuple(media_places(bound, catalogue)), seeds)
 
 
 def _named(graph: Graph, inputs: Iterable[Input]) -> Graph:

@@ -30,7 +30,8 @@ class Input:
     `default` is None when it comes through a link or there is none. `choices` restrict any kind; a number with choices
     is shown as a choice and stays a number. `field` is `input_id` for a declared input and the field's own name for
     one that is addressed as node id + input name. `from_deployment` says that the default is the deployment's and is
-    bound when the caller gives no value.
+    bound when the caller gives no value. `by_address`: the choices are the engine's own models, and the address of
+    another one may be given, too.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Input:
     order: float | None = None
     field: str = INPUT_ID
     from_deployment: bool = False
+    by_address: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """JSON for a page or an API; what does not apply is left out."""

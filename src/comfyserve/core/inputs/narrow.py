@@ -68,7 +68,7 @@ def _narrowed(one: Input, narrowing: Narrowing) -> Input:
     if narrowing.label is not None:
         one = replace(one, label=_label(one, narrowing.label))
     if narrowing.allowed is not None:
-        one = replace(one, choices=_allowed(one, narrowing.allowed))
+        one = replace(one, choices=_allowed(one, narrowing.allowed), by_address=False)
     if narrowing.default is not None:
         return replace(one, default=accept(one, narrowing.default), from_deployment=True)
     if narrowing.allowed is not None:

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from comfyserve.core.catalogue import COMBO, Catalogue, FieldSpec, field_spec
 from comfyserve.core.graph import Graph, Node
-from comfyserve.core.inputs.catalogue import COMBO, Catalogue, FieldSpec, field_spec
 from comfyserve.core.inputs.declare import Input
 from comfyserve.core.inputs.externals import EXTERNALS, INPUT_ID, Kind
-from comfyserve.core.media import FIELDS
+from comfyserve.core.media import MediaKind, listed, media_fields
+from comfyserve.core.models import takes_models
 
 KIND_BY_TYPE = {"INT": Kind.INTEGER, "FLOAT": Kind.NUMBER, "BOOLEAN": Kind.BOOLEAN, "STRING": Kind.TEXT}
 
@@ -22,7 +23,7 @@ def plain_input(graph: Graph, address: str, catalogue: Catalogue | None = None) 
         return None
     value = node.inputs[name]
     spec = field_spec(catalogue, node.class_type, name)
-    kind = _kind(node, name, spec)
+    kind = _kind(node, name, spec, catalogue)
     if kind is None:
         return None
     options = spec.options if spec else {}
@@ -36,19 +37,24 @@ def plain_input(graph: Graph, address: str, catalogue: Catalogue | None = None) 
         minimum=_number(options.get("min")),
         maximum=_number(options.get("max")),
         step=_number(options.get("step")),
-        choices=(spec.choices or ()) if spec and kind is Kind.CHOICE else (),
+        choices=(spec.choices or ()) if spec and kind in (Kind.CHOICE, Kind.MODEL) else (),
         multiline=kind is Kind.TEXT and (bool(options.get("multiline")) or "\n" in str(value)),
         field=name,
+        by_address=kind is Kind.MODEL,
     )
 
 
-def _kind(node: Node, name: str, spec: FieldSpec | None) -> Kind | None:
+def _kind(node: Node, name: str, spec: FieldSpec | None, catalogue: Catalogue | None) -> Kind | None:
     value = node.inputs[name]
-    if not isinstance(value, str | int | float):
+    if not isinstance(value, str | int | float) and listed(value) is None:
         return None
-    media = FIELDS.get(node.class_type)
-    if media and name in media[1]:
-        return Kind(media[0].value)
+    for known in media_fields(node.class_type, catalogue):
+        if name in known.fields:
+            return Kind.IMAGES if known.kind is MediaKind.FOLDER else Kind(known.kind.value)
+    if takes_models(node.class_type, name, spec):
+        return Kind.MODEL
+    if isinstance(value, list):
+        return None
     if spec and spec.type == COMBO:
         return Kind.CHOICE if spec.choices is not None else Kind.TEXT
     if spec and spec.type in KIND_BY_TYPE:

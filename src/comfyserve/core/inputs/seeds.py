@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
+from comfyserve.core.catalogue import Catalogue, field_spec
 from comfyserve.core.graph import Graph, Node
-from comfyserve.core.inputs.catalogue import Catalogue, field_spec
 from comfyserve.core.inputs.declare import seed_range
 from comfyserve.core.inputs.externals import EXTERNALS, Kind
 from comfyserve.core.media import INPUT_ID_META

@@ -1,6 +1,6 @@
 """Reading a node catalogue, the answer of `/object_info` (comfyui-protocol.md section 5)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,21 +18,27 @@ SHOWN_CLASSES = 20
 
 @dataclass(frozen=True)
 class FieldSpec:
-    """What the catalogue says of one field; `choices` is None unless the value must be one of them."""
+    """What the catalogue says of one field; `choices` is None unless the value must be one of them, `listed` is what
+    a choice shows, be it the whole truth or not."""
 
     type: str
     choices: tuple[Any, ...] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    listed: tuple[Any, ...] | None = None
 
 
 def field_spec(catalogue: Catalogue | None, class_type: str, name: str) -> FieldSpec | None:
     """The declaration of a field, in either form of a choice, or None when the catalogue does not know it."""
+    return next((spec for known, spec in field_specs(catalogue, class_type) if known == name), None)
+
+
+def field_specs(catalogue: Catalogue | None, class_type: str) -> Iterator[tuple[str, FieldSpec]]:
+    """The declared fields of a class, those that must be given first."""
     declared = _mapping(_mapping((catalogue or {}).get(class_type)).get("input"))
     for category in ("required", "optional"):
-        entry = _mapping(declared.get(category)).get(name)
-        if isinstance(entry, list | tuple) and entry:
-            return _read(entry[0], _mapping(entry[1]) if len(entry) > 1 else {})
-    return None
+        for name, entry in _mapping(declared.get(category)).items():
+            if isinstance(entry, list | tuple) and entry:
+                yield name, _read(entry[0], _mapping(entry[1]) if len(entry) > 1 else {})
 
 
 def check_classes(graph: Graph, catalogue: Catalogue) -> None:
@@ -55,9 +61,11 @@ def check_classes(graph: Graph, catalogue: Catalogue) -> None:
 
 def _read(kind: Any, options: Mapping[str, Any]) -> FieldSpec:
     if isinstance(kind, list | tuple):
-        return FieldSpec(COMBO, _closed(kind, options), options)
+        return FieldSpec(COMBO, _closed(kind, options), options, tuple(kind))
     if kind == COMBO:
-        return FieldSpec(COMBO, _closed(options.get("options"), options), options)
+        listed = options.get("options")
+        shown = tuple(listed) if isinstance(listed, list | tuple) else ()
+        return FieldSpec(COMBO, _closed(listed, options), options, shown)
     return FieldSpec(str(kind), None, options)
 
 

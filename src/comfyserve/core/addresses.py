@@ -1,0 +1,40 @@
+"""What tells an address of a file from the name of one that an engine has."""
+
+from typing import Any, TypeGuard
+from urllib.parse import unquote, urlsplit
+
+ASSET_PREFIX = "asset:"
+DATA_PREFIX = "data:"
+URL_PREFIXES = ("http://", "https://", "s3://", "az://", "gs://", "hf://", "git+https://", "git+http://")
+"""What Fetch takes, besides data URIs."""
+
+OUTSIDE_PREFIXES = (*URL_PREFIXES, DATA_PREFIX, ASSET_PREFIX)
+MAX_SHOWN = 120
+
+
+def is_outside(value: Any) -> TypeGuard[str]:
+    """Whether a value names a file by URL, data URI or asset, and not one the engine has already."""
+    return isinstance(value, str) and value.lower().startswith(OUTSIDE_PREFIXES)
+
+
+def is_url(value: Any) -> TypeGuard[str]:
+    """Whether a value is an address that is fetched over the network."""
+    return isinstance(value, str) and value.lower().startswith(URL_PREFIXES)
+
+
+def is_data(value: str) -> bool:
+    """Whether a value brings its bytes with it."""
+    return value[: len(DATA_PREFIX)].lower() == DATA_PREFIX
+
+
+def public_name(url: str) -> str:
+    """What people may be told of an address: its host and the last part of its path, no user, no query."""
+    if is_data(url):
+        return "data"
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return "an address"
+    last = "".join(sign for sign in unquote(parts.path).rstrip("/").rpartition("/")[2] if sign.isprintable())
+    return (f"{host}/{last}" if host and last else host or last)[:MAX_SHOWN]

@@ -1,0 +1,111 @@
+"""The files that a graph names, and where."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from comfyserve.core.addresses import is_outside
+from comfyserve.core.catalogue import Catalogue
+from comfyserve.core.errors import InvalidInput, Place
+from comfyserve.core.file_names import check_name
+from comfyserve.core.graph import Graph, Node
+from comfyserve.core.media.fields import MediaFields, MediaKind, media_fields
+
+INPUT_ID_META = "input_id"
+"""Where binding keeps a node's public input name, since the value takes its place in the inputs."""
+
+PREFIX_FIELD = "filename_prefix"
+LISTS = frozenset({MediaKind.IMAGES, MediaKind.FOLDER})
+
+
+@dataclass(frozen=True)
+class MediaPlace:
+    """A field of the graph that holds a URL, a data URI or `asset:<id>`, or one in its list. `label` is the input's
+    public name, with the item's index for one of a list. `by_path` and `below` are those of MediaFields."""
+
+    node_id: str
+    field: str
+    kind: MediaKind
+    value: str
+    label: str
+    by_path: bool = False
+    below: str | None = None
+
+
+def media_places(graph: Graph, catalogue: Catalogue | None = None) -> Iterator[MediaPlace]:
+    """The fields of a graph whose files must be brought to the engine before it runs; the catalogue tells those of
+    classes that no table has."""
+    for node_id, node in graph.nodes.items():
+        for known in media_fields(node.class_type, catalogue):
+            for field in known.fields:
+                places = list(_places_in(node_id, field, known, node))
+                yield from places
+                if places:
+                    break
+
+
+def check_media_names(graph: Graph, catalogue: Catalogue | None = None) -> None:
+    """Raise InvalidInput for the name of an existing file, folder or output that leads out of its folder, and for a
+    list that is to become a folder and has such a name."""
+    for node_id, node in graph.nodes.items():
+        _check(node.inputs.get(PREFIX_FIELD), Place(node_id=node_id, field=PREFIX_FIELD))
+        for known in media_fields(node.class_type, catalogue):
+            for field in known.fields:
+                _check_field(node_id, field, known, node)
+
+
+def label_of(node: Node, field: str) -> str:
+    """The public name of a field: that of the declared input which it holds, else its own."""
+    return str(node.meta.get(INPUT_ID_META) or field)
+
+
+def _places_in(node_id: str, field: str, known: MediaFields, node: Node) -> Iterator[MediaPlace]:
+    """The files that one field names."""
+    value, label = node.inputs.get(field), label_of(node, field)
+    if is_outside(value):
+        yield MediaPlace(node_id, field, known.kind, value, label, known.by_path, known.below)
+    elif known.kind in LISTS:
+        for index, item in enumerate(listed(value) or ()):
+            if is_outside(item):
+                yield MediaPlace(node_id, field, known.kind, item, f"{label}[{index}]", known.by_path, known.below)
+
+
+def _check_field(node_id: str, field: str, known: MediaFields, node: Node) -> None:
+    value, label = node.inputs.get(field), label_of(node, field)
+    place = Place(node_id=node_id, field=label)
+    items = listed(value) if known.kind in LISTS else None
+    if items is None:
+        _check(value, place)
+        return
+    for index, item in enumerate(items):
+        where = Place(node_id=node_id, field=f"{label}[{index}]")
+        if known.kind is MediaKind.FOLDER and not is_outside(item):
+            raise InvalidInput(f"{where.field} must be an address, like all others of its list.", place=where)
+        _check(item, where)
+
+
+def _check(value: Any, place: Place) -> None:
+    if isinstance(value, str) and not is_outside(value):
+        check_name(value, place)
+
+
+def renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """A field's value with the files that `names` knows under their new names, also inside a list of files."""
+    items = listed(value)
+    if items is not None and any(item in names for item in items):
+        changed = [names.get(item, item) for item in items]
+        return json.dumps(changed) if isinstance(value, str) else changed
+    return names.get(value, value) if isinstance(value, str) else value
+
+
+def listed(value: Any) -> list[str] | None:
+    """The items of a list of texts, or of a JSON text of one; None for anything else."""
+    if isinstance(value, str):
+        if not value.startswith("["):
+            return None
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return value if isinstance(value, list) and all(isinstance(item, str) for item in value) else None
