@@ -54,9 +54,22 @@ export interface Output {
   filename?: string;
   mime?: string;
   size?: number;
+  /** Missing when the file lies in the target of its run, and not with us. */
   asset_id?: string;
   url?: string;
   value?: unknown;
+}
+
+/** The caller's own place for the outputs, without what opens it. */
+export interface Target {
+  type: string;
+  bucket?: string;
+  prefix?: string;
+  container?: string;
+  blob_prefix?: string;
+  repo?: string;
+  directory?: string;
+  url_prefix?: string;
 }
 
 export interface Run {
@@ -74,6 +87,8 @@ export interface Run {
   error: Problem | null;
   outputs: Output[];
   warnings: { code: string; message: string }[];
+  convert_output?: { format: string; options: Record<string, unknown> };
+  target?: Target;
   simulated: boolean;
   seconds: { queued: number | null; running: number | null; total: number | null };
 }
@@ -97,6 +112,14 @@ export interface Progress {
 export interface Preview {
   mime: string;
   image: string;
+}
+
+/** A file on its way to the run, in bytes. */
+export interface Download {
+  label: string;
+  name: string;
+  received: number;
+  total: number | null;
 }
 
 export interface Asset {

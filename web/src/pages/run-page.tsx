@@ -1,5 +1,5 @@
 import { Link, useParams } from "react-router";
-import { ApiError, type Run } from "../api";
+import { ApiError, type Run, type Target } from "../api";
 import { CopyButton } from "../components/copy-button";
 import { Notice } from "../components/notice";
 import { buttonLook } from "../components/button";
@@ -60,11 +60,19 @@ function Details({ run }: { run: Run }) {
   );
 }
 
+function placeOf(target: Target): string {
+  if (target.url_prefix) return target.url_prefix;
+  const folder = target.prefix || target.blob_prefix || target.directory || "";
+  return `${target.type}: ${[target.bucket ?? target.container ?? target.repo, folder.replace(/^\/+/, "")].filter(Boolean).join("/")}`;
+}
+
 function Facts({ run }: { run: Run }) {
   const facts: [string, string][] = [
     ["Waited", duration(run.seconds.queued)],
     ["Ran", duration(run.seconds.running)],
     ["Attempts", `${run.attempts} of ${run.max_attempts}`],
+    ["Stored as", run.convert_output?.format ?? ""],
+    ["Sent to", run.target ? placeOf(run.target) : ""],
   ];
   return (
     <section aria-labelledby="facts">
@@ -73,7 +81,7 @@ function Facts({ run }: { run: Run }) {
         {facts.filter(([, value]) => value).map(([name, value]) => (
           <div key={name} className="contents">
             <dt className="text-soft">{name}</dt>
-            <dd className="tabular-nums">{value}</dd>
+            <dd className="min-w-0 tabular-nums wrap-anywhere">{value}</dd>
           </div>
         ))}
         <dt className="self-center text-soft">Id</dt>

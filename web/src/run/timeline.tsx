@@ -1,11 +1,12 @@
 import type { Output, Problem, RunEvent } from "../api";
-import { moment } from "../format";
+import { bytes, duration, moment } from "../format";
 
 type Data = Record<string, unknown>;
 
 const SENTENCES: Record<string, (data: Data) => string> = {
   submitted: () => "Submitted",
   claimed: () => "Claimed by a worker",
+  downloaded: (data) => `${String(data.name)} ${arrival(data)}`,
   staged: () => "Files are in place",
   started: () => "Given to the engine",
   node_started: (data) => `${String(data.title || data.class_type || "Node")} (node ${String(data.node_id)})`,
@@ -19,6 +20,11 @@ const SENTENCES: Record<string, (data: Data) => string> = {
   lost: (data) => `Attempt ${String(data.attempt ?? "")} was lost: ${String(data.reason ?? "no reason given")}`,
   warning: (data) => String(data.message ?? "Warning"),
 };
+
+function arrival(data: Data): string {
+  if (data.cached) return "was here already";
+  return `downloaded, ${bytes(Number(data.bytes ?? 0))} in ${duration(Number(data.seconds ?? 0))}`;
+}
 
 const BAD = new Set(["failed", "timed_out", "lost"]);
 const GOOD = new Set(["succeeded"]);

@@ -1,6 +1,6 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useReducer } from "react";
-import { api, type Preview, type Progress, type Run, type RunEvent } from "../api";
+import { api, type Download, type Preview, type Progress, type Run, type RunEvent } from "../api";
 import { keys } from "../queries";
 import { DURABLE, type Live, listen, SILENCE } from "./live";
 
@@ -21,6 +21,7 @@ export function useRunStream(id: string | null): Live {
     for (const kind of DURABLE) on<RunEvent>(kind, (event) => tell({ tell: "event", event }));
     on<Progress>("progress", (progress) => tell({ tell: "progress", progress }));
     on<Preview>("preview", (preview) => tell({ tell: "preview", preview }));
+    on<Download>("download", (download) => tell({ tell: "download", download }));
     on<Run>("run", (run) => {
       stream.close();
       queries.setQueryData(keys.run(id), run);

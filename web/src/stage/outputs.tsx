@@ -36,6 +36,7 @@ function Result({ output }: { output: Output }) {
   return (
     <figure className="card overflow-hidden">
       {src && <Media kind={output.kind} src={src} name={output.filename ?? ""} />}
+      {!src && output.url && <Elsewhere url={output.url} />}
       <figcaption className="flex flex-wrap items-center gap-2 border-t border-line p-3">
         <span className="mr-auto min-w-0 basis-full truncate pl-1 sm:basis-auto text-sm text-soft">
           {output.filename}
@@ -57,6 +58,19 @@ function Media({ kind, src, name }: { kind: Output["kind"]; src: string; name: s
   if (kind === "video") return <video src={src} controls loop playsInline className="max-h-[80dvh] w-full bg-black" />;
   if (kind === "audio") return <audio src={src} controls className="w-full p-4" />;
   return <div className="bg-sunken px-4 py-10 text-center font-medium wrap-anywhere">{name}</div>;
+}
+
+/** A file in the target of its run: this page asks no other host, so its address is shown. */
+function Elsewhere({ url }: { url: string }) {
+  return (
+    <div className="bg-sunken px-4 py-10 text-center wrap-anywhere">
+      {/^https?:/.test(url) ? (
+        <a href={url} target="_blank" rel="noreferrer" className="font-medium underline underline-offset-2">{url}</a>
+      ) : (
+        <span className="font-medium">{url}</span>
+      )}
+    </div>
+  );
 }
 
 function Text({ value }: { value: string }) {

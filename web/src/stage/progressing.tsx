@@ -1,4 +1,5 @@
 import { ENDED, type Run, type RunStatus } from "../api";
+import { bytes } from "../format";
 import { fractionOf, type Live } from "../run/live";
 import { CancelButton } from "./cancel-button";
 import { Outputs } from "./outputs";
@@ -56,6 +57,8 @@ function Waiting() {
 }
 
 function measures(run: Run, live: Live, percent: number | null): string {
+  const file = live.downloads[0];
+  if (file) return file.total ? `${percent} % of ${bytes(file.total)}` : bytes(file.received);
   const steps = live.progress && live.progress.node_id === live.node?.id ? live.progress : null;
   const said = [
     percent !== null && `${percent} %`,
@@ -70,7 +73,13 @@ function sentence(run: Run, status: RunStatus, live: Live): string {
     if (run.queue_position === null) return "Waiting for a worker";
     return run.queue_position === 0 ? "Next in line" : `In the queue, ${run.queue_position} before this one`;
   }
-  if (status === "starting") return "A worker is getting ready";
+  if (status === "starting") return downloading(live) ?? "A worker is getting ready";
   if (status === "collecting" || ENDED.has(status)) return "Saving the results";
   return live.node?.title ?? "Running";
+}
+
+function downloading({ downloads: [file, ...others] }: Live): string | null {
+  if (!file) return null;
+  const name = file.name.split("/").at(-1);
+  return others.length > 0 ? `Downloading ${name}, ${others.length} more to come` : `Downloading ${name}`;
 }
