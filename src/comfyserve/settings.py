@@ -121,6 +121,9 @@ class Settings(BaseSettings):
         "empty: `python main.py` in its folder.",
     )
     comfy_url: str = Field("", description="The URL of a ComfyUI that runs already; wins over comfy_home.")
+    comfy_source: str = Field(
+        "https://github.com/comfyanonymous/ComfyUI", description="Where `engine install` takes ComfyUI from, by git."
+    )
     engine_start_seconds: Positive = Field(300, description="How long an engine may take to answer after its start.")
     simulated_step_ms: Annotated[int, Field(ge=0)] = Field(
         40, description="What a step of a simulated sampler costs on the embedded engine, in milliseconds."
@@ -156,6 +159,13 @@ class Settings(BaseSettings):
     max_body_bytes: Positive = Field(32 * 1024 * 1024, description="The largest JSON request.")
     max_upload_bytes: Positive = Field(250 * 1024 * 1024, description="The largest uploaded or fetched input.")
     max_output_bytes: Positive = Field(4 * 1024**3, description="The largest file of an output.")
+    storage_seconds: Seconds = Field(
+        120, description="How long a storage, or a caller's target, may take nothing of an output; 0: for ever."
+    )
+    conversions_at_once: Annotated[int, Field(ge=1, le=64)] = Field(
+        2, description="How many pictures are converted at the same time, each by a process of its own."
+    )
+    conversion_seconds: Positive = Field(120, description="How long converting one picture may take.")
     max_streams: Positive = Field(1000, description="How many event streams and sync calls may be open at once.")
 
     # ---- outside
