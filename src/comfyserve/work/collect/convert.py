@@ -7,8 +7,11 @@ thread would take the worker with it. It costs some 60 ms, while the engine exec
 import asyncio
 import json
 import os
+import shutil
 import sys
+import time
 from asyncio.subprocess import PIPE, Process
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +32,9 @@ THREADS = 2
 
 NEEDS_IMAGES = "Converting pictures needs the extra `images`: run `pip install 'comfyserve[images]'` on the server."
 MAX_ANSWER = 4096
+
+STALE_SECONDS = 24 * 3600
+"""Pictures on their way that are older were left by a process that died; the next start removes them."""
 
 
 class NotConverted(Exception):
@@ -56,6 +62,7 @@ class Converter:
 
     def __init__(self, folder: Path, limits: ConvertLimits | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder, time.time() - STALE_SECONDS)
         self.folder = folder
         self._limits = limits or ConvertLimits()
         self._gate = asyncio.Semaphore(self._limits.at_once)
@@ -126,3 +133,10 @@ def _environment() -> dict[str, str]:
     """Only what starting needs; libvips refuses the loaders that its authors do not trust with such bytes."""
     kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
     return kept | {"VIPS_BLOCK_UNTRUSTED": "1", "VIPS_CONCURRENCY": str(THREADS), "PYTHONUNBUFFERED": "1"}
+
+
+def _sweep(folder: Path, before: float) -> None:
+    for left in folder.iterdir():
+        with suppress(OSError):
+            if left.stat().st_mtime < before:
+                shutil.rmtree(left)
