@@ -54,6 +54,7 @@ from comfyserve.services.sweep import Keeping, Sweep
 from comfyserve.services.watch import Watch
 from comfyserve.services.workflows import Workflows
 from comfyserve.settings import Settings, secret_of, write_private
+from comfyserve.work.collect import Converter, ConvertLimits
 from comfyserve.work.limits import WorkLimits
 from comfyserve.work.worker import MachineState, Worker
 
@@ -66,7 +67,7 @@ NODES_SECONDS = 15.0
 """How long a workflow in the editor's form waits for a starting machine to tell its nodes."""
 DETAIL_DAYS = 30
 DAY = 86400
-FETCHING = "fetching"
+FETCHING, CONVERTING = "fetching", "converting"
 LEFTOVERS = (FETCHING, "engine/output", "engine/temp", "engine/input/comfyserve")
 """Folders of files on their way, in which a server that was killed leaves what nobody asks for any more."""
 
@@ -260,6 +261,15 @@ def _build_pool(base: Base, record: Record, machines: Machines, fetch: HttpFetch
         drain=settings.drain_seconds,
         input_bytes=settings.max_upload_bytes,
         output_bytes=settings.max_output_bytes,
+        storage=settings.storage_seconds,
+    )
+    converter = Converter(
+        settings.data_dir / CONVERTING,
+        ConvertLimits(
+            at_once=settings.conversions_at_once,
+            seconds=settings.conversion_seconds,
+            output_bytes=settings.max_output_bytes,
+        ),
     )
 
     def make_worker(machine_id: str, index: int, another_idle: Callable[[], bool]) -> Worker:
@@ -280,6 +290,7 @@ def _build_pool(base: Base, record: Record, machines: Machines, fetch: HttpFetch
             monotonic=time.monotonic,
             another_idle=another_idle,
             report=report,
+            converter=converter,
         )
 
     return LocalPool(make_worker)
