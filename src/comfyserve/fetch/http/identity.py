@@ -1,0 +1,73 @@
+"""Who asks: credentials, and where they may go."""
+
+import re
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from yarl import URL
+
+from comfyserve.core.credentials import Auth, BasicAuth, BearerAuth, Credential, HeaderAuth, QueryAuth, auth_for
+from comfyserve.core.errors import FetchRefused
+
+OURS = frozenset(
+    {"host", "connection", "content-length", "transfer-encoding", "te", "upgrade", "range", "if-range",
+     "if-none-match", "if-modified-since", "accept-encoding", "expect", "proxy-authorization"}
+)  # fmt: skip
+"""Headers that decide how the message is read; no credential sets them."""
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What opens `home`: it goes to that origin (scheme, host, port) alone, and on from http to https of one host."""
+
+    home: URL
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def dress(self, url: URL) -> tuple[URL, dict[str, str]]:
+        """The URL as it is asked, without user and password, and the headers that belong to it."""
+        bare = url.with_user(None).with_fragment(None)
+        if not self._trusts(url):
+            return bare, {}
+        return (bare.update_query(self.query) if self.query else bare), dict(self.headers)
+
+    def _trusts(self, url: URL) -> bool:
+        if url.host != self.home.host:
+            return False
+        same = (url.scheme, url.port) == (self.home.scheme, self.home.port)
+        return same or ((self.home.port, url.scheme, url.port) == (80, "https", 443))
+
+
+def identify(url: URL, given: str, auth: Auth | None, own: Sequence[Credential]) -> Identity:
+    """The caller's credential, else user and password of the URL, else the operator's own for the address as `given`.
+
+    Raises FetchRefused for a credential that HTTP cannot carry.
+    """
+    if auth is None and url.user is not None:
+        auth = BasicAuth(url.user, url.password or "")
+    auth = auth or auth_for(given, own)
+    match auth:
+        case None:
+            return Identity(url)
+        case BearerAuth(token):
+            return Identity(url, _header("Authorization", f"Bearer {token}"))
+        case BasicAuth(username, password):
+            pair = b64encode(f"{username}:{password}".encode()).decode()
+            return Identity(url, {"Authorization": f"Basic {pair}"})
+        case HeaderAuth(name, value):
+            return Identity(url, _header(name, value))
+        case QueryAuth(name, value):
+            return Identity(url, query={name: value})
+    raise FetchRefused(f"{url.host} is reached by HTTP: its credential is of type bearer, basic, header or query.")
+
+
+def _header(name: str, value: str) -> dict[str, str]:
+    if not _NAME.fullmatch(name) or name.lower() in OURS:
+        raise FetchRefused("The credential names a header that cannot be set.")
+    if not _VALUE.fullmatch(value):
+        raise FetchRefused("The credential has characters that no header can carry.")
+    return {name: value}
