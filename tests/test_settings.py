@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from comfyserve.core.errors import Conflict
-from comfyserve.settings import read_settings, secret_of, write_private
+from comfyserve.settings import borrowed, read_headers, read_settings, secret_of, write_private
 
 
 def test_how_a_real_comfyui_is_started() -> None:
@@ -17,9 +17,10 @@ def test_how_a_real_comfyui_is_started() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("comfy_command", "python main.py", r"put \{port\} there"),
         ("comfy_command", "python 'main.py {port}", "no line of a shell"),
         ("comfy_args", "--cpu 'x", "no line of a shell"),
+        ("gpus", "0;1", "numbers or ids of GPUs"),
+        ("comfy_port", "0", "greater than 0"),
     ],
 )
 def test_a_command_that_cannot_work_is_refused(name: str, value: str, said: str) -> None:
@@ -62,3 +63,39 @@ def test_sites_are_origins() -> None:
     for bad in ("app.example", "https://app.example/path", "ftp://app.example"):
         with pytest.raises(ValidationError, match="no origin"):
             read_settings(cors_origins=bad)
+
+
+def test_headers_are_lines_or_json() -> None:
+    lines = "Authorization: Bearer a:b\n X-Key :1 "
+    assert read_headers(lines) == read_headers('{"Authorization": "Bearer a:b", "X-Key": "1"}')
+    assert read_headers("") == {} and "hush" not in repr(read_settings(comfy_headers="X-Key: hush"))
+
+
+@pytest.mark.parametrize("text", ["s3cret", "X Y: s3cret", '{"a": ["s3cret"]}', '{"a": "s3cret', '{"a": "s3cret\\n"}'])
+def test_what_is_no_header_is_told_without_its_value(text: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        read_settings(comfy_headers=text)
+    assert all("s3cret" not in problem["msg"] for problem in caught.value.errors())
+
+
+def test_variables_of_comfyui_api_count_when_ours_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"CMD": "init.sh", "COMFY_HOME": "/opt/ComfyUI", "COMFYUI_PORT_HOST": "9000", "DIRECT_ADDRESS": ""}
+    said |= {"STARTUP_CHECK_MAX_TRIES": "30", "STARTUP_CHECK_INTERVAL_S": "2", "OUTPUT_DIR": "/data/out"}
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("COMFYSERVE_COMFY_HOME", "/srv/ComfyUI")
+    settings = read_settings(comfy_output="/flag/out")
+    assert (settings.comfy_command, settings.comfy_home, settings.comfy_port) == ("init.sh", "/srv/ComfyUI", 9000)
+    assert (settings.comfy_host, settings.engine_start_seconds) == ("127.0.0.1", 60)
+    assert settings.comfy_output == "/flag/out"
+    assert borrowed(settings) == {
+        "comfy_command": "CMD",
+        "comfy_port": "COMFYUI_PORT_HOST",
+        "engine_start_seconds": "STARTUP_CHECK_MAX_TRIES, STARTUP_CHECK_INTERVAL_S",
+    }
+
+
+def test_a_wrong_value_of_such_a_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STARTUP_CHECK_MAX_TRIES", "many")
+    with pytest.raises(ValidationError, match="engine_start_seconds"):
+        read_settings()

@@ -1,13 +1,14 @@
 """The composition: builds everything from settings. The only file that imports everybody."""
 
 import asyncio
+import os
 import secrets
 import shlex
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.request import getproxies
@@ -23,9 +24,7 @@ from comfyserve.apis.http.bundle import ApiOptions, Readiness, Services
 from comfyserve.blobs.local import LocalBlobs
 from comfyserve.core.errors import EngineLost, StorageFailed
 from comfyserve.db.database import Database
-from comfyserve.engines.launch import Launch, comfyui, embedded
-from comfyserve.engines.process import ProcessEngine
-from comfyserve.engines.remote import READY_SECONDS, RemoteEngine
+from comfyserve.engines.fleet import Wanted, fleet, leftovers
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.http import FetchLimits, HttpFetch
 from comfyserve.fetch.sender import HttpSender
@@ -53,7 +52,7 @@ from comfyserve.services.submit import Submit, SubmitLimits
 from comfyserve.services.sweep import Keeping, Sweep
 from comfyserve.services.watch import Watch
 from comfyserve.services.workflows import Workflows
-from comfyserve.settings import Settings, secret_of, write_private
+from comfyserve.settings import Settings, read_headers, secret_of, write_private
 from comfyserve.work.collect import Converter, ConvertLimits
 from comfyserve.work.limits import WorkLimits
 from comfyserve.work.worker import MachineState, Worker
@@ -68,8 +67,6 @@ NODES_SECONDS = 15.0
 DETAIL_DAYS = 30
 DAY = 86400
 FETCHING, CONVERTING = "fetching", "converting"
-LEFTOVERS = (FETCHING, "engine/output", "engine/temp", "engine/input/comfyserve")
-"""Folders of files on their way, in which a server that was killed leaves what nobody asks for any more."""
 
 
 def now() -> datetime:
@@ -123,6 +120,7 @@ class Platform:
     outside: Outside
     pool: LocalPool
     machine_id: str
+    workers: int
 
     async def sign_in_url(self) -> str:
         """A one-time link that opens a session in a browser."""
@@ -146,7 +144,9 @@ async def build(settings: Settings, url: str, *, ledger: type[Record] = Record) 
     )
     await _ensure_admin(services.keys, settings)
     workspace_id = await services.keys.first_workspace()
-    machine_id = await services.machines.ensure_local(workspace_id, kind=engine_kind(settings), workers=1)
+    wanted = wanted_engines(settings)
+    engines = await asyncio.to_thread(fleet, wanted)
+    machine_id = await services.machines.ensure_local(workspace_id, kind=wanted.kind, workers=len(engines))
     keeping = Keeping(settings.keep_runs, DETAIL_DAYS)
     outside = _build_outside(settings)
     return Platform(
@@ -164,15 +164,16 @@ async def build(settings: Settings, url: str, *, ledger: type[Record] = Record) 
             url=services.files.url,
         ),
         outside=outside,
-        pool=_build_pool(base, record, services.machines, outside.fetch),
+        pool=_build_pool(base, record, services.machines, outside.fetch, engines),
         machine_id=machine_id,
+        workers=len(engines),
     )
 
 
 async def _lay_base(settings: Settings, url: str) -> Base:
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for folder in LEFTOVERS:
-        await asyncio.to_thread(shutil.rmtree, settings.data_dir / folder, ignore_errors=True)
+    for folder in (settings.data_dir / FETCHING, *leftovers(settings.data_dir)):
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     return Base(
         settings=settings,
         url=url,
@@ -253,7 +254,9 @@ def _build_submit(
     )
 
 
-def _build_pool(base: Base, record: Record, machines: Machines, fetch: HttpFetch) -> LocalPool:
+def _build_pool(
+    base: Base, record: Record, machines: Machines, fetch: HttpFetch, engines: Sequence[Callable[[], Engine]]
+) -> LocalPool:
     settings = base.settings
     limits = WorkLimits(
         ahead=settings.runs_ahead,
@@ -279,7 +282,7 @@ def _build_pool(base: Base, record: Record, machines: Machines, fetch: HttpFetch
         return Worker(
             machine_id=machine_id,
             worker_id=f"local-{index}",
-            engine=build_engine(settings),
+            engine=engines[index](),
             ledger=record,
             stop=record,
             live=base.live,
@@ -303,28 +306,30 @@ def _build_outside(settings: Settings) -> Outside:
     return Outside(HttpFetch(folder, guard, limits), HttpSender(guard))
 
 
-def engine_kind(settings: Settings) -> str:
-    """Which of the three engines the settings ask for."""
-    if settings.comfy_url:
-        return "remote"
-    return "process" if settings.comfy_home or settings.comfy_command else "embedded"
-
-
-def build_engine(settings: Settings) -> Engine:
-    """The engine of a worker: a ComfyUI that is configured, or the embedded one."""
-    if settings.comfy_url:
-        return RemoteEngine(settings.comfy_url, ready_seconds=min(READY_SECONDS, settings.engine_start_seconds))
-    return ProcessEngine(_launch(settings))
-
-
-def _launch(settings: Settings) -> Launch:
-    seconds = float(settings.engine_start_seconds)
-    if settings.comfy_command or settings.comfy_home:
-        home = Path(settings.comfy_home) if settings.comfy_home else None
-        command, arguments = shlex.split(settings.comfy_command), shlex.split(settings.comfy_args)
-        return replace(comfyui(home, *arguments, command=command), start_seconds=seconds)
+def wanted_engines(settings: Settings) -> Wanted:
+    """What the settings say about engines."""
+    moved = {"input": settings.comfy_input, "output": settings.comfy_output, "models": settings.comfy_models}
     steps = ("--step-ms", str(settings.simulated_step_ms), "--work-ms", str(settings.engine_work_ms))
-    return embedded(settings.data_dir / "engine", *steps, *shlex.split(settings.embedded_args))
+    return Wanted(
+        settings.data_dir,
+        urls=_names(settings.comfy_url),
+        headers=read_headers(settings.comfy_headers.get_secret_value()),
+        home=Path(settings.comfy_home) if settings.comfy_home else None,
+        command=shlex.split(settings.comfy_command),
+        arguments=shlex.split(settings.comfy_args),
+        environment={name: os.environ[name] for name in _names(settings.comfy_env) if name in os.environ},
+        moved={kind: Path(folder).expanduser().absolute() for kind, folder in moved.items() if folder},
+        host=settings.comfy_host,
+        port=settings.comfy_port,
+        start_seconds=float(settings.engine_start_seconds),
+        gpus=settings.gpus,
+        number=settings.workers,
+        simulation=(*steps, *shlex.split(settings.embedded_args)),
+    )
+
+
+def _names(line: str) -> Sequence[str]:
+    return line.replace(",", " ").split()
 
 
 def _api_options(base: Base, services: Services, machine_id: str) -> ApiOptions:
@@ -364,7 +369,7 @@ async def running(platform: Platform) -> AsyncIterator[None]:
         for work in (_sweep(platform.sweep), platform.deliver.run()):
             ending.push_async_callback(_end, asyncio.create_task(work))
         ending.push_async_callback(platform.pool.close)
-        await platform.pool.scale(platform.machine_id, 1)
+        await platform.pool.scale(platform.machine_id, platform.workers)
         yield
 
 

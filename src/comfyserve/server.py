@@ -8,19 +8,22 @@ import shlex
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 import uvicorn
 
 from comfyserve.apis.build import close_streams
-from comfyserve.app import Platform, build, running, seed
+from comfyserve.app import Platform, build, running, seed, wanted_engines
 from comfyserve.core.errors import Conflict, DomainError
+from comfyserve.engines.fleet import Wanted
 from comfyserve.logs import configure_logs
 from comfyserve.services.record import Record
-from comfyserve.settings import Settings, read_settings
+from comfyserve.settings import PREFIX, Settings, borrowed, read_settings
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +45,8 @@ async def serve(settings: Settings, *, as_json: bool = False, ledger: type[Recor
     """Run the platform until SIGTERM or SIGINT; the answer is the exit code. `ledger` is for tests of its faults."""
     configure_logs(settings.log_format, settings.log_level)
     sys.setswitchinterval(THREAD_SWITCH_SECONDS)
+    for name, variable in borrowed(settings).items():
+        log.warning("setting_borrowed", setting=f"{PREFIX}{name.upper()}", variable=variable)
     try:
         listening = _listen(settings.host, settings.port)
     except OSError as error:
@@ -174,18 +179,20 @@ def _check_engine(settings: Settings) -> None:
         return
     main = Path(settings.comfy_home).expanduser() / "main.py"
     if not main.is_file():
-        raise Conflict(f"there is no {main}. COMFYSERVE_COMFY_HOME must be the folder of a ComfyUI.")
+        by = borrowed(settings).get("comfy_home", f"{PREFIX}COMFY_HOME")
+        raise Conflict(f"there is no {main}. {by} must be the folder of a ComfyUI.")
 
 
 async def _tell(platform: Platform, example: str | None, *, as_json: bool) -> None:
     """Print the page, how to sign in and a call that works as printed; or the same for programs."""
     url, settings = platform.base.url, platform.base.settings
     sign_in, key_file = await platform.sign_in_url(), str(settings.admin_key_file)
+    engine = EngineChoice(settings, wanted_engines(settings), platform.workers)
     if as_json:
-        facts = {"url": url, "sign_in_url": sign_in, "key_file": key_file, "example": example}
+        facts = {"url": url, "sign_in_url": sign_in, "key_file": key_file, "example": example, "engine": engine.facts()}
         text = json.dumps(facts)
     else:
-        text = _greeting(url, sign_in, key_file, example or "NAME", _engine_line(settings))
+        text = _greeting(url, sign_in, key_file, example or "NAME", engine.sentence())
         if settings.host in ANY_ADDRESS and not settings.public_url:
             text += f"  Set COMFYSERVE_PUBLIC_URL: callers on other machines cannot use links that begin with {url}\n"
     sys.stdout.write(text + "\n")
@@ -209,9 +216,27 @@ def _greeting(url: str, sign_in: str, key_file: str, name: str, engine: str) -> 
     return "\n".join(lines)
 
 
-def _engine_line(settings: Settings) -> str:
-    if settings.comfy_url:
-        return f"ComfyUI at {settings.comfy_url}"
-    if settings.comfy_home or settings.comfy_command:
-        return f"ComfyUI in {settings.comfy_home or 'its command'}"
-    return "embedded, models are simulated (set COMFYSERVE_COMFY_HOME or COMFYSERVE_COMFY_URL for a real ComfyUI)"
+@dataclass(frozen=True)
+class EngineChoice:
+    """Which engine runs here, and what says so."""
+
+    settings: Settings
+    wanted: Wanted
+    workers: int
+
+    def deciding(self) -> Sequence[str]:
+        """The variables that chose it; none for the embedded engine."""
+        taken = borrowed(self.settings)
+        names = ("comfy_url",) if self.wanted.kind == "remote" else ("comfy_command", "comfy_home")
+        return [taken.get(name, f"{PREFIX}{name.upper()}") for name in names if getattr(self.settings, name)]
+
+    def sentence(self) -> str:
+        """For people."""
+        number = f"{self.workers} of: " if self.workers > 1 else ""
+        because = f"\n{' ' * 23}because {' and '.join(self.deciding())} says so" if self.deciding() else ""
+        return f"{number}{self.wanted.told()}{because}"
+
+    def facts(self) -> dict[str, Any]:
+        """For programs."""
+        told = {"kind": self.wanted.kind, "text": self.wanted.told(), "workers": self.workers}
+        return {**told, "from": self.deciding(), "borrowed": borrowed(self.settings)}

@@ -4,6 +4,7 @@ Each is an environment variable COMFYSERVE_<NAME> and a line in comfyserve.toml 
 environment wins, a flag wins over both.
 """
 
+import json
 import os
 import re
 import secrets
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SecretStr
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -22,6 +24,7 @@ from pydantic_settings import (
 )
 
 from comfyserve.core.errors import Conflict
+from comfyserve.originals import said_by, variables_for
 
 PREFIX = "COMFYSERVE_"
 FILE = "comfyserve.toml"
@@ -32,6 +35,9 @@ SHORTEST_KEY = 8
 ADMIN_KEY_FILE = "admin.key"
 
 ORIGIN = re.compile(r"https?://[^/\s]+")
+GPUS = re.compile(r"[\w-]+(\s*,\s*[\w-]+)*")
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+HEADER_VALUE = re.compile(r"[^\x00-\x1f\x7f]*")
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -55,10 +61,15 @@ def _words(line: str) -> str:
     return line
 
 
-def _with_port(command: str) -> str:
-    if command and "{port}" not in command:
-        raise ValueError("the command does not say where the port belongs; put {port} there, as in --port {port}")
-    return _words(command)
+def _gpus(wanted: str) -> str:
+    if not GPUS.fullmatch(wanted):
+        raise ValueError("write auto, none, or the numbers or ids of GPUs with commas between, such as 0,1")
+    return wanted
+
+
+def _headers(text: SecretStr) -> SecretStr:
+    read_headers(text.get_secret_value())
+    return text
 
 
 def _origins(text: str) -> str:
@@ -115,12 +126,40 @@ class Settings(BaseSettings):
     comfy_args: Annotated[str, AfterValidator(_words)] = Field(
         "", description="Arguments added to the command that starts the real ComfyUI, such as `--cpu` or `--lowvram`."
     )
-    comfy_command: Annotated[str, AfterValidator(_with_port)] = Field(
+    comfy_command: Annotated[str, AfterValidator(_words)] = Field(
         "",
-        description="The command that starts the real ComfyUI, with `{port}` in it; "
-        "empty: `python main.py` in its folder.",
+        description="The command that starts the real ComfyUI; empty: `python main.py` in its folder. A fresh port "
+        "takes the place of `{port}` in it; without, it must listen at comfy_host and comfy_port, which it is told as "
+        "DIRECT_ADDRESS and COMFYUI_PORT_HOST.",
     )
-    comfy_url: str = Field("", description="The URL of a ComfyUI that runs already; wins over comfy_home.")
+    comfy_host: str = Field("127.0.0.1", description="Where a command without `{port}` listens.")
+    comfy_port: Annotated[int, Field(gt=0, le=65535)] = Field(
+        8188, description="The port of a command without `{port}`; that of a second engine is the next one."
+    )
+    comfy_input: str = Field("", description="The input folder of the real ComfyUI; empty: in comfy_home.")
+    comfy_output: str = Field("", description="The output folder of the real ComfyUI; empty: in comfy_home.")
+    comfy_models: str = Field(
+        "", description="The folder of the real ComfyUI's models as this machine sees it; empty: in comfy_home."
+    )
+    comfy_env: str = Field(
+        "", description="Names of variables, such as `HF_HOME`, that the real ComfyUI sees besides the usual ones."
+    )
+    comfy_url: str = Field(
+        "", description="The URL of a ComfyUI that runs already, or several; wins over comfy_home and comfy_command."
+    )
+    comfy_headers: Annotated[SecretStr, AfterValidator(_headers)] = Field(
+        SecretStr(""),
+        description="Headers for every request to comfy_url, such as `Authorization: Bearer ...`; a line each, or a "
+        "JSON object.",
+    )
+    gpus: Annotated[str, NoDecode, AfterValidator(_gpus)] = Field(
+        "auto",
+        description="Which GPUs get an engine of the real ComfyUI each: `auto` for all that are there, `none` for one "
+        "engine that sees what it sees, or a list such as `0,1`.",
+    )
+    workers: Annotated[int, Field(ge=0, le=64)] = Field(
+        0, description="How many engines run here; 0: one for each GPU or URL, and one embedded engine."
+    )
     comfy_source: str = Field(
         "https://github.com/comfyanonymous/ComfyUI", description="Where `engine install` takes ComfyUI from, by git."
     )
@@ -187,8 +226,8 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Flags, then the environment, then the file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        """Flags, then the environment, then the file, then the variables of comfyui-api."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls), _Originals(settings_cls)
 
     @property
     def database_url(self) -> str:
@@ -204,6 +243,53 @@ class Settings(BaseSettings):
     def admin_key_file(self) -> Path:
         """Where the admin's key is kept for the CLI of the same user."""
         return self.data_dir / ADMIN_KEY_FILE
+
+
+class _Originals(PydanticBaseSettingsSource):
+    """What the variables of comfyui-api say."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """The value of one setting."""
+        return said_by(os.environ).get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """All that they say."""
+        return {name: value for name, value in said_by(os.environ).items() if name in Settings.model_fields}
+
+
+def borrowed(settings: Settings) -> dict[str, str]:
+    """The settings that hold because a variable of comfyui-api says so, with its name."""
+    return {
+        name: ", ".join(variable for variable in variables_for(name) if os.environ.get(variable))
+        for name, value in said_by(os.environ).items()
+        if name in settings.model_fields_set and _text(getattr(settings, name)) == value and not _ours(name)
+    }
+
+
+def _ours(name: str) -> bool:
+    return any(variable.lower() == f"{PREFIX}{name}".lower() for variable in os.environ)
+
+
+def _text(value: Any) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def read_headers(text: str) -> dict[str, str]:
+    """Headers from `Name: value` lines or a JSON object. Raises ValueError, without any value."""
+    text = text.strip()
+    try:
+        given = json.loads(text) if text.startswith("{") else dict(map(_header, text.splitlines()))
+    except json.JSONDecodeError:
+        raise ValueError("this is no JSON object of headers") from None
+    for name, value in given.items():
+        if not HEADER_NAME.fullmatch(name) or not isinstance(value, str) or not HEADER_VALUE.fullmatch(value):
+            raise ValueError("write a header as `Name: value`; this is none")
+    return dict(given)
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    return (name.strip() if colon else ""), value.strip()
 
 
 def read_settings(**flags: Any) -> Settings:

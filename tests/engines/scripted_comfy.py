@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class ScriptedComfy:
         self.running: str | None = None
         self.history: dict[str, Any] = {}
         self.asked: Counter[str] = Counter()
+        self.keys: defaultdict[str, set[tuple[str | None, str | None]]] = defaultdict(set)
+        self.wanted_key = ""
         self.uploads: dict[str, bytes] = {}
         self.released = asyncio.Event()
         self.waiting = asyncio.Event()
@@ -95,7 +97,12 @@ class ScriptedComfy:
 
     @web.middleware
     async def _count(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        self.asked[request.match_info.route.resource.canonical] += 1  # type: ignore[union-attr]  # always routed here
+        path = request.match_info.route.resource.canonical  # type: ignore[union-attr]  # always routed here
+        self.asked[path] += 1
+        key = request.headers.get("Authorization")
+        self.keys[path].add((key, request.headers.get("X-Key")))
+        if self.wanted_key and key != self.wanted_key:
+            return web.Response(status=401)
         return await handler(request)  # type: ignore[no-any-return]  # aiohttp's handler type is opaque
 
     async def _stats(self, request: web.Request) -> web.Response:

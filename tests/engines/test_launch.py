@@ -12,7 +12,7 @@ KINDS = ("input", "output", "temp")
 
 def base(launch: Launch) -> Path | None:
     """The folder of everything that was not moved."""
-    return launch.folders and launch.folders.base
+    return None if launch.folders is None else launch.folders.base
 
 
 def test_the_virtual_environment_in_its_folder_runs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

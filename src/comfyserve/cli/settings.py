@@ -8,20 +8,28 @@ from comfyserve.cli.console import JsonFlag, print_json, print_table
 def settings(json: JsonFlag = False) -> None:
     """List every setting with its value and what it does.
 
-    A changed value is marked with a star. Secrets are not shown. --json adds the defaults.
+    A changed value is marked with a star, and with the variable of comfyui-api
+    that it comes from. Secrets are not shown. --json adds the defaults.
     """
     rows = _rows()
     if json:
         print_json(rows)
         return
-    shown = [(row["name"], f"{row['value']} *" if row["changed"] else row["value"], row["help"]) for row in rows]
+    shown = [(row["name"], f"{row['value']}{_mark(row)}", row["help"]) for row in rows]
     print_table(("SETTING", "VALUE", "WHAT IT DOES"), shown)
 
 
+def _mark(row: dict[str, Any]) -> str:
+    if row["from"]:
+        return f" * (from {row['from']})"
+    return " *" if row["changed"] else ""
+
+
 def _rows() -> list[dict[str, Any]]:
-    from comfyserve.settings import PREFIX, Settings, read_settings
+    from comfyserve.settings import PREFIX, Settings, borrowed, read_settings
 
     now = read_settings()
+    taken = borrowed(now)
     return [
         {
             "name": f"{PREFIX}{name.upper()}",
@@ -29,6 +37,7 @@ def _rows() -> list[dict[str, Any]]:
             "default": _shown(field.get_default()),
             "changed": name in now.model_fields_set,
             "help": field.description or "",
+            "from": taken.get(name, ""),
         }
         for name, field in Settings.model_fields.items()
     ]

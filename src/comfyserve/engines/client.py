@@ -76,7 +76,8 @@ class ComfyClient:
         """Return when the engine answers and the websocket is up (or was given its time). Raises EngineLost."""
         async with self._request("GET", routes.SYSTEM_STATS) as response:
             if response.status != 200:
-                raise EngineLost(f"The engine at {self.url} answers {response.status} to {routes.SYSTEM_STATS}.")
+                hint = " Set COMFYSERVE_COMFY_HEADERS to what it wants." if response.status in (401, 403) else ""
+                raise EngineLost(f"The engine at {self.url} answers {response.status} to {routes.SYSTEM_STATS}.{hint}")
         await self._listener.connected(self._patience.socket)
 
     async def object_info(self) -> Mapping[str, Any]:

@@ -1,14 +1,29 @@
 """An engine that runs elsewhere: a ComfyUI at a URL."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from comfyserve.core.errors import EngineLost, InvalidInput
 from comfyserve.engines.client import ComfyClient, Patience
 
 READY_SECONDS = 30.0
 READY_DELAYS = (0.1, 0.25, 0.5, 1.0, 2.0)
+
+
+def split_login(url: str) -> tuple[str, dict[str, str]]:
+    """An address without the user and password in it, and the header that stands for them (RFC 7617): addresses are
+    logged and shown. Raises InvalidInput."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    address = urlunsplit(parts._replace(netloc=host))
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidInput(f"{address!r} is no address of a ComfyUI; it should look like http://host:8188.")
+    if parts.username is None:
+        return address, {}
+    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return address, {"Authorization": f"Basic {b64encode(login.encode()).decode()}"}
 
 
 class RemoteEngine(ComfyClient):
@@ -25,10 +40,8 @@ class RemoteEngine(ComfyClient):
         patience: Patience | None = None,
         ready_seconds: float = READY_SECONDS,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InvalidInput(f"{url!r} is no address of a ComfyUI; it should look like http://host:8188.")
-        super().__init__(url, headers=headers, patience=patience)
+        address, login = split_login(url)
+        super().__init__(address, headers={**login, **(headers or {})}, patience=patience)
         self._ready_seconds = ready_seconds
 
     async def ready(self) -> None:
