@@ -1,0 +1,91 @@
+"""Which source an address is for."""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from comfyserve.core.credentials import Auth, AzureAuth, BasicAuth
+from comfyserve.core.errors import FetchRefused, InvalidInput
+from comfyserve.core.limits import MAX_URL
+from comfyserve.fetch.git_url import is_git_url
+from comfyserve.ports import Purpose
+
+Kind = Literal["data", "http", "s3", "azure", "gcs", "hf", "git"]
+
+SCHEMES: Mapping[str, Kind] = {
+    "data": "data",
+    "http": "http",
+    "https": "http",
+    "s3": "s3",
+    "az": "azure",
+    "azure": "azure",
+    "gs": "gcs",
+    "hf": "hf",
+    "git+https": "git",
+    "git+http": "git",
+}
+WITH_HOST = frozenset({"http", "https", "git+https", "git+http"})
+"""Schemes whose host the outbound policy looks at before anything else happens."""
+
+AZURE_HOSTS = ".blob.core.windows.net"
+HF_HOSTS = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where to go: the source, the address without user and password, and the credentials to go with."""
+
+    kind: Kind
+    url: str
+    auth: Auth | None
+    has_host: bool
+
+    @property
+    def host(self) -> str:
+        """The host or bucket, for messages."""
+        return urlsplit(self.url).hostname or self.kind
+
+
+def route_of(url: str, auth: Auth | None, purpose: Purpose, installed: Set[Kind]) -> Route:
+    """The way to an address. Raises InvalidInput for a kind of address that we do not know, FetchRefused for a
+    malformed one. `auth` wins over a user and password in the URL."""
+    scheme = url[:20].partition(":")[0].lower()
+    kind = SCHEMES.get(scheme)
+    if kind == "data":
+        return Route(kind, url, None, False)
+    if len(url) > MAX_URL:
+        raise FetchRefused(f"The URL is longer than {MAX_URL} characters.")
+    if kind is None:
+        raise InvalidInput(f"Files come from addresses that begin with {', '.join(SCHEMES)}; this one does not.")
+    bare, user = _split_user(url)
+    kind = _special(bare, kind, auth, purpose, installed)
+    if kind not in installed:
+        raise InvalidInput(f"This server cannot fetch {scheme} addresses: {kind} support is not installed.")
+    return Route(kind, bare, auth or user, scheme in WITH_HOST)
+
+
+def _special(url: str, kind: Kind, auth: Auth | None, purpose: Purpose, installed: Set[Kind]) -> Kind:
+    """Web addresses that mean more than a web server."""
+    if kind != "http":
+        return kind
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if host.endswith(AZURE_HOSTS) and isinstance(auth, AzureAuth):
+        return "azure"
+    if purpose == "model" and host in HF_HOSTS and "/resolve/" in parts.path and "hf" in installed:
+        return "hf"
+    return "git" if purpose == "model" and is_git_url(url) else kind
+
+
+def _split_user(url: str) -> tuple[str, BasicAuth | None]:
+    """The URL without user and password, and these."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise FetchRefused("This is not a valid URL.") from error
+    user, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, None
+    name, _, password = user.partition(":")
+    return urlunsplit(parts._replace(netloc=host)), BasicAuth(unquote(name), unquote(password))

@@ -1,0 +1,180 @@
+"""Room in the cache: what lies there, what is on its way, and who goes first when it gets tight."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from comfyserve.core.errors import StorageFailed
+from comfyserve.fetch.cache.card import card_path, read_card
+from comfyserve.fetch.cache.locks import Claim, Pin, is_held, read_note
+from comfyserve.fetch.cache.names import KEY_LENGTH, is_entry
+
+BLOCK = 512
+"""The unit of st_blocks (stat(2))."""
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where things lie: the files themselves in `root`, the rest in folders with a dot."""
+
+    root: Path
+
+    @property
+    def incoming(self) -> Path:
+        """Downloads on their way, named by key; the source may keep more beside them."""
+        return self.root / ".incoming"
+
+    @property
+    def claims(self) -> Path:
+        """A lock file for each download on its way, named by key."""
+        return self.root / ".locks"
+
+    @property
+    def temporary(self) -> Path:
+        """A folder for each process, for what is not kept."""
+        return self.root / ".temporary"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cached file with its side-car: bytes, and when it was last used."""
+
+    path: Path
+    size: int
+    used_ns: int
+
+
+class Room:
+    """Keeps the folder within `limit` bytes (0: only within its disk). Call it under the room lock."""
+
+    def __init__(self, folders: Folders, limit: int) -> None:
+        self._folders = folders
+        self._limit = limit
+
+    def make(self, need: int, own: str = "") -> None:
+        """Evict so that a download of `need` bytes fits, `own` being its key. Raises StorageFailed, nothing evicted,
+        when what nobody uses is not enough."""
+        if self._limit and need > self._limit:
+            raise StorageFailed(
+                f"The file needs {need} bytes, but the download cache may hold {self._limit}. Raise cache_bytes."
+            )
+        entries = list(self.entries())
+        missing = self._missing(need, own, sum(entry.size for entry in entries))
+        if missing > 0 and (freed := self._drop_abandoned(own)):
+            missing -= freed
+        if missing > 0:
+            self._evict(entries, missing, need)
+
+    def entries(self) -> Iterator[Entry]:
+        """What lies in the cache."""
+        with os.scandir(self._folders.root) as found:
+            for item in found:
+                if is_entry(item.name) and not item.is_symlink() and (entry := _entry(item)) is not None:
+                    yield entry
+
+    def remove(self, entry: Path) -> None:
+        """Take away a cached file that we hold alone, its links and its side-car: the side-car last, so that the mark
+        of a private file lives as long as the file."""
+        if (card := read_card(entry)) is not None:
+            for link in map(Path, card.links):
+                if link.is_symlink() and link.readlink() == entry:
+                    link.unlink(missing_ok=True)
+        remove(entry, aside=self._folders.incoming)
+        card_path(entry).unlink(missing_ok=True)
+
+    def _missing(self, need: int, own: str, kept: int) -> int:
+        here = sum(_on_disk(path) for path in _partials(self._folders, own)) if own else 0
+        on_disk = max(0, need - here) - shutil.disk_usage(self._folders.root).free
+        if not self._limit:
+            return on_disk
+        return max(on_disk, kept + self._on_their_way(own) + max(need, here) - self._limit)
+
+    def _on_their_way(self, own: str) -> int:
+        """What others download: the bytes that they reserved, or that are there already."""
+        sizes: dict[str, int] = {}
+        for path in self._folders.incoming.iterdir():
+            key = path.name[:KEY_LENGTH]
+            sizes[key] = sizes.get(key, 0) + _on_disk(path)
+        for claim in self._folders.claims.iterdir():
+            if claim.name != own and is_held(claim):
+                sizes[claim.name] = max(sizes.get(claim.name, 0), read_note(claim)[2])
+        sizes.pop(own, None)
+        return sum(sizes.values())
+
+    def _drop_abandoned(self, own: str) -> int:
+        """Remove what broken downloads left; the answer is the bytes that this frees."""
+        freed = 0
+        for path in list(self._folders.incoming.iterdir()):
+            key = path.name[:KEY_LENGTH]
+            if key == own or (claim := Claim.take(self._folders.claims / key)) is None:
+                continue
+            freed += _on_disk(path)
+            remove(path, aside=self._folders.incoming)
+            claim.release()
+        return freed
+
+    def _evict(self, entries: list[Entry], missing: int, need: int) -> None:
+        """The longest unused first."""
+        chosen: list[tuple[Entry, Pin]] = []
+        try:
+            for entry in sorted(entries, key=lambda entry: entry.used_ns):
+                if missing <= 0:
+                    break
+                if (pin := Pin.take(entry.path, alone=True)) is not None:
+                    chosen.append((entry, pin))
+                    missing -= entry.size
+            if missing > 0:
+                raise StorageFailed(
+                    f"The download cache has no room for {need} bytes: {missing} are missing, and the files in it are "
+                    "in use. Raise cache_bytes, free some disk, or run less at a time."
+                )
+            for entry, _ in chosen:
+                self.remove(entry.path)
+        finally:
+            for _, pin in chosen:
+                pin.release()
+
+
+def remove(path: Path, *, aside: Path) -> None:
+    """Remove a file or a folder at once: a folder is first renamed into `aside`, so that nobody sees half of it."""
+    if path.is_dir() and not path.is_symlink():
+        doomed = path if path.parent == aside else path.rename(aside / f"{path.name}.removed")
+        shutil.rmtree(doomed, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _entry(item: os.DirEntry[str]) -> Entry | None:
+    """The facts of a file; None when it went away meanwhile. One without a side-car is the first to go."""
+    path = Path(item.path)
+    try:
+        facts = item.stat(follow_symlinks=False)
+        size = _folder_size(path) if item.is_dir(follow_symlinks=False) else facts.st_size
+    except OSError:
+        return None
+    try:
+        card = card_path(path).stat()
+    except OSError:
+        return Entry(path, size, 0)
+    return Entry(path, size + card.st_size, card.st_mtime_ns)
+
+
+def _folder_size(path: Path) -> int:
+    card = read_card(path)
+    return card.size if card is not None else _on_disk(path)
+
+
+def _partials(folders: Folders, key: str) -> list[Path]:
+    return [path for path in folders.incoming.iterdir() if path.name.startswith(key)]
+
+
+def _on_disk(path: Path) -> int:
+    """Bytes that a file or folder takes on the disk; a file may be reserved longer than what is written."""
+    try:
+        if path.is_dir():
+            return sum(_on_disk(child) for child in path.iterdir())
+        return path.stat(follow_symlinks=False).st_blocks * BLOCK
+    except OSError:
+        return 0

@@ -1,0 +1,247 @@
+"""The folder of downloaded files. The folder is the truth; nothing about it is kept in memory.
+
+Its methods block and run in threads. Several processes may share a folder. A power cut may cost files that were just
+written: their cards do not fit them then, and they are fetched again.
+"""
+
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from comfyserve.core.errors import Conflict, NotFound, StorageFailed
+from comfyserve.fetch.cache.card import Card, card_path, read_card
+from comfyserve.fetch.cache.locks import Claim, Pin, read_note, room_lock
+from comfyserve.fetch.cache.names import CARD_ENDING, KEY_LENGTH, Slot, is_entry
+from comfyserve.fetch.cache.room import Folders, Room, remove
+
+PARTIAL_SECONDS = 24 * 3600
+"""How long what a broken download left waits for somebody to go on with it."""
+RESUME_ENDING = ".resume"
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A cached file, pinned until it is released."""
+
+    path: Path
+    card: Card
+    pin: Pin
+
+    def release(self) -> None:
+        """Let go of the file; a second time does nothing."""
+        self.pin.release()
+
+
+class Store:
+    """Finds, takes in and evicts. Methods raise StorageFailed, and OSError for what the disk refuses."""
+
+    def __init__(self, root: Path, limit: int) -> None:
+        self._folders = Folders(root)
+        self._room = Room(self._folders, limit)
+        self._temporary: tuple[Path, Pin] | None = None
+
+    def open(self) -> None:
+        """Make the folders, and sweep what dead processes left."""
+        self._folders.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self._folders.incoming, self._folders.claims, self._folders.temporary):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        with self._locked():
+            self._sweep()
+
+    def close(self) -> None:
+        """Remove our folder of temporary files."""
+        if self._temporary is not None:
+            path, pin = self._temporary
+            remove(path, aside=self._folders.temporary)
+            pin.release()
+            self._temporary = None
+
+    # ------------------------------------------------------------------------------------------------ copies
+
+    def find(self, slot: Slot) -> Copy | None:
+        """The newest whole copy in a slot, pinned, its use noted; None when there is none."""
+        if slot.ending and (copy := self._open(slot.key + slot.ending)) is not None:
+            return copy
+        copies = [copy for name in self._names(slot.key) if (copy := self._open(name)) is not None]
+        newest = max(copies, key=lambda copy: copy.card.cached_at, default=None)
+        for copy in copies:
+            if copy is not newest:
+                copy.release()
+        return newest
+
+    def again(self, copy: Copy) -> Copy | None:
+        """A second pin on a copy that is pinned."""
+        return self._open(copy.path.name)
+
+    def confirm(self, copy: Copy, checked_at: float) -> None:
+        """Note that the origin still gives this file. A full disk costs the note, not the file."""
+        with contextlib.suppress(OSError, StorageFailed), self._locked():
+            if (card := read_card(copy.path)) is not None:
+                self._write_card(copy.path, replace(card, checked_at=checked_at))
+
+    def link(self, path: Path, destination: Path) -> None:
+        """Place a symlink to a cached file, or adopt one that is there; eviction removes it.
+
+        Raises NotFound when the file is not in the cache, Conflict when something else lies at the destination.
+        """
+        with self._locked():
+            card = read_card(path) if path.parent == self._folders.root else None
+            if card is None:
+                raise NotFound("The file is not in the download cache any more.")
+            there = destination.readlink() if destination.is_symlink() else None
+            if there != path and destination.exists():
+                raise Conflict(f"Something else lies at {destination.name} in the folder of models.")
+            if str(destination) not in card.links:
+                self._write_card(path, replace(card, links=(*card.links, str(destination))))
+            if there != path:
+                destination.parent.mkdir(parents=True, exist_ok=True)
+                destination.unlink(missing_ok=True)
+                destination.symlink_to(path)
+
+    # --------------------------------------------------------------------------------------------- downloads
+
+    def claim(self, slot: Slot) -> Claim | None:
+        """The right to fill a slot, or None while somebody else has it."""
+        return Claim.take(self._folders.claims / slot.key)
+
+    def progress(self, slot: Slot) -> tuple[int, int | None]:
+        """How far the holder of the claim is."""
+        received, total, _ = read_note(self._folders.claims / slot.key)
+        return received, total
+
+    def incoming(self, slot: Slot) -> Path:
+        """Where the holder of the claim writes."""
+        return self._folders.incoming / slot.key
+
+    def reserve(self, slot: Slot, claim: Claim, size: int) -> None:
+        """Make room for a download of this size and keep it free. Raises StorageFailed."""
+        with self._locked():
+            self._room.make(size, slot.key)
+            claim.reserved = size
+            claim.note(*read_note(claim.path)[:2])
+
+    def take_in(self, slot: Slot, claim: Claim, card: Card, ending: str) -> Copy:
+        """Move what arrived into its slot, with its side-car, pinned. Older copies go, at once or when unused."""
+        arrived = self.incoming(slot)
+        pin = Pin.take(arrived)
+        if pin is None:
+            raise StorageFailed("The download cache lost a file that had just arrived.")
+        try:
+            facts = pin.stat()
+            size = card.size if card.is_folder else facts.st_size
+            card = replace(card, size=size, modified_ns=facts.st_mtime_ns)
+            with self._locked():
+                self._room.make(size, slot.key)
+                path = self._place(slot, ending)
+                self._write_card(path, card)
+                arrived.rename(path)
+                claim.reserved = 0
+        except BaseException:
+            pin.release()
+            raise
+        self.discard(slot)
+        return Copy(path, card, pin)
+
+    def discard(self, slot: Slot) -> None:
+        """Remove what a download left on its way; for the holder of the claim."""
+        arrived = self.incoming(slot)
+        for path in (arrived, arrived.with_name(arrived.name + RESUME_ENDING)):
+            remove(path, aside=self._folders.incoming)
+
+    def temporary(self) -> Path:
+        """A fresh path for a file that is not kept; whoever asked removes it."""
+        if self._temporary is None:
+            self._temporary = self._make_temporary()
+        return self._temporary[0] / secrets.token_hex(8)
+
+    # ------------------------------------------------------------------------------------------------ inside
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with room_lock(self._folders.root / ".room"):
+            yield
+
+    def _names(self, key: str) -> list[str]:
+        return [name for name in os.listdir(self._folders.root) if name.startswith(key) and is_entry(name)]  # noqa: PTH208  (names alone, and quickly)
+
+    def _open(self, name: str) -> Copy | None:
+        path = self._folders.root / name
+        if (pin := Pin.take(path)) is None:
+            return None
+        card, facts = read_card(path), pin.stat()
+        if card is None or card.superseded or not _describes(card, facts):
+            pin.release()
+            return None
+        with contextlib.suppress(OSError):  # the copy is good, whether or not its use can be noted
+            os.utime(card_path(path))
+        return Copy(path, card, pin)
+
+    def _place(self, slot: Slot, ending: str) -> Path:
+        """A free name in the slot. Older copies that somebody uses keep theirs and are marked."""
+        for path in [self._folders.root / name for name in self._names(slot.key)]:
+            if (pin := Pin.take(path, alone=True)) is not None:
+                self._room.remove(path)
+                pin.release()
+            elif (card := read_card(path)) is not None:
+                self._write_card(path, replace(card, superseded=True))
+        path, count = self._folders.root / f"{slot.key}{ending}", 1
+        while path.exists():
+            count += 1
+            path = self._folders.root / f"{slot.key}-{count}{ending}"
+        return path
+
+    def _write_card(self, path: Path, card: Card) -> None:
+        """Under the room lock, so that one name for what is not yet whole is enough."""
+        fresh = self._folders.root / ".card"
+        try:
+            fresh.write_bytes(card.write())
+            fresh.replace(card_path(path))
+        finally:
+            fresh.unlink(missing_ok=True)
+
+    def _make_temporary(self) -> tuple[Path, Pin]:
+        while True:
+            path = self._folders.temporary / secrets.token_hex(8)
+            path.mkdir(mode=0o700)
+            if (pin := Pin.take(path)) is not None:
+                return path, pin
+
+    def _sweep(self) -> None:
+        for path in list(self._folders.temporary.iterdir()):
+            self._drop_unused(path)
+        for path in list(self._folders.incoming.iterdir()):
+            if time.time() - path.stat().st_mtime > PARTIAL_SECONDS or path.name.endswith(".removed"):
+                self._drop_partial(path)
+        for path in list(self._folders.claims.iterdir()):
+            if (claim := Claim.take(path)) is not None:
+                claim.release()
+        for path in list(self._folders.root.glob(f"*{CARD_ENDING}")):
+            file = path.with_name(path.name.removesuffix(CARD_ENDING))
+            if not is_entry(file.name):
+                continue
+            if not file.exists():
+                path.unlink(missing_ok=True)
+            elif (card := read_card(file)) is not None and card.superseded:
+                self._drop_unused(file)
+        self._room.make(0)
+
+    def _drop_unused(self, path: Path) -> None:
+        if (pin := Pin.take(path, alone=True)) is not None:
+            self._room.remove(path)
+            pin.release()
+
+    def _drop_partial(self, path: Path) -> None:
+        if (claim := Claim.take(self._folders.claims / path.name[:KEY_LENGTH])) is not None:
+            remove(path, aside=self._folders.incoming)
+            claim.release()
+
+
+def _describes(card: Card, facts: os.stat_result) -> bool:
+    if card.is_folder:
+        return True
+    return (card.size, card.modified_ns) == (facts.st_size, facts.st_mtime_ns)

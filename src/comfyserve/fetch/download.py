@@ -1,0 +1,281 @@
+"""One download into the cache: whether a copy will do, the claim between processes, room, the source, the slot."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
+
+import structlog
+
+from comfyserve.core.errors import FetchFailed, FetchRefused, StorageFailed, TooLarge
+from comfyserve.fetch.addresses import Route
+from comfyserve.fetch.cache.card import Card
+from comfyserve.fetch.cache.locks import Claim
+from comfyserve.fetch.cache.names import Slot, ending_from_answer, without_secrets
+from comfyserve.fetch.cache.store import Copy, Store
+from comfyserve.fetch.names import mime_of, safe_name, with_extension
+from comfyserve.fetch.source import Arrived, Order, Source, Unchanged, Validators
+from comfyserve.ports import OnBytes, Purpose
+
+log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
+
+CLAIM_PAUSES = (0.02, 0.05, 0.1, 0.25)
+"""Seconds between two looks at a download of another process."""
+
+AHEAD_BYTES = 16 * 1024 * 1024
+"""How far room is made ahead of a download that does not tell its size."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What one caller wants, read."""
+
+    route: Route
+    source: Source
+    slot: Slot
+    given_url: str
+    purpose: Purpose
+    limit: int
+    sha256: str
+    fresh_seconds: float
+    asked_at: float
+
+
+class HeldPrivately(FetchRefused):
+    """The copy we hold is for callers with credentials, and this one has none."""
+
+
+async def blocking(call: Callable[[], Result]) -> Result:
+    """A call in a thread, never left alone: when we are cancelled it ends first, and what it took hold of is let go.
+
+    What the disk refuses becomes StorageFailed.
+    """
+    task = asyncio.ensure_future(asyncio.to_thread(call))
+    try:
+        return await asyncio.shield(task)
+    except OSError as error:
+        raise StorageFailed(f"The download cache cannot be used: {error.strerror}.") from error
+    except asyncio.CancelledError:
+        task.add_done_callback(_let_go)
+        await asyncio.wait([task])
+        raise
+
+
+def _let_go(task: asyncio.Future[Any]) -> None:
+    if not task.cancelled() and task.exception() is None and isinstance(held := task.result(), Copy | Claim):
+        held.release()
+
+
+class Downloads:
+    """Brings files into the store, `at_once` of each purpose at a time."""
+
+    def __init__(self, store: Store, at_once: int, *, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+        self._turns: dict[Purpose, asyncio.Semaphore] = {
+            "input": asyncio.Semaphore(at_once),
+            "model": asyncio.Semaphore(at_once),
+        }
+
+    async def find(self, slot: Slot) -> Copy | None:
+        """The copy in a slot, pinned."""
+        return await blocking(lambda: self._store.find(slot))
+
+    async def again(self, copy: Copy) -> Copy | None:
+        """A second pin on a copy."""
+        return await blocking(lambda: self._store.again(copy))
+
+    async def may_use(self, copy: Copy, wish: Wish) -> bool:
+        """Whether a copy serves a wish; it stays pinned only if so.
+
+        Raises TooLarge, HeldPrivately, and what the source says of credentials that do not open the address.
+        """
+        usable = False
+        try:
+            if copy.card.auth_required and wish.route.auth is None:
+                raise HeldPrivately("Authentication required to access this cached file: give `credentials` for it.")
+            if not _matches(copy.card, wish):
+                return False
+            if not self._is_fresh(copy.card, wish):
+                return False
+            if copy.card.size > wish.limit:
+                raise TooLarge(f"The file is larger than the {wish.limit} bytes that are allowed.")
+            if copy.card.auth_required:
+                await wish.source.check(wish.route.url, wish.route.auth)
+            usable = True
+            return True
+        finally:
+            if not usable:
+                copy.release()
+
+    async def run(self, wish: Wish, on_bytes: OnBytes) -> tuple[Copy, bool]:
+        """The file, pinned, and whether nothing of it was downloaded by us."""
+        async with self._claimed(wish.slot, on_bytes) as claim:
+            copy = await self.find(wish.slot)
+            held = _held(copy, wish)
+            if copy is not None and await self.may_use(copy, wish):
+                return copy, True
+            async with self._turns[wish.purpose]:
+                return await self._download(wish, claim, held, on_bytes)
+
+    async def _download(
+        self, wish: Wish, claim: Claim, held: Validators | None, on_bytes: OnBytes
+    ) -> tuple[Copy, bool]:
+        try:
+            arrived = await self._receive(wish, claim, held, on_bytes)
+        except FetchFailed as error:
+            if not error.retryable:
+                await blocking(lambda: self._store.discard(wish.slot))
+            elif (old := await self._stale(wish)) is not None:
+                log.warning("fetch.stale_copy", host=wish.route.host, reason=error.message)
+                return old, True
+            raise
+        except (TooLarge, StorageFailed):
+            await blocking(lambda: self._store.discard(wish.slot))
+            raise
+        if isinstance(arrived, Unchanged):
+            if (copy := await self.find(wish.slot)) is None:
+                return await self._download(wish, claim, None, on_bytes)
+            await blocking(partial(self._store.confirm, copy, self._clock()))
+            return copy, True
+        return await self._take_in(wish, claim, arrived), False
+
+    async def _receive(
+        self, wish: Wish, claim: Claim, held: Validators | None, on_bytes: OnBytes
+    ) -> Arrived | Unchanged:
+        """The source's download, while room is made for it as its size becomes known."""
+        growth = _Growth(claim, on_bytes)
+        order = Order(wish.route.url, wish.limit, wish.route.auth, held, wish.sha256, growth.told)
+        room = asyncio.ensure_future(self._make_room(wish.slot, claim, growth))
+        load = asyncio.ensure_future(wish.source.download(order, self._store.incoming(wish.slot)))
+        try:
+            await asyncio.wait([room, load], return_when=asyncio.FIRST_COMPLETED)
+            if room.done():
+                room.result()
+            return load.result()
+        except OSError as error:
+            raise StorageFailed(f"The file cannot be kept on disk: {error.strerror}.") from error
+        finally:
+            for task in (room, load):
+                task.cancel()
+            await asyncio.gather(room, load, return_exceptions=True)
+
+    async def _make_room(self, slot: Slot, claim: Claim, growth: "_Growth") -> None:
+        """Runs until cancelled. Raises StorageFailed when there is no room."""
+        while True:
+            size = await growth.beyond(claim.reserved)
+            await blocking(partial(self._store.reserve, slot, claim, size))
+
+    async def _take_in(self, wish: Wish, claim: Claim, arrived: Arrived) -> Copy:
+        try:
+            confirm_sha256(arrived, wish)
+            card = arrived_card(arrived, wish, self._clock())
+            ending = wish.slot.ending or ending_from_answer(arrived.names, card.mime)
+            return await blocking(lambda: self._store.take_in(wish.slot, claim, card, ending))
+        except (FetchFailed, StorageFailed):
+            await blocking(lambda: self._store.discard(wish.slot))
+            raise
+
+    async def _stale(self, wish: Wish) -> Copy | None:
+        """The copy that serves while the origin cannot be reached: a public one, since nobody can check credentials."""
+        copy = await self.find(wish.slot)
+        if copy is None:
+            return None
+        if copy.card.auth_required or wish.route.auth is not None or not _matches(copy.card, wish):
+            copy.release()
+            return None
+        return copy
+
+    @asynccontextmanager
+    async def _claimed(self, slot: Slot, on_bytes: OnBytes) -> AsyncIterator[Claim]:
+        """The right to fill a slot. While another process has it, its progress is told."""
+        last: tuple[int, int | None] = (0, None)
+        count = 0
+        while (claim := await blocking(lambda: self._store.claim(slot))) is None:
+            await asyncio.sleep(CLAIM_PAUSES[min(count, len(CLAIM_PAUSES) - 1)])
+            count += 1
+            progress = await blocking(lambda: self._store.progress(slot))
+            if progress not in (last, (0, None)):
+                last = progress
+                on_bytes(*progress)
+        try:
+            yield claim
+        finally:
+            claim.release()
+
+    def _is_fresh(self, card: Card, wish: Wish) -> bool:
+        """Whether the copy may go without asking the origin."""
+        if wish.route.auth is not None and not card.auth_required:
+            return False  # what everybody gets need not be what these credentials open
+        if wish.purpose == "model":
+            return True
+        return card.checked_at >= wish.asked_at or self._clock() - card.checked_at <= wish.fresh_seconds
+
+
+class _Growth:
+    """How large a download is or will be, for whoever makes room for it."""
+
+    def __init__(self, claim: Claim, on_bytes: OnBytes) -> None:
+        self._claim = claim
+        self._on_bytes = on_bytes
+        self._changed = asyncio.Event()
+        self._size = 0
+        self._ahead = 0
+
+    def told(self, received: int, total: int | None) -> None:
+        self._size = max(received, total or 0)
+        self._ahead = 0 if total is not None else AHEAD_BYTES
+        self._changed.set()
+        self._claim.note(received, total)
+        self._on_bytes(received, total)
+
+    async def beyond(self, reserved: int) -> int:
+        """Wait until more than this is needed; the answer is what to reserve."""
+        while self._size <= reserved:
+            await self._changed.wait()
+            self._changed.clear()
+        return self._size + self._ahead
+
+
+def confirm_sha256(arrived: Arrived, wish: Wish) -> None:
+    """Raise FetchFailed when the caller knows the content's SHA-256 and it is another."""
+    if wish.sha256 and not arrived.is_folder and arrived.sha256.lower() != wish.sha256:
+        raise FetchFailed(f"{wish.route.host} gave a file whose SHA-256 is not the one that was asked for.")
+
+
+def arrived_card(arrived: Arrived, wish: Wish, now: float) -> Card:
+    """What to remember of a file that has arrived."""
+    last = "" if wish.route.kind == "data" else PurePosixPath(unquote(urlsplit(wish.route.url).path)).name
+    name = safe_name(*arrived.names, last)
+    mime = mime_of(arrived.head, arrived.mime, name)
+    return Card(
+        url="" if wish.route.kind == "data" else without_secrets(wish.given_url),
+        auth_required=wish.route.auth is not None,
+        cached_at=now,
+        checked_at=now,
+        size=arrived.size,
+        modified_ns=0,
+        sha256=arrived.sha256,
+        mime=mime,
+        filename=name if arrived.is_folder else with_extension(name, mime),
+        validators=arrived.validators,
+        is_folder=arrived.is_folder,
+    )
+
+
+def _matches(card: Card, wish: Wish) -> bool:
+    return not wish.sha256 or card.is_folder or card.sha256 == wish.sha256
+
+
+def _held(copy: Copy | None, wish: Wish) -> Validators | None:
+    """What to tell the origin about our copy; None when it would not do, or when nothing tells it from others."""
+    if copy is None or not _matches(copy.card, wish):
+        return None
+    validators = copy.card.validators
+    return validators if validators.etag or validators.last_modified else None
