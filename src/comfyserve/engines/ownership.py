@@ -26,12 +26,12 @@ def strangers(port: int, ancestor: int) -> list[str]:
 
 def _listening(proc: Path, port: int) -> Iterator[str]:
     """What a file descriptor of a socket that listens on the port points to."""
+    ending = f":{port:04X}"
     for table in ("tcp", "tcp6"):
-        with suppress(OSError):
-            for line in (proc / "net" / table).read_text().splitlines()[1:]:
-                fields = line.split()
-                if fields[3] == LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
-                    yield f"socket:[{fields[9]}]"
+        for line in _text(proc / "net" / table).splitlines():
+            fields = line.split()
+            if fields[1].endswith(ending) and fields[3] == LISTEN:
+                yield f"socket:[{fields[9]}]"
 
 
 def _pids(proc: Path) -> Iterator[int]:
@@ -53,14 +53,16 @@ def _descends(proc: Path, pid: int, ancestor: int) -> bool:
 
 
 def _parent(proc: Path, pid: int) -> int:
-    try:
-        return int((proc / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0
+    fields = _text(proc / str(pid) / "stat").rpartition(")")[2].split()
+    return int(fields[1]) if fields else 0
 
 
 def _name(proc: Path, pid: int) -> str:
+    return _text(proc / str(pid) / "comm").strip() or "another program"
+
+
+def _text(file: Path) -> str:
     try:
-        return (proc / str(pid) / "comm").read_text().strip()
+        return file.read_text()
     except OSError:
-        return "another program"
+        return ""
