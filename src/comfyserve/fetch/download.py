@@ -28,8 +28,8 @@ Result = TypeVar("Result")
 CLAIM_PAUSES = (0.02, 0.05, 0.1, 0.25)
 """Seconds between two looks at a download of another process."""
 
-AHEAD_BYTES = 16 * 1024 * 1024
-"""How far room is made ahead of a download that does not tell its size."""
+AHEAD_BYTES = 64 * 1024 * 1024
+"""The most that room is made ahead of a download that does not tell its size."""
 
 
 @dataclass(frozen=True)
@@ -169,8 +169,8 @@ class Downloads:
     async def _make_room(self, slot: Slot, claim: Claim, growth: "_Growth") -> None:
         """Runs until cancelled. Raises StorageFailed when there is no room."""
         while True:
-            size = await growth.beyond(claim.reserved)
-            await blocking(partial(self._store.reserve, slot, claim, size))
+            size, ahead = await growth.beyond(claim.reserved)
+            await blocking(partial(self._store.reserve, slot, claim, size, ahead))
 
     async def _take_in(self, wish: Wish, claim: Claim, arrived: Arrived) -> Copy:
         try:
@@ -230,17 +230,17 @@ class _Growth:
 
     def told(self, received: int, total: int | None) -> None:
         self._size = max(received, total or 0)
-        self._ahead = 0 if total is not None else AHEAD_BYTES
+        self._ahead = 0 if total is not None else min(received, AHEAD_BYTES)
         self._changed.set()
         self._claim.note(received, total)
         self._on_bytes(received, total)
 
-    async def beyond(self, reserved: int) -> int:
-        """Wait until more than this is needed; the answer is what to reserve."""
+    async def beyond(self, reserved: int) -> tuple[int, int]:
+        """Wait until more than this is needed; the answer is what to reserve, and what would be good to have more."""
         while self._size <= reserved:
             await self._changed.wait()
             self._changed.clear()
-        return self._size + self._ahead
+        return self._size, self._ahead
 
 
 def confirm_sha256(arrived: Arrived, wish: Wish) -> None:

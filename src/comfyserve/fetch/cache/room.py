@@ -89,7 +89,7 @@ class Room:
         on_disk = max(0, need - here) - shutil.disk_usage(self._folders.root).free
         if not self._limit:
             return on_disk
-        return max(on_disk, kept + self._on_their_way(own) + max(need, here) - self._limit)
+        return max(on_disk, kept + self._on_their_way(own) + need - self._limit)
 
     def _on_their_way(self, own: str) -> int:
         """What others download: the bytes that they reserved, or that are there already."""
@@ -171,10 +171,11 @@ def _partials(folders: Folders, key: str) -> list[Path]:
 
 
 def _on_disk(path: Path) -> int:
-    """Bytes that a file or folder takes on the disk; a file may be reserved longer than what is written."""
+    """Bytes of a file or folder that are written; a file may have been made longer in advance."""
     try:
         if path.is_dir():
             return sum(_on_disk(child) for child in path.iterdir())
-        return path.stat(follow_symlinks=False).st_blocks * BLOCK
+        facts = path.stat(follow_symlinks=False)
+        return min(facts.st_size, facts.st_blocks * BLOCK)
     except OSError:
         return 0

@@ -118,11 +118,19 @@ class Store:
         """Where the holder of the claim writes."""
         return self._folders.incoming / slot.key
 
-    def reserve(self, slot: Slot, claim: Claim, size: int) -> None:
-        """Make room for a download of this size and keep it free. Raises StorageFailed."""
+    def reserve(self, slot: Slot, claim: Claim, size: int, ahead: int = 0) -> None:
+        """Make room for a download of this size and keep it free, with some `ahead` if there is so much.
+
+        Raises StorageFailed."""
         with self._locked():
-            self._room.make(size, slot.key)
-            claim.reserved = size
+            try:
+                self._room.make(size + ahead, slot.key)
+            except StorageFailed:
+                if not ahead:
+                    raise
+                ahead = 0
+                self._room.make(size, slot.key)
+            claim.reserved = size + ahead
             claim.note(*read_note(claim.path)[:2])
 
     def take_in(self, slot: Slot, claim: Claim, card: Card, ending: str) -> Copy:
