@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import MISSING, fields
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -105,6 +106,18 @@ def test_the_shapes_have_the_fields_of_the_core() -> None:
         told = {field: one.is_required() for field, one in described[name].model_fields.items() if field != "type"}
         assert told == needed, name
     assert set(get_args(shapes.ConvertOutput.model_fields["format"].annotation)) == set(FORMATS)
+
+
+def test_the_page_tells_each_kind_field_and_option() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    kinds = [(name, kind) for table in (AUTH_TYPES, TARGET_TYPES) for name, kind in table.items()]
+    rows = {name: [line for line in page.splitlines() if line.startswith(f"| `{name}` |")] for name, _ in kinds}
+    for name, kind in kinds:
+        told = [row for row in rows[name] if all(f"`{one.name}`" in row for one in fields(kind))]
+        assert told, f"{name} of {kind.__name__}"
+    for name, options in FORMATS.items():
+        row = next((line for line in page.splitlines() if line.startswith(f"| `{name}` | `")), "")
+        assert name == "jpg" or [option for option in options if f"`{option}`" not in row] == [], name
 
 
 async def test_the_description_marks_secrets_as_written_only(world: World) -> None:
