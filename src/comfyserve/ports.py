@@ -285,10 +285,12 @@ class StoredBlob:
 class Blobs(Protocol):
     """Our storage of files by key. Keys are ours: letters, digits, `-_./`, no leading slash, no `..`."""
 
-    async def put(self, key: str, content: ByteStream, *, limit: int | None = None, mime: str = "") -> StoredBlob:
+    async def put(
+        self, key: str, content: ByteStream, *, limit: int | None = None, mime: str = "", filename: str = ""
+    ) -> StoredBlob:
         """Write a stream; nothing is visible before the last byte. Raises TooLarge beyond `limit` bytes, StorageFailed.
 
-        `mime` is what a store that serves the blob itself says about it."""
+        `mime` and `filename` are what a store that serves the blob itself says about it."""
 
     def open(self, key: str, *, start: int = 0, length: int | None = None) -> AbstractAsyncContextManager[ByteStream]:
         """Read a blob or a range of it. Raises NotFound."""

@@ -17,12 +17,15 @@ MAX_KEY = 512
 
 
 class MemoryBlobs:
-    """Blobs in a dictionary."""
+    """Blobs in a dictionary. `links` is the address at which it pretends to serve them itself; empty: it does not."""
 
-    def __init__(self) -> None:
+    def __init__(self, links: str = "") -> None:
         self.files: dict[str, bytes] = {}
+        self._links = links
 
-    async def put(self, key: str, content: ByteStream, *, limit: int | None = None) -> StoredBlob:
+    async def put(
+        self, key: str, content: ByteStream, *, limit: int | None = None, mime: str = "", filename: str = ""
+    ) -> StoredBlob:
         """Keep a stream. Raises TooLarge."""
         _check(key)
         data = bytearray()
@@ -55,8 +58,12 @@ class MemoryBlobs:
             del self.files[key]
 
     async def presigned(self, key: str, seconds: int) -> str | None:
-        """None: memory serves nothing."""
-        return None
+        """An address below `links`, where there is one."""
+        _check(key)
+        return f"{self._links}/{key}?seconds={seconds}" if self._links else None
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
 
     def _find(self, key: str) -> bytes:
         _check(key)

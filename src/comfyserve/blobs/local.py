@@ -46,10 +46,12 @@ class LocalBlobs:
         self._incoming.mkdir(parents=True, exist_ok=True)
         _sweep(self._incoming, time.time() - STALE_SECONDS)
 
-    async def put(self, key: str, content: ByteStream, *, limit: int | None = None, mime: str = "") -> StoredBlob:
+    async def put(
+        self, key: str, content: ByteStream, *, limit: int | None = None, mime: str = "", filename: str = ""
+    ) -> StoredBlob:
         """Write a stream; nothing is visible before the last byte. Raises TooLarge, StorageFailed.
 
-        `mime` is not kept: a folder serves nothing."""
+        `mime` and `filename` are not kept: a folder serves nothing."""
         path = self._path(key)
         writing = _Writing(self._incoming)
         buffer = bytearray()

@@ -1,0 +1,159 @@
+"""The operator's own bucket: where it is, and the credentials of the standard environment variables."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from obstore.store import AzureStore, GCSStore, S3Store
+
+from comfyserve.blobs.stream import Store
+from comfyserve.core.errors import InvalidInput
+
+LOCATION = re.compile(r"(s3|az|azure|gs)://([A-Za-z0-9][A-Za-z0-9._-]{1,221})((?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*)/?")
+"""Scheme, bucket or container, prefix."""
+
+CONNECT_SECONDS = 10
+RETRIES = 4
+FIRST_WAIT, LONGEST_WAIT = timedelta(milliseconds=200), timedelta(seconds=5)
+POOL_IDLE = timedelta(seconds=30)
+
+S3_OPTIONS: Mapping[str, str] = {
+    "AWS_ACCESS_KEY_ID": "access_key_id",
+    "AWS_SECRET_ACCESS_KEY": "secret_access_key",
+    "AWS_SESSION_TOKEN": "session_token",
+    "AWS_DEFAULT_REGION": "region",
+    "AWS_REGION": "region",
+    "AWS_ENDPOINT_URL": "endpoint",
+    "AWS_ENDPOINT_URL_S3": "endpoint",
+}
+AZURE_OPTIONS: Mapping[str, str] = {
+    "AZURE_STORAGE_ACCOUNT": "account_name",
+    "AZURE_STORAGE_ACCOUNT_NAME": "account_name",
+    "AZURE_STORAGE_KEY": "account_key",
+    "AZURE_STORAGE_ACCOUNT_KEY": "account_key",
+    "AZURE_STORAGE_SAS_TOKEN": "sas_key",
+    "AZURE_STORAGE_ENDPOINT": "endpoint",
+}
+GCS_OPTIONS: Mapping[str, str] = {
+    "GOOGLE_APPLICATION_CREDENTIALS": "application_credentials",
+    "GOOGLE_SERVICE_ACCOUNT": "service_account",
+    "GOOGLE_SERVICE_ACCOUNT_KEY": "service_account_key",
+    "GOOGLE_BASE_URL": "base_url",
+}
+"""Environment variable -> option of obstore; of two for one option the later wins. What is not here (web identity,
+container and machine roles, Azure's managed identity, ...) obstore reads from the environment itself."""
+
+AZURE_CONNECTION = "AZURE_STORAGE_CONNECTION_STRING"
+CONNECTION_PARTS: Mapping[str, str] = {
+    "AccountName": "account_name",
+    "AccountKey": "account_key",
+    "SharedAccessSignature": "sas_key",
+    "BlobEndpoint": "endpoint",
+}
+
+
+@dataclass(frozen=True)
+class Service:
+    """A kind of object store: how it is opened, and the words that tell an operator what to set."""
+
+    name: str
+    open: Callable[..., Store]
+    options: Mapping[str, str]
+    endpoint: str
+    credentials: str
+    place: str = ""
+
+
+S3 = Service(
+    "S3",
+    S3Store,
+    S3_OPTIONS,
+    "endpoint",
+    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "AWS_REGION or AWS_ENDPOINT_URL",
+)
+AZURE = Service(
+    "Azure",
+    AzureStore,
+    AZURE_OPTIONS,
+    "endpoint",
+    "AZURE_STORAGE_ACCOUNT and AZURE_STORAGE_KEY",
+    "AZURE_STORAGE_ENDPOINT",
+)
+GCS = Service("GCS", GCSStore, GCS_OPTIONS, "base_url", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_BASE_URL")
+SERVICES: Mapping[str, Service] = {"s3": S3, "az": AZURE, "azure": AZURE, "gs": GCS}
+"""Scheme of the setting `blobs` -> service."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A bucket that is ready for use. `own_endpoint`: it is not at its provider's public address."""
+
+    store: Store
+    service: Service
+    bucket: str
+    own_endpoint: bool
+
+
+def check_location(text: str) -> str:
+    """The text itself, if it names a bucket. Raises InvalidInput."""
+    if not LOCATION.fullmatch(text):
+        raise InvalidInput(
+            f"{text[:80]!r} is no place for files; write s3://bucket/prefix, az://container/prefix or gs://bucket/prefix."
+        )
+    return text
+
+
+def open_own(location: str, environment: Mapping[str, str], *, idle_seconds: float) -> Opened:
+    """The bucket of a location, with the operator's credentials. Nothing is asked over the network yet.
+
+    Raises InvalidInput for a location or credentials that cannot be.
+    """
+    found = LOCATION.fullmatch(check_location(location))
+    assert found is not None
+    service, bucket, prefix = SERVICES[found[1]], found[2], found[3].strip("/")
+    given = {option: environment[name] for name, option in service.options.items() if environment.get(name)}
+    if service is AZURE:
+        given = _connection(environment.get(AZURE_CONNECTION, "")) | given
+    endpoint = given.get(service.endpoint, "")
+    try:
+        store = service.open(
+            bucket,
+            prefix=prefix or None,
+            config=given,
+            client_options=client_options(idle_seconds, plain_http=endpoint.startswith("http://")),
+            retry_config=retries(idle_seconds),
+        )
+    except Exception as error:
+        raise InvalidInput(
+            f"The storage {location} cannot be opened with the credentials that are set. Check {service.credentials}."
+        ) from error
+    return Opened(store, service, bucket, bool(endpoint))
+
+
+def client_options(idle_seconds: float, *, plain_http: bool) -> dict[str, Any]:
+    """How long an HTTP client waits: `idle_seconds` for an answer to begin and between two pieces of it."""
+    return {
+        "allow_http": plain_http,
+        "connect_timeout": timedelta(seconds=min(CONNECT_SECONDS, idle_seconds)),
+        "read_timeout": timedelta(seconds=idle_seconds),
+        "timeout": timedelta(days=1),
+        "pool_idle_timeout": POOL_IDLE,
+    }
+
+
+def retries(seconds: float, tries: int = RETRIES) -> dict[str, Any]:
+    """Try again with back-off what a store could not do at the moment, begun within these seconds."""
+    return {
+        "max_retries": tries,
+        "retry_timeout": timedelta(seconds=seconds),
+        "backoff": {"init_backoff": FIRST_WAIT, "max_backoff": LONGEST_WAIT, "base": 2},
+    }
+
+
+def _connection(text: str) -> dict[str, str]:
+    """The options in an Azure connection string: `Name=value` with semicolons between."""
+    parts = (part.partition("=") for part in text.split(";"))
+    return {CONNECTION_PARTS[name]: value for name, _, value in parts if name in CONNECTION_PARTS and value}
