@@ -120,7 +120,7 @@ class GuardingProxy:
         self._open += 1
         try:
             await self._answer(client)
-        except (OSError, EOFError, TimeoutError) as error:
+        except (OSError, EOFError, TimeoutError, asyncio.CancelledError) as error:  # cancelled: its lease has ended
             log.debug("proxy.broken", reason=type(error).__name__)
         finally:
             self._open -= 1

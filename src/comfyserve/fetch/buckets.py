@@ -1,0 +1,245 @@
+"""Clients of object stores, with a caller's credentials, the server's own, or none.
+
+obstore reads the process's environment whatever it is given, so everything that matters is said explicitly: a caller's
+key must not go out with the server's session token, nor to an endpoint that the caller did not mean.
+"""
+
+import json
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from yarl import URL
+
+from comfyserve.core.credentials import Auth, AzureAuth, GcsAuth, S3Auth
+from comfyserve.core.errors import FetchRefused
+from comfyserve.fetch.bucket_url import Place
+
+CONNECT_SECONDS = 10
+IDLE_SECONDS = 60
+TOKEN_SECONDS = 3600
+DEFAULT_REGION = "us-east-1"
+GCS_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
+GCS_ENDPOINT = "https://storage.googleapis.com"
+
+AWS_ROLE = (
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
+AZURE_ROLE = ("AZURE_CLIENT_SECRET", "AZURE_STORAGE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE")
+GOOGLE_ROLE: Mapping[str, str] = {
+    "GOOGLE_APPLICATION_CREDENTIALS": "application_credentials",
+    "GOOGLE_SERVICE_ACCOUNT": "service_account",
+    "GOOGLE_SERVICE_ACCOUNT_PATH": "service_account",
+    "GOOGLE_SERVICE_ACCOUNT_KEY": "service_account_key",
+}
+"""Variables by which an operator gives the server an identity that obstore itself knows how to use; for Google with
+the option that takes it."""
+
+TOKEN_PLACES = ("169.254.170.2:80", "169.254.170.23:80")
+"""Where a container's role is asked for; trusted when AWS_CONTAINER_CREDENTIALS_* name it."""
+
+Store = Any
+"""A store of obstore: S3Store, AzureStore or GCSStore."""
+
+
+@dataclass(frozen=True)
+class OpenedBucket:
+    """What `client` needs: the class's options, and the `host:port` that the operator configured."""
+
+    kind: str
+    options: Mapping[str, Any]
+    trusted: tuple[str, ...] = ()
+
+
+def plan(place: Place, auth: Auth | None, own: Mapping[str, str]) -> OpenedBucket:
+    """How a bucket is opened: with the caller's credentials, else the server's own from its environment `own`, else
+    without any. Raises FetchRefused for credentials of another kind."""
+    by_kind = {"s3": _plan_s3, "azure": _plan_azure, "gcs": _plan_gcs}
+    return by_kind[place.kind](place, auth, own)
+
+
+def client(opened: OpenedBucket, proxy_url: str, idle_seconds: float = IDLE_SECONDS) -> Store:
+    """A client whose every connection goes through a proxy. Raises FetchRefused when the credentials cannot be used."""
+    from obstore.store import AzureStore, GCSStore, S3Store
+
+    endpoint = str(opened.options.get("endpoint") or opened.options.get("base_url") or "")
+    stores: Mapping[str, Any] = {"s3": S3Store, "azure": AzureStore, "gcs": GCSStore}
+    try:
+        return stores[opened.kind](
+            **opened.options,
+            client_options={
+                "proxy_url": proxy_url,
+                "allow_http": endpoint.startswith("http://"),
+                "connect_timeout": timedelta(seconds=min(CONNECT_SECONDS, idle_seconds)),
+                "read_timeout": timedelta(seconds=idle_seconds),
+                "timeout": timedelta(days=1),
+            },
+            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=idle_seconds)},
+        )
+    except Exception as error:
+        raise FetchRefused("These credentials are not valid for an object store.") from error
+
+
+def own_azure_account(own: Mapping[str, str]) -> str:
+    """The server's own Azure account; empty when it has none."""
+    return _own_azure(own).get("account_name", "")
+
+
+def _plan_s3(place: Place, auth: Auth | None, own: Mapping[str, str]) -> OpenedBucket:
+    if auth is not None and not isinstance(auth, S3Auth):
+        raise FetchRefused("S3 buckets are opened with credentials of the type s3.")
+    own_endpoint = own.get("AWS_ENDPOINT_URL_S3") or own.get("AWS_ENDPOINT_URL") or ""
+    given = auth.endpoint if auth is not None and auth.endpoint else ""
+    region = place.region or (auth.region if auth is not None else "") or own.get("AWS_REGION")
+    region = region or own.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
+    endpoint = given or own_endpoint or f"https://s3.{region}.amazonaws.com"
+    options: dict[str, Any] = {
+        "bucket": place.bucket,
+        "region": region,
+        "endpoint": _endpoint(endpoint),
+        "virtual_hosted_style_request": False,
+        "skip_signature": False,
+    }
+    trusted = _places(own_endpoint) if not given else ()
+    if auth is not None:
+        options["credential_provider"] = _always(
+            access_key_id=auth.access_key_id,
+            secret_access_key=auth.secret_access_key,
+            token=auth.session_token or None,
+        )
+    elif own.get("AWS_ACCESS_KEY_ID") and own.get("AWS_SECRET_ACCESS_KEY"):
+        options["credential_provider"] = _always(
+            access_key_id=own["AWS_ACCESS_KEY_ID"],
+            secret_access_key=own["AWS_SECRET_ACCESS_KEY"],
+            token=own.get("AWS_SESSION_TOKEN") or None,
+        )
+    elif any(own.get(name) for name in AWS_ROLE):
+        trusted += (*TOKEN_PLACES, *_places(own.get("AWS_CONTAINER_CREDENTIALS_FULL_URI", "")))
+    else:
+        options["skip_signature"] = True
+    return OpenedBucket("s3", options, trusted)
+
+
+def _plan_azure(place: Place, auth: Auth | None, own: Mapping[str, str]) -> OpenedBucket:
+    if auth is not None and not isinstance(auth, AzureAuth):
+        raise FetchRefused("Azure containers are opened with credentials of the type azure.")
+    mine = _own_azure(own)
+    account = (auth.account_name if auth is not None else "") or place.account or mine.get("account_name", "")
+    if not account:
+        raise FetchRefused("The URL names no Azure account. Give credentials of the type azure with account_name.")
+    is_own = account == mine.get("account_name")
+    given = auth.endpoint if auth is not None and auth.endpoint else ""
+    own_endpoint = mine.get("endpoint", "") if is_own else ""
+    options: dict[str, Any] = {
+        "container_name": place.bucket,
+        "account_name": account,
+        "endpoint": _endpoint(given or own_endpoint or f"https://{account}.blob.core.windows.net"),
+        "use_emulator": False,
+        "skip_signature": False,
+    }
+    trusted = _places(own_endpoint) if not given else ()
+    key = auth.account_key if auth is not None else mine.get("account_key") if is_own else None
+    token = auth.sas_token if auth is not None else mine.get("sas_key") if is_own else None
+    if key:
+        options["credential_provider"] = _always(access_key=key)
+    elif token:
+        options["credential_provider"] = _always(sas_token=token.removeprefix("?"))
+    elif auth is not None or not is_own or not any(own.get(name) for name in AZURE_ROLE):
+        options["skip_signature"] = True
+    return OpenedBucket("azure", options, trusted)
+
+
+def _plan_gcs(place: Place, auth: Auth | None, own: Mapping[str, str]) -> OpenedBucket:
+    if auth is not None and not isinstance(auth, GcsAuth):
+        raise FetchRefused("Google buckets are opened with credentials of the type gcs.")
+    own_endpoint = own.get("GOOGLE_BASE_URL", "")
+    given = auth.endpoint if auth is not None and auth.endpoint else ""
+    options: dict[str, Any] = {
+        "bucket": place.bucket,
+        "base_url": _endpoint(given or own_endpoint or GCS_ENDPOINT),
+        "skip_signature": False,
+    }
+    if auth is not None:
+        options["credential_provider"] = google_token(auth.service_account_json)
+    elif role := next((name for name in GOOGLE_ROLE if own.get(name)), ""):
+        options[GOOGLE_ROLE[role]] = own[role]
+    else:
+        options["skip_signature"] = True
+    return OpenedBucket("gcs", options, _places(own_endpoint) if not given else ())
+
+
+def google_token(service_account: str) -> Any:
+    """A provider of tokens that a service account signs for itself, without asking anybody (Google's AIP-4111).
+
+    Raises FetchRefused when the text is no key of a service account.
+    """
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        account = json.loads(service_account)
+        email, key_id = str(account["client_email"]), str(account["private_key_id"])
+        key = load_pem_private_key(account["private_key"].encode(), None)
+        if not isinstance(key, RSAPrivateKey):
+            raise TypeError
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise FetchRefused("service_account_json is not the JSON key of a Google service account.") from error
+
+    def token() -> dict[str, Any]:
+        now = int(time.time())
+        head = {"alg": "RS256", "typ": "JWT", "kid": key_id}
+        claims = {"iss": email, "sub": email, "scope": GCS_SCOPE, "iat": now, "exp": now + TOKEN_SECONDS}
+        text = b".".join(_base64(json.dumps(part).encode()) for part in (head, claims))
+        signed = text + b"." + _base64(key.sign(text, PKCS1v15(), SHA256()))
+        return {"token": signed.decode(), "expires_at": datetime.fromtimestamp(now + TOKEN_SECONDS, UTC)}
+
+    return token
+
+
+def _own_azure(own: Mapping[str, str]) -> dict[str, str]:
+    """The server's own Azure account from its environment, by connection string or by single variables."""
+    parts = (part.partition("=") for part in own.get("AZURE_STORAGE_CONNECTION_STRING", "").split(";"))
+    said = {name: value for name, _, value in parts}
+    found = {
+        "account_name": said.get("AccountName") or own.get("AZURE_STORAGE_ACCOUNT_NAME"),
+        "account_key": said.get("AccountKey") or own.get("AZURE_STORAGE_ACCOUNT_KEY") or own.get("AZURE_STORAGE_KEY"),
+        "sas_key": said.get("SharedAccessSignature") or own.get("AZURE_STORAGE_SAS_TOKEN"),
+        "endpoint": said.get("BlobEndpoint") or own.get("AZURE_STORAGE_ENDPOINT"),
+    }
+    found["account_name"] = found["account_name"] or own.get("AZURE_STORAGE_ACCOUNT")
+    return {name: value for name, value in found.items() if value}
+
+
+def _always(**credential: str | None) -> Any:
+    """A provider of one credential that does not expire."""
+    return lambda: {**credential, "expires_at": None}
+
+
+def _endpoint(text: str) -> str:
+    try:
+        url = URL(text)
+        fine = url.scheme in ("http", "https") and url.host and url.raw_user is None and not url.raw_query_string
+    except ValueError:
+        fine = False
+    if not fine:
+        raise FetchRefused("The endpoint in the credentials is not a plain http or https address.")
+    return text.rstrip("/")
+
+
+def _places(endpoint: str) -> tuple[str, ...]:
+    try:
+        url = URL(endpoint)
+        return (f"{url.host}:{url.port}",) if url.host else ()
+    except ValueError:
+        return ()
+
+
+def _base64(data: bytes) -> bytes:
+    return urlsafe_b64encode(data).rstrip(b"=")

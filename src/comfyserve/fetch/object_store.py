@@ -1,0 +1,221 @@
+"""Files from buckets of S3, Azure and Google Cloud, through the guarding proxy."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import obstore
+from aiohttp import content_disposition_filename, parse_content_disposition
+from obstore.exceptions import (
+    BaseError,
+    NotModifiedError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
+
+from comfyserve.core.credentials import Auth
+from comfyserve.core.errors import FetchFailed, TooLarge
+from comfyserve.fetch.bucket_url import Place, read_bucket_url
+from comfyserve.fetch.buckets import IDLE_SECONDS, Store, client, plan
+from comfyserve.fetch.pieces import PIECE_BYTES, PiecedFile, Whole
+from comfyserve.fetch.proxy import GuardingProxy, Lease
+from comfyserve.fetch.source import Arrived, Order, Unchanged, Validators
+from comfyserve.fetch.tries import DELAYS, with_tries
+
+CHUNK_BYTES = 1024 * 1024
+ERRORS = (BaseError, OSError, ValueError, TypeError)
+"""What obstore raises; its texts hold whole URLs, signatures included, and are never passed on."""
+
+_REGION = re.compile(r"PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """An object that is there."""
+
+    key: str
+    validators: Validators
+    attributes: Mapping[str, str]
+
+    @property
+    def size(self) -> int:
+        return self.validators.size or 0
+
+    @property
+    def condition(self) -> dict[str, str]:
+        """Asks for a range of this state only; a weak ETag cannot (RFC 9110 section 13.1.1)."""
+        return {"if_match": self.validators.etag} if self.validators.etag.startswith('"') else {}
+
+
+@dataclass(frozen=True)
+class _Open:
+    """A bucket in use."""
+
+    store: Store
+    place: Place
+    lease: Lease
+
+
+class ObjectStoreSource:
+    """Objects of `s3://`, `az://` and `gs://` addresses (and the stores' https ones).
+
+    `own` is the server's environment, whose credentials open what a caller gives none for; without those either, the
+    bucket is asked as a public one. A caller's endpoint is subject to the policy, the operator's own is trusted.
+    `seconds` bounds one download, `idle_seconds` the wait for bytes; `delays` are the pauses between tries.
+    """
+
+    def __init__(
+        self,
+        proxy: GuardingProxy,
+        own: Mapping[str, str],
+        *,
+        seconds: float = 7200.0,
+        delays: Sequence[float] = DELAYS,
+        piece_bytes: int = PIECE_BYTES,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        self._proxy = proxy
+        self._own = dict(own)
+        self._seconds = seconds
+        self._delays = delays
+        self._piece_bytes = piece_bytes
+        self._idle_seconds = idle_seconds
+
+    async def download(self, order: Order, path: Path) -> Arrived | Unchanged:
+        """Write the object in pieces, several at once. See Source."""
+        place = read_bucket_url(order.url)
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await with_tries(lambda: self._try(place, order, path), place.bucket, self._delays)
+        except TimeoutError as error:
+            raise FetchFailed(f"{place.label} did not give the file within {self._seconds:g} s.") from error
+
+    async def check(self, url: str, auth: Auth | None) -> None:
+        """Ask about the object. See Source."""
+        place = read_bucket_url(url)
+        try:
+            async with asyncio.timeout(self._seconds), self._open(place, auth) as bucket:
+                await _find(bucket)
+        except TimeoutError as error:
+            raise FetchFailed(f"{place.label} does not answer within {self._seconds:g} s.", retryable=True) from error
+
+    async def close(self) -> None:
+        """Nothing to let go of: each download has its own connections."""
+
+    async def _try(self, place: Place, order: Order, path: Path) -> Arrived | Unchanged:
+        async with self._open(place, order.auth) as bucket:
+            found = await _find(bucket)
+            if order.held is not None and _is_same(order.held, found.validators):
+                return Unchanged()
+            if found.size > order.limit:
+                raise TooLarge(f"The file is larger than the {order.limit} bytes that are allowed.")
+            file = PiecedFile(path, found.size, found.validators.etag, order.on_bytes, self._piece_bytes)
+            whole = await file.fill(_getter(bucket, found))
+        return _arrived(order, place, found, whole)
+
+    @asynccontextmanager
+    async def _open(self, place: Place, auth: Auth | None) -> AsyncIterator[_Open]:
+        planned = plan(place, auth, self._own)
+        async with self._proxy.lease(planned.trusted) as lease:
+            yield _Open(client(planned, lease.url, self._idle_seconds), place, lease)
+
+
+async def _find(bucket: _Open) -> _Found:
+    """The object, under the first reading of its key that is there."""
+    for key in bucket.place.keys[:-1]:
+        try:
+            return await _head(bucket, key)
+        except _Elsewhere:
+            continue
+    return await _head(bucket, bucket.place.keys[-1])
+
+
+async def _head(bucket: _Open, key: str) -> _Found:
+    try:
+        result = await obstore.get_async(bucket.store, key, options={"head": True})
+        meta: Any = result.meta
+        attributes = {str(name): str(value) for name, value in result.attributes.items()}
+    except ERRORS as error:
+        raise _failed(error, bucket) from None
+    modified = format_datetime(meta["last_modified"], usegmt=True) if meta["last_modified"] else ""
+    return _Found(key, Validators(meta["e_tag"] or "", modified, int(meta["size"])), attributes)
+
+
+def _getter(bucket: _Open, found: _Found) -> Callable[..., Awaitable[None]]:
+    """Gets one piece; tried again by itself, so that one broken connection does not cost the others."""
+
+    async def get(start: int, end: int, write: Callable[[bytes], Awaitable[None]]) -> None:
+        at = start
+        for delay in (*DELAYS[:2], None):
+            try:
+                options: Any = {"range": (at, end)} | found.condition
+                result = await obstore.get_async(bucket.store, found.key, options=options)
+                if (result.meta["e_tag"] or "") != found.validators.etag or result.range != (at, end):
+                    raise FetchFailed(f"{bucket.place.label} changed the file while it was read.", retryable=True)
+                async for chunk in result.stream(min_chunk_size=CHUNK_BYTES):
+                    data = bytes(chunk)[: end - at]
+                    await write(data)
+                    at += len(data)
+                if at == end:
+                    return
+            except ERRORS as error:
+                failure = _failed(error, bucket)
+                if delay is None or not failure.retryable or isinstance(error, PreconditionError):
+                    raise failure from None
+            if delay is not None:
+                await asyncio.sleep(delay)
+        raise FetchFailed(f"{bucket.place.label} broke off in the middle of the file.", retryable=True)
+
+    return get
+
+
+class _Elsewhere(FetchFailed):
+    """Not here, as far as these credentials can see: another reading of the key may be."""
+
+
+def _failed(error: Exception, bucket: _Open) -> FetchFailed:
+    """What obstore's exception means. Raises FetchRefused when the policy was the reason."""
+    label, text = bucket.place.label, str(error)
+    if bucket.lease.refused is not None:
+        raise bucket.lease.refused
+    if isinstance(error, FileNotFoundError):
+        return _Elsewhere(f"{label} has no such file, or does not exist.")
+    if isinstance(error, PermissionDeniedError):
+        return _Elsewhere(f"{label} refuses (403), or has no such file. Give credentials that may read it.")
+    if isinstance(error, UnauthenticatedError):
+        return FetchFailed(f"{label} does not know these credentials (401). Give credentials that may read it.")
+    if isinstance(error, PreconditionError | NotModifiedError):
+        return FetchFailed(f"{label} changed the file while it was read.", retryable=True)
+    if _REGION.search(text):
+        return FetchFailed(f"{label} is in another region. Name it in the credentials, or in AWS_REGION.")
+    if isinstance(error, ValueError | TypeError):
+        return FetchFailed(f"{label} cannot have a file of this name.")
+    if bucket.lease.trouble is not None:
+        return FetchFailed(bucket.lease.trouble.message, retryable=True)
+    return FetchFailed(f"{label} does not answer properly.", retryable=True)
+
+
+def _is_same(held: Validators, now: Validators) -> bool:
+    if held.etag or now.etag:
+        return held.etag == now.etag
+    return held.last_modified == now.last_modified != "" and held.size == now.size
+
+
+def _arrived(order: Order, place: Place, found: _Found, whole: Whole) -> Arrived:
+    if order.sha256 and whole.sha256 != order.sha256.lower():
+        raise FetchFailed(f"{place.label} gave a file whose SHA-256 is not the expected one.")
+    _, parameters = parse_content_disposition(found.attributes.get("Content-Disposition"))
+    return Arrived(
+        found.size,
+        whole.sha256,
+        found.attributes.get("Content-Type", ""),
+        (content_disposition_filename(parameters), found.key.rpartition("/")[2]),
+        found.validators,
+        whole.head,
+    )

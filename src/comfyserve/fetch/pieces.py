@@ -1,0 +1,162 @@
+"""A file on disk that arrives in pieces, in any order, and can be continued after a break."""
+
+import asyncio
+import hashlib
+import json
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from comfyserve.core.errors import StorageFailed
+from comfyserve.ports import OnBytes
+
+PIECE_BYTES = 16 * 1024 * 1024
+READ_BYTES = 1024 * 1024
+HEAD_BYTES = 64
+AT_ONCE = 6
+TELL_SECONDS = 0.25
+RESUME = ".resume"
+
+GetPiece = Callable[[int, int, Callable[[bytes], Awaitable[None]]], Awaitable[None]]
+"""Gets the bytes from `start` to before `end`, in order, and gives each chunk to the function."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A file that has arrived."""
+
+    sha256: str
+    head: bytes
+
+
+class PiecedFile:
+    """The file `path` of `size` bytes. `state` names the state of the origin (its ETag): pieces that an earlier, broken
+    download of the same state left are kept. What the disk refuses is StorageFailed."""
+
+    def __init__(self, path: Path, size: int, state: str, on_bytes: OnBytes, piece_bytes: int = PIECE_BYTES) -> None:
+        self._path = path
+        self._note = path.with_name(path.name + RESUME)
+        self._size = size
+        self._state = state
+        self._piece = piece_bytes
+        self._count = -(-size // piece_bytes)
+        self._on_bytes = on_bytes
+        self._told = 0.0
+        self._received = 0
+        self._noting = asyncio.Lock()
+
+    async def fill(self, get: GetPiece) -> Whole:
+        """Get the pieces that are missing, several at once, and hash the file meanwhile."""
+        with _disk():
+            done = await asyncio.to_thread(self._begin)
+            handle = os.open(self._path, os.O_RDWR)
+        arrived = [asyncio.Event() for _ in range(self._count)]
+        for index in done:
+            arrived[index].set()
+        missing = iter(index for index in range(self._count) if index not in done)
+        self._received = sum(self._end(index) - index * self._piece for index in done)
+        self._on_bytes(self._received, self._size)
+        try:
+            async with asyncio.TaskGroup() as group:
+                hashing = group.create_task(self._hash(handle, arrived))
+                for _ in range(min(AT_ONCE, self._count)):
+                    group.create_task(self._work(handle, get, missing, arrived))
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        finally:
+            os.close(handle)
+        self._note.unlink(missing_ok=True)
+        self._on_bytes(self._size, self._size)
+        return hashing.result()
+
+    async def _work(self, handle: int, get: GetPiece, missing: Iterator[int], arrived: list[asyncio.Event]) -> None:
+        for index in missing:
+            at = index * self._piece
+
+            async def write(chunk: bytes) -> None:
+                nonlocal at
+                with _disk():
+                    await _in_thread(_write, handle, chunk, at)
+                at += len(chunk)
+                self._tell(len(chunk))
+
+            await get(at, self._end(index), write)
+            arrived[index].set()
+            async with self._noting:
+                done = [number for number, event in enumerate(arrived) if event.is_set()]
+                with _disk():
+                    await _in_thread(self._remember, done)
+
+    async def _hash(self, handle: int, arrived: list[asyncio.Event]) -> Whole:
+        digest = hashlib.sha256()
+        for index, event in enumerate(arrived):
+            await event.wait()
+            await _in_thread(_read_into, digest, handle, index * self._piece, self._end(index))
+        head = os.pread(handle, HEAD_BYTES, 0)
+        return Whole(digest.hexdigest(), head)
+
+    def _begin(self) -> frozenset[int]:
+        """Make the file, or find what is there of it."""
+        done: frozenset[int] = frozenset()
+        try:
+            note = json.loads(self._note.read_text())
+            same = note["state"] == self._state != "" and note["size"] == self._size and note["piece"] == self._piece
+            if same and self._path.stat().st_size == self._size:
+                done = frozenset(index for index in note["done"] if 0 <= index < self._count)
+        except (OSError, ValueError, KeyError, TypeError):
+            done = frozenset()
+        with self._path.open("r+b" if done else "wb") as file:
+            file.truncate(self._size)
+        return done
+
+    def _remember(self, done: list[int]) -> None:
+        note = {"state": self._state, "size": self._size, "piece": self._piece, "done": done}
+        new = self._note.with_name(self._note.name + ".new")
+        new.write_text(json.dumps(note))
+        new.replace(self._note)
+
+    def _end(self, index: int) -> int:
+        return min((index + 1) * self._piece, self._size)
+
+    def _tell(self, size: int) -> None:
+        self._received += size
+        now = asyncio.get_running_loop().time()
+        if now - self._told >= TELL_SECONDS:
+            self._told = now
+            self._on_bytes(self._received, self._size)
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageFailed(f"The file cannot be kept on disk: {error.strerror}.") from error
+
+
+async def _in_thread(work: Callable[..., None], *arguments: object) -> None:
+    """Run in a thread that is waited for even when this is cancelled: it uses an open file."""
+    task = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
+
+
+def _write(handle: int, chunk: bytes, at: int) -> None:
+    view = memoryview(chunk)
+    while view:
+        written = os.pwrite(handle, view, at)
+        view, at = view[written:], at + written
+
+
+def _read_into(digest: "hashlib._Hash", handle: int, start: int, end: int) -> None:
+    while start < end:
+        data = os.pread(handle, min(READ_BYTES, end - start), start)
+        if not data:
+            raise StorageFailed("The file on disk is shorter than it was written.")
+        digest.update(data)
+        start += len(data)
