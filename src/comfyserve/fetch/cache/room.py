@@ -1,5 +1,6 @@
 """Room in the cache: what lies there, what is on its way, and who goes first when it gets tight."""
 
+import contextlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,11 +16,21 @@ BLOCK = 512
 """The unit of st_blocks (stat(2))."""
 
 
+SPARE_FROM = 1024**3
+SPARE_PART = 100
+"""A cache of at least this many bytes is emptied by a hundredth more than is missing."""
+
+
 @dataclass(frozen=True)
 class Folders:
     """Where things lie: the files themselves in `root`, the rest in folders with a dot."""
 
     root: Path
+
+    @property
+    def room(self) -> Path:
+        """The lock under which room is counted and made; in it, the bytes of all files."""
+        return self.root / ".room"
 
     @property
     def incoming(self) -> Path:
@@ -60,12 +71,25 @@ class Room:
             raise StorageFailed(
                 f"The file needs {need} bytes, but the download cache may hold {self._limit}. Raise cache_bytes."
             )
-        entries = list(self.entries())
-        missing = self._missing(need, own, sum(entry.size for entry in entries))
-        if missing > 0 and (freed := self._drop_abandoned(own)):
-            missing -= freed
+        kept = self._noted()
+        if kept is not None and self._missing(need, own, kept) <= 0:
+            return
+        missing = self._missing(need, own, self.count())
         if missing > 0:
-            self._evict(entries, missing, need)
+            missing -= self._drop_abandoned(own)
+        if missing > 0:
+            self._evict(missing, need)
+
+    def count(self) -> int:
+        """Look at everything that lies here, and note the sum, so that it need not be counted each time."""
+        kept = sum(entry.size for entry in self.entries())
+        self._note(kept)
+        return kept
+
+    def add(self, size: int) -> None:
+        """Note that a file comes; before it does, so that a crash counts too much rather than too little."""
+        if (kept := self._noted()) is not None:
+            self._note(kept + size)
 
     def entries(self) -> Iterator[Entry]:
         """What lies in the cache."""
@@ -74,7 +98,7 @@ class Room:
                 if is_entry(item.name) and not item.is_symlink() and (entry := _entry(item)) is not None:
                     yield entry
 
-    def remove(self, entry: Path) -> None:
+    def _remove(self, entry: Path) -> None:
         """Take away a cached file that we hold alone, its links and its side-car: the side-car last, so that the mark
         of a private file lives as long as the file."""
         if (card := read_card(entry)) is not None:
@@ -83,6 +107,16 @@ class Room:
                     link.unlink(missing_ok=True)
         remove(entry, aside=self._folders.incoming)
         card_path(entry).unlink(missing_ok=True)
+
+    def _noted(self) -> int | None:
+        try:
+            return int(self._folders.room.read_text())
+        except (OSError, ValueError):
+            return None
+
+    def _note(self, kept: int) -> None:
+        with contextlib.suppress(OSError):  # without a note it is counted again
+            self._folders.room.write_text(str(kept))
 
     def _missing(self, need: int, own: str, kept: int) -> int:
         here = sum(_on_disk(path) for path in _partials(self._folders, own)) if own else 0
@@ -115,26 +149,25 @@ class Room:
             claim.release()
         return freed
 
-    def _evict(self, entries: list[Entry], missing: int, need: int) -> None:
-        """The longest unused first."""
-        chosen: list[tuple[Entry, Pin]] = []
-        try:
-            for entry in sorted(entries, key=lambda entry: entry.used_ns):
-                if missing <= 0:
-                    break
-                if (pin := Pin.take(entry.path, alone=True)) is not None:
-                    chosen.append((entry, pin))
-                    missing -= entry.size
-            if missing > 0:
-                raise StorageFailed(
-                    f"The download cache has no room for {need} bytes: {missing} are missing, and the files in it are "
-                    "in use. Raise cache_bytes, free some disk, or run less at a time."
-                )
-            for entry, _ in chosen:
-                self.remove(entry.path)
-        finally:
-            for _, pin in chosen:
-                pin.release()
+    def _evict(self, missing: int, need: int) -> None:
+        """The longest unused first; in a large cache somewhat more than is missing, since it means a look at all."""
+        entries = sorted(self.entries(), key=lambda entry: entry.used_ns)
+        lacking = missing - _sum_until(missing, (entry.size for entry in entries if _is_unused(entry.path)))
+        if lacking > 0:
+            raise StorageFailed(
+                f"The download cache has no room for {need} bytes: {lacking} are missing, and the files in it are "
+                "in use. Raise cache_bytes, free some disk, or run less at a time."
+            )
+        missing += self._limit // SPARE_PART if self._limit >= SPARE_FROM else 0
+        self.add(-_sum_until(missing, (entry.size for entry in entries if self.remove_unused(entry.path))))
+
+    def remove_unused(self, path: Path) -> bool:
+        """Remove a cached file unless somebody uses it; whether it is gone."""
+        if (pin := Pin.take(path, alone=True)) is None:
+            return False
+        self._remove(path)
+        pin.release()
+        return True
 
 
 def remove(path: Path, *, aside: Path) -> None:
@@ -144,6 +177,20 @@ def remove(path: Path, *, aside: Path) -> None:
         shutil.rmtree(doomed, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def _sum_until(enough: int, sizes: Iterator[int]) -> int:
+    """The sum of the first sizes that make enough; it takes no more of them."""
+    total = 0
+    while total < enough and (size := next(sizes, None)) is not None:
+        total += size
+    return total
+
+
+def _is_unused(path: Path) -> bool:
+    if (pin := Pin.take(path, alone=True)) is not None:
+        pin.release()
+    return pin is not None
 
 
 def _entry(item: os.DirEntry[str]) -> Entry | None:

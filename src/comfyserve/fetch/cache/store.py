@@ -1,4 +1,4 @@
-"""The folder of downloaded files. The folder is the truth; nothing about it is kept in memory.
+"""The folder of downloaded files. The folder is the truth; what is remembered of it is only where to look first.
 
 Its methods block and run in threads. Several processes may share a folder. A power cut may cost files that were just
 written: their cards do not fit them then, and they are fetched again.
@@ -22,6 +22,8 @@ from comfyserve.fetch.cache.room import Folders, Room, remove
 PARTIAL_SECONDS = 24 * 3600
 """How long what a broken download left waits for somebody to go on with it."""
 RESUME_ENDING = ".resume"
+MAX_RECENT = 10_000
+"""How many names are remembered of files whose URLs do not tell their ending; a guess that is always checked."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Store:
         self._folders = Folders(root)
         self._room = Room(self._folders, limit)
         self._temporary: tuple[Path, Pin] | None = None
+        self._recent: dict[str, str] = {}
 
     def open(self) -> None:
         """Make the folders, and sweep what dead processes left."""
@@ -65,13 +68,18 @@ class Store:
 
     def find(self, slot: Slot) -> Copy | None:
         """The newest whole copy in a slot, pinned, its use noted; None when there is none."""
-        if slot.ending and (copy := self._open(slot.key + slot.ending)) is not None:
+        likely = slot.key + slot.ending if slot.ending else self._recent.get(slot.key)
+        if likely is not None and (copy := self._open(likely)) is not None:
             return copy
         copies = [copy for name in self._names(slot.key) if (copy := self._open(name)) is not None]
         newest = max(copies, key=lambda copy: copy.card.cached_at, default=None)
         for copy in copies:
             if copy is not newest:
                 copy.release()
+        if newest is not None:
+            self._recent[slot.key] = newest.path.name
+            if len(self._recent) > MAX_RECENT:
+                self._recent.clear()
         return newest
 
     def again(self, copy: Copy) -> Copy | None:
@@ -146,6 +154,7 @@ class Store:
             with self._locked():
                 self._room.make(size, slot.key)
                 path = self._place(slot, ending)
+                self._room.add(size + len(card.write()))
                 self._write_card(path, card)
                 arrived.rename(path)
                 claim.reserved = 0
@@ -171,7 +180,7 @@ class Store:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with room_lock(self._folders.root / ".room"):
+        with room_lock(self._folders.room):
             yield
 
     def _names(self, key: str) -> list[str]:
@@ -191,12 +200,14 @@ class Store:
 
     def _place(self, slot: Slot, ending: str) -> Path:
         """A free name in the slot. Older copies that somebody uses keep theirs and are marked."""
+        gone = False
         for path in [self._folders.root / name for name in self._names(slot.key)]:
-            if (pin := Pin.take(path, alone=True)) is not None:
-                self._room.remove(path)
-                pin.release()
+            if self._room.remove_unused(path):
+                gone = True
             elif (card := read_card(path)) is not None:
                 self._write_card(path, replace(card, superseded=True))
+        if gone:
+            self._room.count()
         path, count = self._folders.root / f"{slot.key}{ending}", 1
         while path.exists():
             count += 1
@@ -221,7 +232,7 @@ class Store:
 
     def _sweep(self) -> None:
         for path in list(self._folders.temporary.iterdir()):
-            self._drop_unused(path)
+            self._room.remove_unused(path)
         for path in list(self._folders.incoming.iterdir()):
             if time.time() - path.stat().st_mtime > PARTIAL_SECONDS or path.name.endswith(".removed"):
                 self._drop_partial(path)
@@ -235,13 +246,9 @@ class Store:
             if not file.exists():
                 path.unlink(missing_ok=True)
             elif (card := read_card(file)) is not None and card.superseded:
-                self._drop_unused(file)
+                self._room.remove_unused(file)
+        self._room.count()
         self._room.make(0)
-
-    def _drop_unused(self, path: Path) -> None:
-        if (pin := Pin.take(path, alone=True)) is not None:
-            self._room.remove(path)
-            pin.release()
 
     def _drop_partial(self, path: Path) -> None:
         if (claim := Claim.take(self._folders.claims / path.name[:KEY_LENGTH])) is not None:
