@@ -41,10 +41,33 @@ def test_plain_values_are_outputs(value: Any) -> None:
 
 @pytest.mark.parametrize(
     "ui",
-    [None, [], "text", {"images": "a.png"}, {"images": None}, {"images": [None, [], {}, {"filename": 3}]}],
+    [
+        None,
+        [],
+        "text",
+        {"images": None, "flag": True, "number": 3},
+        {"images": [None, [], {}, {"filename": 3}, {"filename": "a.png", "subfolder": ["x"]}]},
+        {"images": {"filename": "a" * 5000}},
+        {"deep": [[[[["text"]]]]]},
+    ],
 )
 def test_junk_is_skipped(ui: Any) -> None:
     assert list(read_outputs({"1": ui})) == []
+
+
+def test_what_is_published_without_a_list_or_in_two_is_read() -> None:
+    ui = {"1": {"video": {"filename": "a.mp4"}, "text": "hello", "images": [[{"filename": "a.png"}], None, ["b"]]}}
+    assert list(read_outputs(ui)) == [
+        NodeOutput("1", "video", 0, file=EngineFile("a.mp4")),
+        NodeOutput("1", "text", 0, value="hello"),
+        NodeOutput("1", "images", 0, file=EngineFile("a.png")),
+        NodeOutput("1", "images", 2, value="b"),
+    ]
+
+
+def test_numbers_that_json_does_not_have_become_texts() -> None:
+    ui = {"1": {"numbers": [float("nan"), float("-inf"), 2.5]}}
+    assert [output.value for output in read_outputs(ui)] == ["nan", "-inf", 2.5]
 
 
 @given(st.dictionaries(st.text(max_size=3), json_values, max_size=4))

@@ -39,7 +39,7 @@ class NodeOutput:
 def read_outputs(ui_by_node: Mapping[str, Any]) -> Iterator[NodeOutput]:
     """All items of a history record's `outputs`, ordered by node id as given, key, index.
 
-    Untrusted. Published is a list as a rule; one item without a list and lists in lists are read, too. What is no item
+    Untrusted. Published is a list as a rule; a file or a text without a list and lists in lists are read, too. What is no item
     (null, an object without a file name, a marker such as `animated`) is skipped and never raises.
     """
     for node_id, ui in ui_by_node.items():
@@ -49,7 +49,7 @@ def read_outputs(ui_by_node: Mapping[str, Any]) -> Iterator[NodeOutput]:
 
 def _read_node(node_id: str, ui: Mapping[str, Any]) -> Iterator[NodeOutput]:
     for key, items in ui.items():
-        if key not in MARKERS:
+        if key not in MARKERS and isinstance(items, list | tuple | Mapping | str):
             read = (_read_item(node_id, str(key), index, item) for index, item in enumerate(_flat(items)))
             yield from (output for output in read if output is not None)
 

@@ -13,7 +13,8 @@ class WorkLimits:
     `poll`: how long a missed bell costs at most. `lease`: how long a claim holds without a renewal.
     `interrupt_grace`: how long an interrupted engine may take before it is restarted.
     `storage`: how long our storage, or a caller's target, may take nothing of a file. `storage_tries`, `target_tries`:
-    how often a file is offered to them. `value_chars`, `values_chars`: of one text, and of all texts of a run.
+    how often a file is offered to them; `storage_pause`: how long after the first time, twice as long after each other.
+    `value_chars`, `values_chars`: of one text, and of all texts of a run.
     `catalogue`: how old what we know of the engine's nodes and models may become while it is idle.
     """
 
@@ -32,5 +33,6 @@ class WorkLimits:
     value_chars: int = 100_000
     values_chars: int = 1_000_000
     storage: float = 120.0
+    storage_pause: float = 0.5
     storage_tries: int = 4
     target_tries: int = 6

@@ -139,7 +139,7 @@ class Collect:
 
     async def _again(self, filename: str, work: Callable[[], Awaitable[T]]) -> T:
         """Do something with our storage; one that fails is asked again with back-off, an engine that fails is not."""
-        for wait in waits(self._limits.storage_tries):
+        for wait in waits(self._limits.storage_tries, self._limits.storage_pause):
             try:
                 return await work()
             except (OSError, StorageFailed) as error:

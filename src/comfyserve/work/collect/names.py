@@ -1,14 +1,14 @@
 """Names of outputs: untrusted, since an engine and its nodes choose them."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from comfyserve.core.outputs import EngineFile
 
 UNFIT = re.compile(r'[\0-\x1f\x7f\ud800-\udfff<>:"|?*%#]')
 MAX_PART = 150
-MAX_PARTS = 8
+MAX_FOLDERS = 8
 MAX_ENDING = 8
 
 
@@ -35,13 +35,13 @@ def target_names(run_id: str, files: Iterable[tuple[str, str]]) -> list[str]:
     that a run that is tried again writes over what it has written. None leads out of the target.
     """
     taken: set[str] = set()
-    return [_free(_plain(run_id, [*subfolder.split("/"), filename]), taken) for subfolder, filename in files]
+    return [_free(_plain(run_id, f"{subfolder}/{filename}"), taken) for subfolder, filename in files]
 
 
-def _plain(run_id: str, parts: Sequence[str]) -> str:
-    clean = [UNFIT.sub("_", part.strip()) for part in parts]
+def _plain(run_id: str, path: str) -> str:
+    clean = [UNFIT.sub("_", part).strip() for part in path.replace("\\", "/").split("/")]
     kept = [_short(part) for part in clean if part not in ("", ".", "..")]
-    path = "/".join(kept[:MAX_PARTS] if len(kept) <= MAX_PARTS else [*kept[: MAX_PARTS - 1], kept[-1]]) or "output"
+    path = "/".join([*kept[:-1][:MAX_FOLDERS], *kept[-1:]]) or "output"
     return path if path.startswith(run_id) else f"{run_id}_{path}"
 
 

@@ -60,7 +60,7 @@ class Sending:
 
     async def _put(self, target: Target, name: str, output: StoredOutput) -> str:
         """One file, again with back-off for as long as another try may help."""
-        for wait in waits(self._limits.target_tries):
+        for wait in waits(self._limits.target_tries, self._limits.storage_pause):
             try:
                 return await self._put_once(target, name, output)
             except TargetFailed as error:

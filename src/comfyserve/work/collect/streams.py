@@ -15,12 +15,10 @@ PIECE_BYTES = 256 * 1024
 SLOWEST = 256 * 1024
 """Bytes a second at which a receiver may still pass on what it has taken."""
 
-FIRST_WAIT = 0.5
 
-
-def waits(tries: int) -> Iterator[float | None]:
+def waits(tries: int, first: float) -> Iterator[float | None]:
     """The pauses between so many tries, each twice the one before; None after the last."""
-    yield from (FIRST_WAIT * 2**index for index in range(tries - 1))
+    yield from (first * 2**index for index in range(tries - 1))
     yield None
 
 
