@@ -10,7 +10,17 @@ import pytest
 
 from comfyserve.core.errors import EngineError
 from comfyserve.core.outputs import EngineFile
-from comfyserve.ports import Engine, EngineEvent, NodeFinished, NodeStarted, Outcome, Progress, Started
+from comfyserve.ports import (
+    Engine,
+    EngineEvent,
+    NodeFinished,
+    NodeStarted,
+    Outcome,
+    Preview,
+    Progress,
+    Started,
+    Warned,
+)
 
 Graph = Mapping[str, Any]
 SECONDS = 20
@@ -19,7 +29,9 @@ SECONDS = 20
 @dataclass(frozen=True)
 class Graphs:
     """Graphs for an engine: one that saves a picture in node `saves`, one refused for node `refused_node`, one whose
-    node `raising_node` raises, and one that goes on, telling progress, until it is interrupted."""
+    node `raising_node` raises, one that goes on, telling progress and previews, until it is interrupted; one that
+    saves below the folder `suite/sub`, previews a picture and tells the text `seven` in nodes 2, 3 and 4; and one of
+    whose two outputs node 3 is not valid."""
 
     good: Graph
     saves: str
@@ -28,6 +40,8 @@ class Graphs:
     raising: Graph
     raising_node: str
     endless: Graph
+    kinds: Graph
+    half: Graph
 
 
 async def run(engine: Engine, graph: Graph) -> tuple[str, list[EngineEvent]]:
@@ -80,6 +94,31 @@ class EngineSuite:
             _, events = await run(engine, graphs.good)
             assert isinstance(events[-1], Outcome) and len(events[-1].outputs) == 1
 
+    async def test_outputs_of_every_kind_are_told_and_files_are_read_where_they_lie(
+        self, engine: Engine, graphs: Graphs
+    ) -> None:
+        _, events = await run(engine, graphs.kinds)
+        outcome = events[-1]
+        assert isinstance(outcome, Outcome)
+        told = {output.node_id: output for output in outcome.outputs}
+        assert set(told) == {"2", "3", "4"}
+        assert told["4"].key == "text" and told["4"].value == "seven" and told["4"].file is None
+        saved, preview = told["2"].file, told["3"].file
+        assert saved is not None and (saved.subfolder, saved.type) == ("suite/sub", "output")
+        assert preview is not None and preview.type == "temp"
+        for file in (saved, preview):
+            async with engine.open(file) as content:
+                assert b"".join([chunk async for chunk in content]).startswith(b"\x89PNG")
+
+    async def test_a_graph_of_which_a_part_is_not_valid_is_run_in_part_and_warned_of(
+        self, engine: Engine, graphs: Graphs
+    ) -> None:
+        _, events = await run(engine, graphs.half)
+        [warned] = [event for event in events if isinstance(event, Warned)]
+        assert "Node 3" in warned.message
+        assert isinstance(events[-1], Outcome) and events[-1].ending == "success"
+        assert {output.node_id for output in events[-1].outputs} == {graphs.saves}
+
     async def test_a_refused_graph_names_the_node(self, engine: Engine, graphs: Graphs) -> None:
         with pytest.raises(EngineError) as caught:
             await run(engine, graphs.refused)
@@ -97,6 +136,8 @@ class EngineSuite:
     async def test_interrupt_stops_a_running_prompt(self, engine: Engine, graphs: Graphs) -> None:
         async with engine.execute("running", graphs.endless, {}) as events:
             await first(events, Progress)
+            preview = await first(events, Preview)
+            assert isinstance(preview, Preview) and preview.image and preview.mime in ("image/jpeg", "image/png")
             await engine.interrupt("running")
             assert (await outcome_of(events)).ending == "interrupted"
         _, after = await run(engine, graphs.good)

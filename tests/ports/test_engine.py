@@ -1,5 +1,6 @@
 """Every Engine adapter keeps the promises of the port."""
 
+import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
@@ -10,10 +11,10 @@ import pytest_asyncio
 
 from comfyserve.core.errors import EngineError, Place
 from comfyserve.core.outputs import EngineFile, NodeOutput
-from comfyserve.engines.launch import embedded
+from comfyserve.engines.launch import Launch, embedded, free_port
 from comfyserve.engines.process import ProcessEngine
 from comfyserve.engines.remote import RemoteEngine
-from comfyserve.ports import Engine, NodeFinished, NodeStarted, Outcome, Progress, Started
+from comfyserve.ports import Engine, NodeFinished, NodeStarted, Outcome, Preview, Progress, Started, Warned
 from comfyserve.testing import Hold, ScriptedEngine, Step
 from tests.ports.engine_suite import EngineSuite, Graphs, run
 
@@ -55,6 +56,13 @@ GRAPHS = Graphs(
     raising={"1": EMPTY, "2": BLEND, "3": SAVE | {"inputs": {"images": ["2", 0], "filename_prefix": "x"}}},
     raising_node="2",
     endless=SAMPLE,
+    kinds={
+        "1": EMPTY,
+        "2": node("SaveImage", images=["1", 0], filename_prefix="suite/sub/saved"),
+        "3": node("PreviewImage", images=["1", 0]),
+        "4": node("PreviewAny", source="seven"),
+    },
+    half={"1": EMPTY, "2": SAVE, "3": SAVE | {"inputs": {"filename_prefix": "x"}}},
 )
 
 
@@ -86,6 +94,22 @@ async def remote(process: ProcessEngine) -> AsyncIterator[RemoteEngine]:
     await made.close()
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def wrapped(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ProcessEngine]:
+    """The embedded engine behind a start script of its own."""
+    line = f"{sys.executable} -m comfyserve.embedded --port $COMFYUI_PORT_HOST --base-directory $BASE --step-ms 20"
+    made = ProcessEngine(
+        Launch(
+            ("sh", "-c", f"{line} & exit 0"),
+            env={"BASE": str(tmp_path_factory.mktemp("wrapped"))},
+            port=free_port("127.0.0.1"),
+        )
+    )
+    await made.ready()
+    yield made
+    await made.close()
+
+
 class TestEmbeddedProcess(EngineSuite):
     @pytest.fixture
     def engine(self, process: ProcessEngine) -> Engine:
@@ -101,6 +125,14 @@ class TestEmbeddedProcess(EngineSuite):
         assert not path.exists()
 
 
+class TestWrapped(EngineSuite):
+    """Behind a start script that does not say where the port belongs and leaves the engine in the background."""
+
+    @pytest.fixture
+    def engine(self, wrapped: ProcessEngine) -> Engine:
+        return wrapped
+
+
 class TestRemote(EngineSuite):
     @pytest.fixture
     def engine(self, remote: RemoteEngine) -> Engine:
@@ -111,11 +143,17 @@ class TestScripted(EngineSuite):
     """The stand-in for tests."""
 
     FILE = EngineFile("suite_00001_.png")
+    KINDS = (
+        NodeOutput("2", "images", 0, EngineFile("saved.png", "suite/sub")),
+        NodeOutput("3", "images", 0, EngineFile("preview.png", type="temp")),
+        NodeOutput("4", "text", 0, value="seven"),
+    )
 
     @pytest.fixture
     def engine(self) -> Engine:
         engine = ScriptedEngine(lambda _, graph: self.script(graph), object_info={"SaveImage": {}})
-        engine.content[self.FILE] = b"\x89PNG..."
+        for file in (self.FILE, *(output.file for output in self.KINDS if output.file)):
+            engine.content[file] = b"\x89PNG..."
         return engine
 
     def script(self, graph: Mapping[str, Any]) -> Sequence[Step]:
@@ -126,6 +164,17 @@ class TestScripted(EngineSuite):
             error = EngineError("Node 2 failed.", place=Place(node_id="2"), details=details)
             return [Started(), NodeStarted("2"), Outcome("error", error=error.as_dict())]
         if graph == GRAPHS.endless:
-            return [Started(), NodeStarted("4"), Progress("4", 1, 9), Progress("4", 2, 9), Hold()]
+            return [
+                Started(),
+                NodeStarted("4"),
+                Progress("4", 1, 9),
+                Preview(b"jpeg", "image/jpeg", "4"),
+                Progress("4", 2, 9),
+                Hold(),
+            ]
+        if graph == GRAPHS.kinds:
+            return [Started(), NodeFinished("2", self.KINDS)]
         output = NodeOutput("2", "images", 0, self.FILE)
+        if graph == GRAPHS.half:
+            return [Warned("Node 3 is not valid."), Started(), NodeFinished("2", (output,))]
         return [Started(), NodeStarted("1"), NodeStarted("2"), NodeFinished("2", (output,))]
