@@ -173,6 +173,7 @@ async def test_outputs_in_a_target_are_shown_by_their_address_in_both_dialects(w
         "size": 5,
         "sha256": "ab",
         "url": address,
+        "target_url": address,
     }
     theirs = await world.json("GET", f"/api/run/{made['id']}")
     [item] = theirs["outputs"][0]["data"]["images"]

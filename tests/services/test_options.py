@@ -193,11 +193,13 @@ async def test_outputs_of_a_target_have_its_address_and_no_asset(bundle: Bundle)
     first, second = (await bundle.runs.get(bundle.caller, run.id)).outputs
     assert (first.url, first.asset_id, first.kind, first.size) == ("s3://bucket/a/a.webp", None, "image", 7)
     assert (first.mime, first.subfolder, first.sha256, first.value) == ("image/webp", "sub", "ab", None)
-    assert second.url == "s3://bucket/a/b.webp"
-    assert second.asset_id is not None and second.asset_id.startswith("img_")
+    assert second.asset_id is not None and second.url is not None
+    assert second.url.startswith(f"http://127.0.0.1:3011/files/{second.asset_id}/")
+    assert [first.target_url, second.target_url] == ["s3://bucket/a/a.webp", "s3://bucket/a/b.webp"]
     events = (await bundle.watch.events(bundle.caller, run.id)).items
     told = [event.data for event in events if event.kind == "output"]
-    assert [one["url"] for one in told] == ["s3://bucket/a/a.webp", "s3://bucket/a/b.webp"]
+    assert [one["url"] for one in told] == [first.url, second.url]
+    assert [one["target_url"] for one in told] == [first.target_url, second.target_url]
     assert "asset_id" not in told[0] and told[1]["asset_id"] == second.asset_id
     [listed] = (await bundle.runs.list(bundle.caller)).items
     assert [output.url for output in listed.outputs] == ["s3://bucket/a/a.webp"]

@@ -57,6 +57,7 @@ export interface Output {
   /** Missing when the file lies in the target of its run, and not with us. */
   asset_id?: string;
   url?: string;
+  target_url?: string;
   value?: unknown;
 }
 

@@ -40,7 +40,7 @@ def first_files(connection: Connection, run_ids: Collection[str]) -> Sequence[Ro
         .join(runs, runs.c.id == outputs.c.run_id)
         .where(
             outputs.c.run_id.in_(run_ids),
-            or_(outputs.c.asset_id.is_not(None), outputs.c.url.is_not(None)),
+            or_(outputs.c.asset_id.is_not(None), outputs.c.target_url.is_not(None)),
             or_(outputs.c.attempt_id == runs.c.attempt_id, outputs.c.attempt_id.is_(None)),
         )
         .subquery()

@@ -242,7 +242,7 @@ outputs = Table(
     Column("size", Serial, nullable=False),
     Column("sha256", String, nullable=False),
     Column("asset_id", String),
-    Column("url", Text),
+    Column("target_url", Text),
     Column("value", Json),
     Column("created_at", UtcTime, nullable=False),
     Index(None, "run_id", "seq"),

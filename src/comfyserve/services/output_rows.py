@@ -17,7 +17,7 @@ NO_FILE: Mapping[str, Any] = {
     "size": 0,
     "sha256": "",
     "asset_id": None,
-    "url": None,
+    "target_url": None,
 }
 """The columns of an output that is a value."""
 
@@ -78,7 +78,7 @@ def _rows(run: Mapping[str, Any], output: StoredOutput, ids: Callable[[], str], 
     asset = _asset(run, output, ids, now) | file if output.blob_key else None
     placed = {"subfolder": output.subfolder, "type": output.type}
     placed |= {"asset_id": asset["id"]} if asset else {}
-    placed |= {"url": output.url} if output.url else {}
+    placed |= {"target_url": output.url} if output.url else {}
     return OutputRow(row | file | placed | {"value": None}, asset, shown | file | placed)
 
 

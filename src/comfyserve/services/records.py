@@ -175,8 +175,8 @@ OutputKind = Literal["image", "video", "audio", "text", "3d", "file"]
 
 @dataclass(frozen=True)
 class OutputView:
-    """One output of a run: a stored file (`asset_id`, `url`), a file in the caller's own target (`url` alone), or a
-    `value`."""
+    """One output of a run: a file, or a `value`. Of a file `asset_id` is there while we have it, `target_url` when it
+    went to the caller's own target; `url` is where it can be had."""
 
     id: str
     run_id: str
@@ -194,6 +194,7 @@ class OutputView:
     sha256: str = ""
     asset_id: str | None = None
     url: str | None = None
+    target_url: str | None = None
     value: Any = None
 
 

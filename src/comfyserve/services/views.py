@@ -36,16 +36,17 @@ def run_view(
 
 
 def output_view(row: Mapping[str, Any], url: AssetUrl) -> OutputView:
-    """An output, with the URL of its file: in the caller's target, or else signed by us."""
-    link = row["url"] or (url(row["asset_id"], row["filename"]) if row["asset_id"] else None)
+    """An output, with the URL of its file: signed by us, or in the caller's target when only that has it."""
+    link = url(row["asset_id"], row["filename"]) if row["asset_id"] else row["target_url"]
     return OutputView(url=link, **{name: row[name] for name in OUTPUT_FIELDS})
 
 
 def event_view(row: Mapping[str, Any], url: AssetUrl) -> EventView:
-    """An event; that of an output of which we have the file gets its URL."""
+    """An event; that of an output gets the URL of its file."""
     data = row["data"]
-    if row["kind"] == FactKind.OUTPUT and data.get("asset_id") and not data.get("url"):
-        data = {**data, "url": url(data["asset_id"], data["filename"])}
+    if row["kind"] == FactKind.OUTPUT and (data.get("asset_id") or data.get("target_url")):
+        link = url(data["asset_id"], data["filename"]) if data.get("asset_id") else data["target_url"]
+        data = {**data, "url": link}
     return EventView(row["seq"], row["kind"], row["at"], row["attempt_id"], Status(row["status"]), data)
 
 

@@ -51,7 +51,8 @@ class NewRun(WithOptions):
 
 
 class Output(Shape):
-    """One output: a stored file, a file in the target of the run (no `asset_id`), or a `value`."""
+    """One output: a file, or a `value`. A file that went to the run's target has its `target_url`, and no `asset_id`
+    once we do not keep it; `url` is where it can be had."""
 
     node_id: str
     class_type: str
@@ -66,6 +67,7 @@ class Output(Shape):
     sha256: str | None = Field(None, exclude_if=absent)
     asset_id: str | None = Field(None, exclude_if=absent)
     url: str | None = Field(None, exclude_if=absent)
+    target_url: str | None = Field(None, exclude_if=absent)
     value: Any = Field(None, exclude_if=absent)
 
 
@@ -134,6 +136,7 @@ def output_shape(view: OutputView) -> Output:
         sha256=view.sha256,
         asset_id=view.asset_id,
         url=view.url,
+        target_url=view.target_url,
     )
 
 

@@ -15,4 +15,4 @@ def upgrade() -> None:
     """Add what is shown of the options, the sealed rest, and the address of an output."""
     op.add_column("runs", sa.Column("options", Json))
     op.add_column("runs", sa.Column("sealed_options", sa.Text()))
-    op.add_column("outputs", sa.Column("url", sa.Text()))
+    op.add_column("outputs", sa.Column("target_url", sa.Text()))
