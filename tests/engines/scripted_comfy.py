@@ -12,8 +12,8 @@ from aiohttp import WSMsgType, web
 from comfyserve.protocol import routes
 from comfyserve.protocol.messages import PreviewFormat, preview_frame, preview_metadata_frame
 
-RECORDED = json.loads(Path(__file__).with_name("recorded.json").read_text())
-"""What ComfyUI 0.3.64 sent for a prompt with the id PROMPT, and its record of it; texts of its own are shortened."""
+RECORDED = json.loads(Path(__file__).with_name("recorded.json").read_text())["exchanges"]
+"""What a ComfyUI (the file tells its version) said to a prompt with the id PROMPT: see record.py."""
 
 PICTURE = b"\x89PNG\r\n\x1a\n" + b"pixels" * 1000
 JUNK = (
@@ -52,6 +52,7 @@ class ScriptedComfy:
         self.waiting = asyncio.Event()
         self.interrupted = asyncio.Event()
         self.queue_asked = asyncio.Event()
+        self.recorded_queues: list[Any] = []
         self.refuse_sockets = False
         self.late_history = 0
         self.cut_answer = False
@@ -129,6 +130,8 @@ class ScriptedComfy:
     async def _prompt(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
         types = [node["class_type"] for node in body["prompt"].values()]
+        if types == ["Recorded"]:
+            return self._begin_replay(body)
         if "Unknown" in types:
             return web.json_response(refusal("1"), status=400)
         if "Crash" in types:
@@ -143,7 +146,19 @@ class ScriptedComfy:
         node_errors = refusal("2")["node_errors"] if "Half" in types else {}
         return web.json_response({"prompt_id": body["prompt_id"], "number": 1, "node_errors": node_errors})
 
+    def _begin_replay(self, body: dict[str, Any]) -> web.Response:
+        """Answer as it was answered; a prompt that waited until it was deleted is told of by the queue alone."""
+        told = RECORDED[body["prompt"]["1"]["inputs"]["name"]]
+        if "queue" in told:
+            self.recorded_queues = [told["queue"], told["after"]]
+        elif told["status"] == 200:
+            self.pending.append((body["prompt_id"], body["prompt"], body))
+            self._work.set()
+        return web.json_response(told["answer"], status=told["status"])
+
     async def _queue(self, request: web.Request) -> web.Response:
+        if self.recorded_queues:
+            return web.json_response(self.recorded_queues[0])
         running = [[1, self.running, {}, {}, []]] if self.running else []
         pending = [[2, prompt_id, {}, {}, []] for prompt_id, _, _ in self.pending]
         self.queue_asked.set()
@@ -151,6 +166,8 @@ class ScriptedComfy:
 
     async def _change_queue(self, request: web.Request) -> web.Response:
         unwanted = (await request.json()).get("delete", [])
+        if unwanted == ["PROMPT"]:
+            self.recorded_queues = self.recorded_queues[1:]
         self.pending = [item for item in self.pending if item[0] not in unwanted]
         return web.Response()
 
