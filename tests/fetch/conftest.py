@@ -8,6 +8,8 @@ import pytest
 
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.http import FetchLimits, HttpFetch
+from comfyserve.fetch.http.source import HttpSource
+from tests.fetch.downloads import LIMITS as SOURCE_LIMITS
 from tests.fetch.origin import Origin
 
 LIMITS = FetchLimits(
@@ -45,3 +47,11 @@ def processes_of() -> Callable[[Path], list[int]]:
         return alive
 
     return found
+
+
+@pytest.fixture
+async def source() -> AsyncIterator[HttpSource]:
+    """The HTTP source, which may call loopback."""
+    made = HttpSource(Guard("127.0.0.0/8, localhost"), SOURCE_LIMITS)
+    yield made
+    await made.close()

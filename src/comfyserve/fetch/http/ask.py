@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from http.client import HTTPResponse
 from typing import TypeVar
 
@@ -23,13 +24,19 @@ HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "comfys
 Result = TypeVar("Result")
 
 
+@lru_cache
+def trusted() -> ssl.SSLContext:
+    """Whom this machine trusts. It takes a while to read, so it is read once, and only when it is needed."""
+    return ssl.create_default_context()
+
+
 class Asker:
     """Opens exchanges under the outbound policy, with blocking work in threads of its own."""
 
     def __init__(self, guard: Guard, limits: HttpLimits, tls: ssl.SSLContext | None = None) -> None:
         self._guard = guard
         self._limits = limits
-        self._tls = tls or ssl.create_default_context()
+        self._tls = tls
         # One for each connection, one for the hash of each download, and some for questions without a body.
         threads = limits.at_once * (limits.connections + 1) + limits.at_once
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="fetch")
@@ -60,7 +67,7 @@ class Asker:
                     self._guard, url, connect_seconds=limits.connect_seconds, idle_seconds=limits.idle_seconds
                 )
                 try:
-                    await self.in_thread(lambda: wire.start(self._tls), wire)
+                    await self.in_thread(lambda: wire.start(self._tls or trusted()), wire)
                     response = await self.in_thread(lambda: wire.ask(method, bare, {**HEADERS, **own, **headers}), wire)
                 except BaseException:
                     wire.close()

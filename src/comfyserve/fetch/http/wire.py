@@ -5,6 +5,7 @@ CPU time that it costs through aiohttp, and the loop is free for other things (`
 """
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
@@ -108,7 +109,7 @@ async def connect(guard: Guard, url: URL, *, connect_seconds: float, idle_second
         except TimeoutError:
             reason = "it does not answer"
         except OSError as error:
-            reason = error.strerror or type(error).__name__
+            reason = os.strerror(error.errno) if error.errno else type(error).__name__
         except BaseException:
             made.close()
             raise
