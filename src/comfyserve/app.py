@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from comfyserve import __version__
 from comfyserve.apis.build import APIS, build_api
 from comfyserve.apis.http.bundle import ApiOptions, Readiness, Services
-from comfyserve.blobs.local import LocalBlobs
+from comfyserve.blobs.build import check_blobs, open_blobs
 from comfyserve.core.errors import EngineLost, StorageFailed
 from comfyserve.db.database import Database
 from comfyserve.engines.fleet import Wanted, fleet, leftovers
@@ -30,7 +30,7 @@ from comfyserve.fetch.http import FetchLimits, HttpFetch
 from comfyserve.fetch.sender import HttpSender
 from comfyserve.pages import Pages
 from comfyserve.pools.local import LocalPool
-from comfyserve.ports import Clocks, Engine
+from comfyserve.ports import Blobs, Clocks, Engine
 from comfyserve.services.bell import LocalBell
 from comfyserve.services.cancel import Cancel
 from comfyserve.services.deliver import Deliver
@@ -88,7 +88,7 @@ class Base:
     db: Database
     bell: LocalBell
     live: LocalLive
-    blobs: LocalBlobs
+    blobs: Blobs
     door: Door
     sealing: Sealing
     clocks: Clocks
@@ -174,17 +174,31 @@ async def _lay_base(settings: Settings, url: str) -> Base:
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     for folder in (settings.data_dir / FETCHING, *leftovers(settings.data_dir)):
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+    blobs = await open_storage(settings)
     return Base(
         settings=settings,
         url=url,
         db=await _open_database(settings),
         bell=LocalBell(),
         live=LocalLive(),
-        blobs=LocalBlobs(settings.data_dir / "blobs"),
+        blobs=blobs,
         door=Door(new_id),
         sealing=Sealing(secret_of(settings).encode()),
         clocks=Clocks(settings.queue_seconds, settings.start_seconds, settings.run_seconds, settings.heartbeat_seconds),
     )
+
+
+async def open_storage(settings: Settings) -> Blobs:
+    """Where files are kept, tried out. Raises InvalidInput, StorageFailed for a bucket that cannot be used."""
+    blobs = open_blobs(
+        settings.blobs,
+        settings.data_dir,
+        environment=os.environ,
+        file_links=settings.file_links,
+        storage_seconds=settings.storage_seconds,
+    )
+    await check_blobs(blobs)
+    return blobs
 
 
 async def _open_database(settings: Settings) -> Database:
@@ -364,6 +378,7 @@ async def running(platform: Platform) -> AsyncIterator[None]:
     """The platform at work: what a dead predecessor held is taken back, a worker pulls runs, the sweep goes round."""
     async with AsyncExitStack() as ending:
         ending.push_async_callback(platform.base.db.close)
+        ending.push_async_callback(platform.base.blobs.close)
         ending.push_async_callback(platform.outside.close)
         await platform.record.release_worker(platform.machine_id, reason="The server that ran it ended.")
         for work in (_sweep(platform.sweep), platform.deliver.run()):

@@ -18,7 +18,7 @@ import structlog
 import uvicorn
 
 from comfyserve.apis.build import close_streams
-from comfyserve.app import Platform, build, running, seed, wanted_engines
+from comfyserve.app import Platform, build, open_storage, running, seed, wanted_engines
 from comfyserve.core.errors import Conflict, DomainError
 from comfyserve.engines.fleet import Wanted
 from comfyserve.logs import configure_logs
@@ -65,6 +65,15 @@ async def serve(settings: Settings, *, as_json: bool = False, ledger: type[Recor
     except OSError as error:
         return _refuse(f"{error.filename or settings.data_dir}: {error.strerror or error}.")
     return 0
+
+
+async def storage_trouble(settings: Settings) -> str:
+    """What is wrong with the place where files are kept, and what to change; empty when it takes and gives files."""
+    try:
+        await (await open_storage(settings)).close()
+    except DomainError as error:
+        return error.message
+    return ""
 
 
 def _refuse(sentence: str) -> int:

@@ -33,8 +33,10 @@ DATABASE_FILE = "comfyserve.db"
 SHORTEST_SECRET = 32
 SHORTEST_KEY = 8
 ADMIN_KEY_FILE = "admin.key"
+CACHE_FOLDER = "cache"
 
 ORIGIN = re.compile(r"https?://[^/\s]+")
+BUCKET = re.compile(r"(?:s3|az|azure|gs)://[^/\s?#]+(?:/[^\s?#]*)?")
 GPUS = re.compile(r"[\w-]+(\s*,\s*[\w-]+)*")
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE = re.compile(r"[^\x00-\x1f\x7f]*")
@@ -47,9 +49,9 @@ def _absolute(path: Path) -> Path:
     return path.expanduser().resolve()
 
 
-def _not_yet(place: str) -> str:
-    if place:
-        raise ValueError("files can be stored in the data directory only; leave this empty")
+def _bucket(place: str) -> str:
+    if place and not BUCKET.fullmatch(place):
+        raise ValueError("write s3://bucket/prefix, az://container/prefix or gs://bucket/prefix, or leave this empty")
     return place
 
 
@@ -99,8 +101,15 @@ class Settings(BaseSettings):
         Path("data"), description="The folder of the database, the files, the keys and the embedded engine."
     )
     database: str = Field("", description="The database's URL, SQLite so far; empty: a file in the data directory.")
-    blobs: Annotated[str, AfterValidator(_not_yet)] = Field(
-        "", description="Where files are stored; empty: a folder in the data directory, the only place so far."
+    blobs: Annotated[str, AfterValidator(_bucket)] = Field(
+        "",
+        description="Where files are kept: `s3://bucket/prefix`, `az://container/prefix` or `gs://bucket/prefix`, with "
+        "the credentials of the usual environment variables; empty: a folder in the data directory.",
+    )
+    file_links: Literal["auto", "redirect", "proxy"] = Field(
+        "auto",
+        description="How files in a bucket reach callers: `redirect` to links that the bucket signs, `proxy` through "
+        "this server, `auto`: redirect, unless the bucket is at an endpoint of your own.",
     )
     example: Literal["pod", "none"] = Field("pod", description="What the first start deploys.")
 
@@ -199,7 +208,7 @@ class Settings(BaseSettings):
     max_upload_bytes: Positive = Field(250 * 1024 * 1024, description="The largest uploaded or fetched input.")
     max_output_bytes: Positive = Field(4 * 1024**3, description="The largest file of an output.")
     storage_seconds: Seconds = Field(
-        120, description="How long a storage, or a caller's target, may take nothing of an output; 0: for ever."
+        120, description="How long a storage, or a caller's target, may stand still or owe an answer; 0: for ever."
     )
     conversions_at_once: Annotated[int, Field(ge=1, le=64)] = Field(
         2, description="How many pictures are converted at the same time, each by a process of its own."
@@ -212,6 +221,24 @@ class Settings(BaseSettings):
         "off", description="Private addresses that callers may name: off, on, or a list of hosts and networks."
     )
     fetch_seconds: Positive = Field(120, description="How long fetching one input from a URL may take.")
+    model_seconds: Positive = Field(7200, description="How long fetching one model from a URL may take.")
+    max_model_bytes: Positive = Field(64 * 1024**3, description="The largest model that is fetched.")
+    downloads_at_once: Positive = Field(
+        8, description="How many inputs are downloaded at the same time, and how many models besides."
+    )
+    hf_token: SecretStr = Field(
+        SecretStr(""), description="The token for Hugging Face, for callers who give none of their own."
+    )
+
+    # ---- download cache
+    cache_dir: str = Field("", description="Where downloaded files are kept; empty: `cache` in the data directory.")
+    cache_bytes: Annotated[int, Field(ge=0)] = Field(
+        64 * 1024**3,
+        description="How much the download cache may hold; the longest unused goes first. 0: as much as the disk has.",
+    )
+    cache_fresh_seconds: Seconds = Field(
+        60, description="How long a fetched input is used again without asking its origin whether it has changed."
+    )
 
     # ---- logs
     log_format: Literal["auto", "console", "json"] = Field("auto", description="How log lines look; auto: by terminal.")
@@ -233,6 +260,11 @@ class Settings(BaseSettings):
     def database_url(self) -> str:
         """The database: the configured URL, or the path of a file in the data directory."""
         return self.database or str(self.data_dir / DATABASE_FILE)
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where the download cache lies."""
+        return _absolute(Path(self.cache_dir)) if self.cache_dir else self.data_dir / CACHE_FOLDER
 
     @property
     def secret_file(self) -> Path:

@@ -3,8 +3,8 @@
 import pytest
 
 from comfyserve.apis.http.errors import RangeUnsatisfiable
-from comfyserve.apis.http.files import disposition
 from comfyserve.apis.http.ranges import Span, matches, span_of
+from comfyserve.core.disposition import disposition
 from tests.apis.world import BASE, STRANGER, World, key
 from tests.services.bundle import pieces
 
@@ -120,3 +120,38 @@ async def test_a_file_of_a_run_stays_with_it(world: World) -> None:
     told = await world.json("DELETE", f"/v1/assets/{output['asset_id']}", 409)
     assert names["run"] in told["error"]["message"]
     assert (await world.client.get(output["url"])).status_code == 200
+
+
+@pytest.fixture
+def bucket_world(world: World) -> World:
+    """A world whose store serves its files itself."""
+    world.bundle.blobs.links = "https://bucket.example"
+    return world
+
+
+async def test_a_store_that_serves_files_gets_the_callers(bucket_world: World) -> None:
+    url = await stored(bucket_world)
+    answer = await bucket_world.client.get(url, headers=BARE)
+    assert (answer.status_code, answer.content) == (307, b"")
+    assert answer.headers["location"].startswith("https://bucket.example/assets/")
+    assert "max-age=600" in answer.headers["cache-control"]
+    ranged = await bucket_world.client.get(url, headers=BARE | {"range": "bytes=1-2"})
+    assert ranged.status_code == 307
+    assert (await bucket_world.client.get(url, headers=BARE | {"range": "bytes=100-"})).status_code == 416
+    assert (await bucket_world.client.get(url.replace("sig=", "sig=0"), headers=BARE)).status_code == 404
+
+
+@pytest.mark.parametrize("asked", [{"sec-fetch-site": "same-origin"}, {"sec-fetch-mode": "cors"}])
+async def test_a_browser_that_could_not_follow_gets_it_from_us(bucket_world: World, asked: dict[str, str]) -> None:
+    answer = await bucket_world.client.get(await stored(bucket_world), headers=BARE | asked)
+    assert (answer.status_code, answer.content) == (200, DATA)
+
+
+async def test_what_a_link_cannot_do_we_do(bucket_world: World) -> None:
+    url = await stored(bucket_world)
+    head = await bucket_world.client.head(url, headers=BARE)
+    assert (head.status_code, head.headers["content-length"]) == (200, "100")
+    saved = await bucket_world.client.get(url + "&download=1", headers=BARE)
+    assert (saved.status_code, saved.content) == (200, DATA)
+    known = await bucket_world.client.get(url, headers=BARE | {"if-none-match": head.headers["etag"]})
+    assert known.status_code == 304

@@ -96,7 +96,7 @@ async def test_an_answer_that_breaks_off_is_continued(bucket: Bucket) -> None:
         (403, "AccessDenied", "refuses .AccessDenied.. Allow its credentials to read, write"),
         (403, "InvalidAccessKeyId", "credentials for the bucket .* are not accepted"),
         (404, "NoSuchBucket", "There is no bucket"),
-        (301, "PermanentRedirect", "somewhere else .* Correct AWS_REGION"),
+        (301, "PermanentRedirect", "is somewhere else. Correct AWS_REGION"),
         (503, "SlowDown", "does not work at the moment .SlowDown."),
         (400, "EntityTooLarge", "refuses a request .EntityTooLarge."),
     ],
@@ -113,14 +113,14 @@ async def test_a_refusal_says_what_to_change(s3_bucket: Bucket, status: int, wor
 
 async def test_a_wrong_key_is_told(azure_bucket: Bucket) -> None:
     wrong = dict(azure_bucket.environment) | {"AZURE_STORAGE_ACCOUNT_KEY": "d3Jvbmc="}
-    with pytest.raises(StorageFailed, match="are not accepted .*Check AZURE_STORAGE_ACCOUNT"):
+    with pytest.raises(StorageFailed, match=r"are not accepted .*Check AZURE_STORAGE_ACCOUNT"):
         await open_blobs(azure_bucket.location, Path(), environment=wrong).put("a", stream(b"x"))
 
 
 async def test_a_bucket_that_is_not_there_is_told(bucket: Bucket) -> None:
     blobs = opened(bucket, location=f"{bucket.location}none/p")
     for work in (blobs.put("a", stream(b"x")), check_blobs(blobs), blobs.delete_below("a")):
-        with pytest.raises(StorageFailed, match="There is no bucket|or does not exist"):
+        with pytest.raises(StorageFailed, match=r"There is no bucket|or does not exist"):
             await work
 
 

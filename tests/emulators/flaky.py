@@ -1,13 +1,14 @@
 """A reverse proxy before an emulator that misbehaves when told to, and notes what it was asked."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import aiohttp
 from aiohttp import web
+from yarl import URL
 
 from tests.emulators.servers import Bucket, environment_of
 
@@ -85,7 +86,9 @@ async def flaky(bucket: Bucket, *faults: Fault) -> AsyncIterator[Flaky]:
             await runner.cleanup()
 
 
-def _answering(state: Flaky, session: aiohttp.ClientSession, host: str) -> Callable[[web.Request], object]:
+def _answering(
+    state: Flaky, session: aiohttp.ClientSession, host: str
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def answer(request: web.Request) -> web.StreamResponse:
         state.asked.append(Asked(request.method, request.raw_path, dict(request.headers)))
         fault = next((fault for fault in state.faults if fault.takes(request.method)), None)
@@ -110,7 +113,7 @@ def _answering(state: Flaky, session: aiohttp.ClientSession, host: str) -> Calla
 async def _pass_on(request: web.Request, session: aiohttp.ClientSession, host: str, *, cut: bool) -> web.StreamResponse:
     headers = {name: value for name, value in request.headers.items() if name.lower() not in ("host", "connection")}
     body = await request.read()
-    url = aiohttp.client.URL(host + request.raw_path, encoded=True)
+    url = URL(host + request.raw_path, encoded=True)
     async with session.request(request.method, url, headers=headers, data=body, allow_redirects=False) as got:
         data = await got.read()
         drop = ("transfer-encoding", "connection", "content-length", "server", "date")

@@ -11,6 +11,8 @@ from comfyserve.blobs.own import open_own
 from comfyserve.ports import Blobs
 
 FOLDER = "blobs"
+FOR_EVER = 24 * 3600.0
+FOR_EVER = 24 * 3600.0
 FileLinks = Literal["auto", "redirect", "proxy"]
 
 
@@ -20,18 +22,20 @@ def open_blobs(
     *,
     environment: Mapping[str, str],
     file_links: FileLinks = "auto",
-    storage_seconds: float = 60.0,
+    storage_seconds: float = 120.0,
 ) -> Blobs:
     """Blobs at a location (`s3://bucket/prefix`, `az://`, `gs://`), or in a folder of `data_dir` when it is empty.
 
     `environment` has the credentials. `file_links`: `auto` gives out the store's own links unless the store is at an
-    endpoint of the operator's, which callers may not reach. Raises InvalidInput.
+    endpoint of the operator's, which callers may not reach. `storage_seconds`: how long a bucket may stand still or
+    owe an answer; 0: for ever. Raises InvalidInput.
     """
     if not location:
         return LocalBlobs(data_dir / FOLDER)
-    opened = open_own(location, environment, idle_seconds=storage_seconds)
+    seconds = storage_seconds or FOR_EVER
+    opened = open_own(location, environment, idle_seconds=seconds)
     links = file_links == "redirect" or (file_links == "auto" and not opened.own_endpoint)
-    return ObjectBlobs(opened, idle_seconds=storage_seconds, links=links)
+    return ObjectBlobs(opened, idle_seconds=seconds, links=links)
 
 
 async def check_blobs(blobs: Blobs) -> None:

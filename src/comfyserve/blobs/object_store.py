@@ -80,9 +80,12 @@ class ObjectBlobs:
             yield _nothing()
             return
         end = None if length is None else start + length
-        asked = {"range": {"offset": start} if end is None else (start, end)} if start or end is not None else {}
         try:
-            result = await self._in_time(obstore.get_async(self._store, key, options=asked))
+            if end is None:
+                work = obstore.get_async(self._store, key, options={"range": {"offset": start}} if start else {})
+            else:
+                work = obstore.get_async(self._store, key, options={"range": (start, end)})
+            result = await self._in_time(work)
         except ERRORS as error:
             if read_failure(error).kind is not Kind.RANGE:
                 raise self._failed(error, key) from None

@@ -63,7 +63,7 @@ class Service:
     options: Mapping[str, str]
     endpoint: str
     credentials: str
-    place: str = ""
+    place: str
 
 
 S3 = Service(

@@ -1,5 +1,6 @@
 """`comfyserve doctor`: look at everything a start needs and say what is wrong and what to do."""
 
+import asyncio
 import os
 import shutil
 import socket
@@ -71,6 +72,15 @@ def _disk(settings: "Settings") -> Finding:
     return Finding("disk", free >= ENOUGH_DISK, f"{free / 1024**3:.1f} GiB free", "Free some space: results need it.")
 
 
+def _storage(settings: "Settings") -> Finding:
+    from comfyserve.server import storage_trouble
+
+    if not settings.blobs:
+        return Finding("files", True, "in the data directory")
+    trouble = asyncio.run(storage_trouble(settings))
+    return Finding("files", not trouble, settings.blobs, trouble)
+
+
 def _secrets(settings: "Settings") -> Finding:
     open_files = [path for path in (settings.secret_file, settings.admin_key_file) if _readable_by_others(path)]
     names = ", ".join(str(path) for path in open_files)
@@ -95,7 +105,7 @@ def _names(settings: "Settings") -> Finding:
     return Finding("settings", not strays, " ".join(strays) or "every name is known", "Mend or remove it.")
 
 
-CHECKS: tuple[Callable[["Settings"], Finding], ...] = (_python, _names, _data_dir, _disk, _secrets, _comfy)
+CHECKS: tuple[Callable[["Settings"], Finding], ...] = (_python, _names, _data_dir, _disk, _storage, _secrets, _comfy)
 
 
 async def _server(url: str, key: str, settings: "Settings") -> list[Finding]:

@@ -27,6 +27,9 @@ MAX_FILENAME = 200
 ROUNDING = 3600
 """Seconds to which an expiry is rounded up, so that a file keeps its URL for a while and caches can work."""
 
+LINK_SECONDS = 3600
+"""How long a link of the store itself works: every visit of our own URL leads to a fresh one."""
+
 FILES_PATH = "/files/"
 _MIME = re.compile(r"[a-z0-9][a-z0-9.+-]{0,62}/[a-z0-9][a-z0-9.+-]{0,62}")
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
@@ -65,7 +68,9 @@ class Files:
         kind = clean_mime(mime, name)
         asset_id = new_asset_id(kind, self._ids)
         key = f"assets/{caller.workspace_id}/{asset_id}"
-        blob = await self._blobs.put(key, stream, limit=min(limit or self._upload_limit, self._upload_limit))
+        blob = await self._blobs.put(
+            key, stream, limit=min(limit or self._upload_limit, self._upload_limit), mime=kind, filename=name
+        )
         row = {
             "id": asset_id,
             "workspace_id": caller.workspace_id,
@@ -119,6 +124,10 @@ class Files:
     ) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
         """Read an asset or a range of it."""
         return self._blobs.open(asset.blob_key, start=start, length=length)
+
+    async def link(self, asset: AssetView) -> str | None:
+        """An address at which the store itself serves an asset for LINK_SECONDS, or None when it does not."""
+        return await self._blobs.presigned(asset.blob_key, LINK_SECONDS)
 
     def url(self, asset_id: str, filename: str) -> str:
         """A signed URL of ours that lives for at least the configured time."""
