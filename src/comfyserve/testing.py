@@ -5,11 +5,12 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from comfyserve.core.errors import DomainError, EngineError, InvalidInput, NotFound, TooLarge
 from comfyserve.core.outputs import EngineFile, NodeOutput
-from comfyserve.ports import ByteStream, EngineEvent, NodeFinished, Outcome, StoredBlob
+from comfyserve.ports import ByteStream, EngineEvent, NodeFinished, OfferedModel, Outcome, StoredBlob
 
 CHUNK_BYTES = 256 * 1024
 KEY_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./")
@@ -21,7 +22,7 @@ class MemoryBlobs:
 
     def __init__(self, links: str = "") -> None:
         self.files: dict[str, bytes] = {}
-        self._links = links
+        self.links = links
 
     async def put(
         self, key: str, content: ByteStream, *, limit: int | None = None, mime: str = "", filename: str = ""
@@ -60,7 +61,7 @@ class MemoryBlobs:
     async def presigned(self, key: str, seconds: int) -> str | None:
         """An address below `links`, where there is one."""
         _check(key)
-        return f"{self._links}/{key}?seconds={seconds}" if self._links else None
+        return f"{self.links}/{key}?seconds={seconds}" if self.links else None
 
     async def close(self) -> None:
         """Nothing to let go of."""
@@ -106,6 +107,7 @@ class ScriptedEngine:
         self.forgotten: list[str] = []
         self.restarts: list[str] = []
         self.uploads: dict[str, bytes] = {}
+        self.models: dict[str, dict[str, Path]] = {kind: {} for kind in ("checkpoints", "loras", "vae")}
         self.content: dict[EngineFile, bytes] = {}
         self.closed = False
         self._script = script
@@ -124,6 +126,21 @@ class ScriptedEngine:
         path = f"{subfolder}/{name}" if subfolder else name
         self.uploads[path] = b"".join([chunk async for chunk in content])
         return path
+
+    async def model_folders(self) -> Mapping[str, Sequence[str]]:
+        """The kinds of `models` with the names under which they were offered."""
+        return {kind: sorted(files) for kind, files in self.models.items()}
+
+    async def add_model(self, folder: str, name: str, path: Path) -> OfferedModel:
+        """Keep where it lies in `models`. Raises EngineError for a kind that is not there."""
+        if folder not in self.models:
+            raise EngineError(f"The engine has no models of the kind {folder!r}.")
+        self.models[folder][name] = path
+        return OfferedModel(name)
+
+    def input_path(self, name: str) -> str | None:
+        """Below a folder that is nowhere."""
+        return f"/input/{name}"
 
     @asynccontextmanager
     async def execute(
