@@ -29,7 +29,7 @@ async def test_a_file_comes_with_its_facts(source: HttpSource, origin: Origin, t
     assert result.mime == "application/octet-stream"
     assert result.head == PNG[:64]
     assert result.validators.size == len(PNG)
-    assert told[-1] == (len(PNG), len(PNG))
+    assert (told[0], told[-1]) == ((0, len(PNG)), (len(PNG), len(PNG)))
 
 
 async def test_a_file_in_chunks_and_one_that_is_empty(source: HttpSource, tmp_path: Path) -> None:

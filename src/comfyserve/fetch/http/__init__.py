@@ -17,8 +17,12 @@ from yarl import URL
 from comfyserve.core.data_uri import decode_data_uri
 from comfyserve.core.errors import FetchFailed, FetchRefused, StorageFailed, TooLarge
 from comfyserve.fetch.guard import Guard
+from comfyserve.fetch.http.limits import HttpLimits
+from comfyserve.fetch.http.source import HttpSource
 from comfyserve.fetch.names import mime_of, safe_name, with_extension
 from comfyserve.ports import Fetched
+
+__all__ = ["FetchLimits", "HttpFetch", "HttpLimits", "HttpSource"]
 
 CHUNK_BYTES = 256 * 1024
 HEAD_BYTES = 64

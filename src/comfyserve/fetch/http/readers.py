@@ -60,6 +60,7 @@ class Readers:
         Raises FetchFailed when something still is missing in the end; TooLarge, StorageFailed.
         """
         self._url = first.url
+        self._on_bytes(self._part.received, self._part.facts.size)
         reading = {asyncio.create_task(self._read_on(first))}
         failure: FetchFailed | None = None
         try:
