@@ -25,8 +25,10 @@ from comfyserve.blobs.build import check_blobs, open_blobs
 from comfyserve.core.errors import EngineLost, StorageFailed
 from comfyserve.db.database import Database
 from comfyserve.engines.fleet import Wanted, fleet, leftovers
+from comfyserve.fetch.build import FetchOptions, open_fetching
+from comfyserve.fetch.fetching import Caps, Fetching, FetchingLimits
 from comfyserve.fetch.guard import Guard
-from comfyserve.fetch.http import FetchLimits, HttpFetch
+from comfyserve.fetch.proxy import GuardingProxy
 from comfyserve.fetch.sender import HttpSender
 from comfyserve.pages import Pages
 from comfyserve.pools.local import LocalPool
@@ -66,7 +68,7 @@ NODES_SECONDS = 15.0
 """How long a workflow in the editor's form waits for a starting machine to tell its nodes."""
 DETAIL_DAYS = 30
 DAY = 86400
-FETCHING, CONVERTING = "fetching", "converting"
+CONVERTING = "converting"
 
 
 def now() -> datetime:
@@ -98,13 +100,15 @@ class Base:
 class Outside:
     """All that goes out on a caller's word, under one policy."""
 
-    fetch: HttpFetch
+    fetch: Fetching
     sender: HttpSender
+    proxy: GuardingProxy
 
     async def close(self) -> None:
         """Close the connections."""
         await self.fetch.close()
         await self.sender.close()
+        await self.proxy.close()
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,7 @@ async def build(settings: Settings, url: str, *, ledger: type[Record] = Record) 
 
 async def _lay_base(settings: Settings, url: str) -> Base:
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for folder in (settings.data_dir / FETCHING, *leftovers(settings.data_dir)):
+    for folder in (settings.data_dir / CONVERTING, *leftovers(settings.data_dir)):
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     blobs = await open_storage(settings)
     return Base(
@@ -269,7 +273,7 @@ def _build_submit(
 
 
 def _build_pool(
-    base: Base, record: Record, machines: Machines, fetch: HttpFetch, engines: Sequence[Callable[[], Engine]]
+    base: Base, record: Record, machines: Machines, fetch: Fetching, engines: Sequence[Callable[[], Engine]]
 ) -> LocalPool:
     settings = base.settings
     limits = WorkLimits(
@@ -314,10 +318,21 @@ def _build_pool(
 
 
 def _build_outside(settings: Settings) -> Outside:
-    folder = settings.data_dir / FETCHING
-    limits = FetchLimits(max_bytes=settings.max_upload_bytes, total_seconds=settings.fetch_seconds)
     guard = Guard(settings.allow_private_network, proxies=getproxies())
-    return Outside(HttpFetch(folder, guard, limits), HttpSender(guard))
+    proxy = GuardingProxy(guard)
+    options = FetchOptions(
+        settings.cache_folder,
+        settings.cache_bytes,
+        FetchingLimits(
+            Caps(settings.max_upload_bytes, settings.fetch_seconds),
+            Caps(settings.max_model_bytes, settings.model_seconds),
+            settings.cache_fresh_seconds,
+            settings.downloads_at_once,
+        ),
+        settings.hf_token.get_secret_value(),
+        os.environ,
+    )
+    return Outside(open_fetching(guard, proxy, options), HttpSender(guard), proxy)
 
 
 def wanted_engines(settings: Settings) -> Wanted:

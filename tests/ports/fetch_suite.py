@@ -1,11 +1,13 @@
 """What every Fetch adapter must do. A test class inherits this and brings `fetch` and `urls` fixtures."""
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from comfyserve.core.errors import FetchFailed, FetchRefused, TooLarge
+from comfyserve.core.errors import FetchFailed, FetchRefused, InvalidInput, TooLarge
 from comfyserve.ports import Fetch
 
 
@@ -17,6 +19,7 @@ class Urls:
     content: bytes
     absent: str
     forbidden: str
+    data: str
 
 
 class FetchSuite:
@@ -29,11 +32,48 @@ class FetchSuite:
             assert file.sha256 == hashlib.sha256(urls.content).hexdigest()
             assert file.mime == "image/png"
             assert "/" not in file.filename and file.filename.endswith(".png")
+            assert not file.is_folder
+
+    async def test_the_same_address_at_the_same_time_is_for_all(self, fetch: Fetch, urls: Urls) -> None:
+        async def read() -> bytes:
+            async with fetch.fetch(urls.good) as file:
+                return file.path.read_bytes()
+
+        assert set(await asyncio.gather(*(read() for _ in range(5)))) == {urls.content}
+
+    async def test_a_model_is_downloaded_once(self, fetch: Fetch, urls: Urls) -> None:
+        async with fetch.fetch(urls.good, purpose="model") as one:
+            assert not one.cached
+        async with fetch.fetch(urls.good, purpose="model") as two:
+            assert two.cached and two.path.read_bytes() == urls.content
+
+    async def test_progress_ends_with_the_size(self, fetch: Fetch, urls: Urls) -> None:
+        heard: list[tuple[int, int | None]] = []
+        async with fetch.fetch(urls.good, on_bytes=lambda *said: heard.append(said)):
+            assert heard[-1] == (len(urls.content), len(urls.content))
+
+    async def test_a_checksum_that_does_not_fit_is_no_file(self, fetch: Fetch, urls: Urls) -> None:
+        with pytest.raises(FetchFailed, match=r"(?i)sha-?256"):
+            async with fetch.fetch(urls.good, sha256="0" * 64):
+                pass
+        async with fetch.fetch(urls.good, sha256=hashlib.sha256(urls.content).hexdigest()):
+            pass
+
+    async def test_a_data_uri_is_a_file_too(self, fetch: Fetch, urls: Urls) -> None:
+        async with fetch.fetch(urls.data) as file:
+            assert file.path.read_bytes() == urls.content
+            assert (file.size, file.mime, file.cached) == (len(urls.content), "image/png", False)
         assert not file.path.exists()
 
-    async def test_two_fetches_of_one_address_are_two_files(self, fetch: Fetch, urls: Urls) -> None:
-        async with fetch.fetch(urls.good) as one, fetch.fetch(urls.good) as two:
-            assert one.path != two.path
+    async def test_a_link_leads_to_the_file(self, fetch: Fetch, urls: Urls, tmp_path: Path) -> None:
+        async with fetch.fetch(urls.good, purpose="model") as file:
+            await fetch.link(file.path, tmp_path / "models" / "a.png")
+            assert (tmp_path / "models" / "a.png").read_bytes() == urls.content
+
+    async def test_an_address_of_no_known_kind(self, fetch: Fetch, urls: Urls) -> None:
+        with pytest.raises(InvalidInput):
+            async with fetch.fetch("gopher://host.example/cat.png"):
+                pass
 
     async def test_the_limit_counts(self, fetch: Fetch, urls: Urls) -> None:
         async with fetch.fetch(urls.good, limit=len(urls.content)):

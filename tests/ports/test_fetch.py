@@ -1,27 +1,33 @@
 """Every Fetch adapter keeps the promises of the port."""
 
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from comfyserve.fetch.build import FetchOptions, open_fetching
 from comfyserve.fetch.guard import Guard
-from comfyserve.fetch.http import HttpFetch
+from comfyserve.fetch.proxy import GuardingProxy
 from comfyserve.ports import Fetch
 from tests.fetch.origin import PNG, Origin
 from tests.ports.fetch_suite import FetchSuite, Urls
 
 
-class TestHttp(FetchSuite):
+class TestFetching(FetchSuite):
     @pytest.fixture
     async def urls(self) -> AsyncIterator[Urls]:
         origin = Origin()
         await origin.start()
-        yield Urls(f"{origin.url}/a/cat.png", PNG, f"{origin.url}/status/404", "http://10.0.0.1/cat.png")
+        data = "data:image/png;base64," + base64.b64encode(PNG).decode()
+        yield Urls(f"{origin.url}/a/cat.png", PNG, f"{origin.url}/status/404", "http://10.0.0.1/cat.png", data)
         await origin.stop()
 
     @pytest.fixture
     async def fetch(self, tmp_path: Path) -> AsyncIterator[Fetch]:
-        made = HttpFetch(tmp_path, Guard("127.0.0.0/8"))
+        guard = Guard("127.0.0.0/8")
+        proxy = GuardingProxy(guard)
+        made = open_fetching(guard, proxy, FetchOptions(tmp_path / "cache"))
         yield made
         await made.close()
+        await proxy.close()

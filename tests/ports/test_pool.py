@@ -11,8 +11,9 @@ import pytest
 
 from comfyserve.core.errors import EngineLost
 from comfyserve.core.runs import Status
+from comfyserve.fetch.build import FetchOptions, open_fetching
 from comfyserve.fetch.guard import Guard
-from comfyserve.fetch.http import HttpFetch
+from comfyserve.fetch.proxy import GuardingProxy
 from comfyserve.pools.local import LocalPool
 from comfyserve.ports import NodeStarted, Outcome, Started
 from comfyserve.services.bell import LocalBell
@@ -60,7 +61,7 @@ class TestLocal(PoolSuite):
     @pytest.fixture
     async def world(self, tmp_path: Path) -> AsyncIterator[LocalWorld]:
         bundle = await open_bundle(tmp_path)
-        fetch = HttpFetch(tmp_path / "fetching", Guard())
+        fetch = open_fetching(Guard(), GuardingProxy(Guard()), FetchOptions(tmp_path / "cache"))
         bell = BrokenBell(bundle.bell)
         engines: list[ScriptedEngine] = []
         said: list[MachineState] = []

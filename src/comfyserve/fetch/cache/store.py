@@ -170,11 +170,16 @@ class Store:
         for path in (arrived, arrived.with_name(arrived.name + RESUME_ENDING)):
             remove(path, aside=self._folders.incoming)
 
-    def temporary(self) -> Path:
-        """A fresh path for a file that is not kept; whoever asked removes it."""
+    @property
+    def scratch(self) -> Path:
+        """This process's folder of temporary files; it goes when we close, or with the next start after a crash."""
         if self._temporary is None:
             self._temporary = self._make_temporary()
-        return self._temporary[0] / secrets.token_hex(8)
+        return self._temporary[0]
+
+    def temporary(self) -> Path:
+        """A fresh path for a file that is not kept; whoever asked removes it."""
+        return self.scratch / secrets.token_hex(8)
 
     # ------------------------------------------------------------------------------------------------ inside
 

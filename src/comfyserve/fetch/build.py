@@ -1,0 +1,51 @@
+"""Puts the Fetch port together: all sources, one cache, one policy."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from comfyserve.fetch.addresses import Kind
+from comfyserve.fetch.cache.store import Store
+from comfyserve.fetch.data import DataSource
+from comfyserve.fetch.fetching import Fetching, FetchingLimits
+from comfyserve.fetch.git import GitSource
+from comfyserve.fetch.guard import Guard
+from comfyserve.fetch.hf import HfSource, is_installed
+from comfyserve.fetch.http.limits import HttpLimits
+from comfyserve.fetch.http.source import HttpSource
+from comfyserve.fetch.object_store import ObjectStoreSource
+from comfyserve.fetch.proxy import GuardingProxy
+from comfyserve.fetch.source import Source
+
+
+@dataclass(frozen=True)
+class FetchOptions:
+    """What an operator may choose. `cache_bytes`: 0 means as much as the disk has. `environment` holds the server's own
+    credentials for buckets, under their usual names; `hf_token` is its own for Hugging Face."""
+
+    cache_dir: Path
+    cache_bytes: int = 0
+    limits: FetchingLimits = field(default_factory=FetchingLimits)
+    hf_token: str = field(default="", repr=False)
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def open_fetching(guard: Guard, proxy: GuardingProxy, options: FetchOptions) -> Fetching:
+    """Open the cache, swept of what dead processes left, and the sources. Build it in a loop, close it yourself; the
+    proxy stays open. Raises OSError, StorageFailed when the folder of the cache cannot be used."""
+    store = Store(options.cache_dir, options.cache_bytes)
+    store.open()
+    seconds = max(options.limits.input.seconds, options.limits.model.seconds)
+    buckets = ObjectStoreSource(proxy, options.environment, seconds=seconds)
+    sources: dict[Kind, Source] = {
+        "data": DataSource(),
+        "http": HttpSource(guard, HttpLimits(total_seconds=seconds, at_once=2 * options.limits.at_once)),
+        "s3": buckets,
+        "azure": buckets,
+        "gcs": buckets,
+        "git": GitSource(proxy, store.scratch, seconds=seconds),
+    }
+    if is_installed():
+        sources["hf"] = HfSource(proxy, token=options.hf_token, seconds=seconds)
+    return Fetching(sources, store, guard, options.limits, clock=time.time)
