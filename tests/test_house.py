@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "services": {"core", "ports", "db"},
     "apis": {"core", "services"},
     "client": set(),
-    "cli": {"client", "server", "settings"},
+    "cli": {"client", "app", "server", "settings"},
     "settings": {"core", "ports", "originals"},
     "originals": set(),
     "testing": {"core", "ports"},

@@ -8,6 +8,7 @@ from comfyserve import __version__
 from comfyserve.cli.console import Exit, complain, say
 from comfyserve.cli.deploy import deploy
 from comfyserve.cli.doctor import doctor
+from comfyserve.cli.engine import app as engine_app
 from comfyserve.cli.key import app as key_app
 from comfyserve.cli.run import run
 from comfyserve.cli.settings import settings
@@ -43,6 +44,7 @@ app.command()(up)
 app.command()(deploy)
 app.command()(run)
 app.add_typer(key_app, name="key")
+app.add_typer(engine_app, name="engine")
 app.command()(settings)
 app.command()(doctor)
 
