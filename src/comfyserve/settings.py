@@ -172,6 +172,9 @@ class Settings(BaseSettings):
     comfy_source: str = Field(
         "https://github.com/comfyanonymous/ComfyUI", description="Where `engine install` takes ComfyUI from, by git."
     )
+    comfy_cli: str = Field(
+        "", description="The comfy-cli that `engine install` uses; empty: one of its own, made when it is needed."
+    )
     engine_start_seconds: Positive = Field(300, description="How long an engine may take to answer after its start.")
     simulated_step_ms: Annotated[int, Field(ge=0)] = Field(
         40, description="What a step of a simulated sampler costs on the embedded engine, in milliseconds."
