@@ -8,9 +8,10 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.request import getproxies
 
 import structlog
@@ -22,9 +23,10 @@ from comfyserve import __version__
 from comfyserve.apis.build import APIS, build_api
 from comfyserve.apis.http.bundle import ApiOptions, Readiness, Services
 from comfyserve.blobs.build import check_blobs, open_blobs
-from comfyserve.core.errors import EngineLost, StorageFailed
+from comfyserve.core.errors import DomainError, EngineLost, StorageFailed
 from comfyserve.db.database import Database
 from comfyserve.engines.fleet import Wanted, fleet, leftovers
+from comfyserve.engines.install import Installer, Wish, device_here
 from comfyserve.fetch.build import FetchOptions, open_fetching
 from comfyserve.fetch.fetching import Caps, Fetching, FetchingLimits
 from comfyserve.fetch.guard import Guard
@@ -428,6 +430,29 @@ async def seed(platform: Platform) -> str | None:
     admin = Caller(await services.keys.first_workspace(), "", "api", "example")
     examples = Examples(services.workflows, services.deployments, services.files)
     return (await examples.deploy(admin, examples_folder() / name)).name
+
+
+async def install_engine(
+    settings: Settings,
+    *,
+    folder: Path | None,
+    version: str,
+    device: str,
+    skip_torch: bool,
+    seconds: float,
+    on_line: Callable[[str], None],
+) -> dict[str, Any]:
+    """Install a real ComfyUI; the answer is what there is now (engines.install.Installed), or `{"error": ...}`.
+
+    `folder`: in the data directory unless given; `device`: found out when it is empty."""
+    tools = settings.data_dir / "comfy-cli"
+    installer = Installer(settings.comfy_source, tools, os.environ, comfy=settings.comfy_cli)
+    place = (folder or settings.data_dir / "comfyui").expanduser().absolute()
+    try:
+        wish = Wish(place, version, device or device_here(), skip_torch, seconds)
+        return asdict(await installer.install(wish, on_line))
+    except DomainError as error:
+        return {"error": error.as_dict()}
 
 
 def examples_folder() -> Path:
