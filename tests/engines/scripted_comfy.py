@@ -53,6 +53,11 @@ class ScriptedComfy:
         self.interrupted = asyncio.Event()
         self.queue_asked = asyncio.Event()
         self.recorded_queues: list[Any] = []
+        self.deaf = False
+        self.history_answer: bytes | None = None
+        self.history_asked = asyncio.Event()
+        self.history_open = asyncio.Event()
+        self.history_open.set()
         self.refuse_sockets = False
         self.late_history = 0
         self.cut_answer = False
@@ -115,7 +120,7 @@ class ScriptedComfy:
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         if self.refuse_sockets:
             return web.Response(status=503)
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(autoping=not self.deaf)
         await socket.prepare(request)
         client_id = request.query[routes.CLIENT_ID]
         self.sockets[client_id] = socket
@@ -179,6 +184,10 @@ class ScriptedComfy:
 
     async def _record(self, request: web.Request) -> web.Response:
         prompt_id = request.match_info["prompt_id"]
+        self.history_asked.set()
+        await self.history_open.wait()
+        if self.history_answer is not None:
+            return web.Response(body=self.history_answer)
         if prompt_id in self.history and self.late_history > 0:
             self.late_history -= 1
             return web.json_response({})
@@ -209,7 +218,8 @@ class ScriptedComfy:
         socket = self.sockets.get(body.get("client_id", ""))
         if socket is None or socket.closed:
             return
-        await (socket.send_str(frame) if isinstance(frame, str) else socket.send_bytes(frame))
+        with suppress(ConnectionError):
+            await (socket.send_str(frame) if isinstance(frame, str) else socket.send_bytes(frame))
 
     async def _run_all(self) -> None:
         while True:
@@ -270,6 +280,12 @@ class ScriptedComfy:
                 await self._send(body, frame.replace("%s", body["prompt_id"]))
             for junk in JUNK_FRAMES:
                 await self._send(body, junk)
+        elif kind in FLOODS:
+            frame = FLOODS[kind].replace("%s", body["prompt_id"])
+            for _ in range(FLOOD if len(frame) < LARGE else 3):
+                await self._send(body, frame)
+        elif kind == "HugeFrame":
+            await self._send(body, "x" * HUGE)
         elif kind == "DropSocket":
             await self.drop_sockets()
         elif kind == "Wait":
@@ -283,6 +299,15 @@ class ScriptedComfy:
         return None
 
 
+FLOOD, LARGE, HUGE = 20_000, 1_000_000, 33 * 1024 * 1024
+FLOODS = {
+    "FloodProgress": '{"type": "progress", "data": {"value": 1, "max": 2, "node": "1", "prompt_id": "%s"}}',
+    "FloodNodes": '{"type": "executing", "data": {"node": "7", "prompt_id": "%s"}}',
+    "FloodJunk": '{"type": "nonsense", "data": null}',
+    "FloodOutputs": '{"type": "executed", "data": {"node": "7", "output": {"text": ["'
+    + "x" * 25_000_000
+    + '"]}, "prompt_id": "%s"}}',
+}
 OUTPUTS = {
     "Say": {"text": ["hello"]},
     "Picture": {"images": [{"filename": "picture.png", "subfolder": "", "type": "output"}]},

@@ -1,6 +1,6 @@
 """The mailbox of a prompt stays small, whatever the engine sends and however slow the reader is."""
 
-from comfyserve.engines.inbox import MAX_WAITING, Inbox
+from comfyserve.engines.inbox import MAX_WAITING, MAX_WAITING_BYTES, Inbox
 from comfyserve.ports import NodeStarted, Preview, Progress, Started
 
 
@@ -20,6 +20,16 @@ def test_node_events_keep_their_order_and_the_oldest_go_first() -> None:
     kept = inbox.take()
     assert len(kept) == MAX_WAITING
     assert kept[0] == NodeStarted("5") and kept[-1] == NodeStarted(str(MAX_WAITING + 4))
+
+
+def test_the_oldest_go_when_they_weigh_too_much() -> None:
+    inbox = Inbox("p")
+    for number in range(10):
+        inbox.add(NodeStarted(str(number)), MAX_WAITING_BYTES // 4)
+        inbox.add(Progress("1", number, 10), MAX_WAITING_BYTES)
+    assert inbox.take() == [NodeStarted(str(number)) for number in range(6, 10)] + [Progress("1", 9, 10)]
+    inbox.add(NodeStarted("large"), MAX_WAITING_BYTES + 1)
+    assert inbox.take() == []
 
 
 def test_the_start_is_told_once() -> None:

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import aiohttp
@@ -15,8 +16,9 @@ from comfyserve.core.outputs import EngineFile
 from comfyserve.engines.folders import Folders, read_pieces
 from comfyserve.engines.inbox import Inbox
 from comfyserve.engines.listener import Listener
+from comfyserve.engines.models import Models
 from comfyserve.engines.reading import bounded, read_json, read_node_errors, read_outcome, read_refusal, traceback_of
-from comfyserve.ports import Alive, ByteStream, EngineEvent, Outcome, Warned
+from comfyserve.ports import Alive, ByteStream, EngineEvent, OfferedModel, Outcome, Warned
 from comfyserve.protocol import routes
 
 CHUNK_BYTES = 256 * 1024
@@ -34,12 +36,16 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds the client waits: for a connection, an answer, its websocket; between questions about a prompt it hears
-    nothing of (`quiet` with a good socket, at most `poll` without); before an absent prompt counts as forgotten; before
-    an engine is lost that cannot be reached, or has no record of a prompt whose end it announced."""
+    """Seconds the client waits: for a connection, the next piece of an answer, a whole one that is no file (`whole`),
+    its websocket, a sign of life of that (`heartbeat`, and half of it for the answer to a ping); between questions
+    about a prompt it hears nothing of (`quiet` with a good socket, at most `poll` without); before an absent prompt
+    counts as forgotten; before an engine is lost that cannot be reached, or has no record of a prompt whose end it
+    announced."""
 
     connect: float = 5.0
     answer: float = 60.0
+    whole: float = 300.0
+    heartbeat: float = 20.0
     socket: float = 2.0
     quiet: float = 10.0
     poll: float = 1.0
@@ -48,19 +54,25 @@ class Patience:
 
 
 class ComfyClient:
-    """An engine at a base URL. Build it inside a running loop; `folders` only when they are ours."""
+    """An engine at a base URL. Build it inside a running loop; `folders` only when they are ours, `models` when its
+    folder of models alone is in our reach, and the engine elsewhere."""
 
     def __init__(
         self,
         url: str,
         *,
         folders: Folders | None = None,
+        models: Folders | None = None,
         headers: Mapping[str, str] | None = None,
         patience: Patience | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self._folders = folders
+        self._models = Models(self._told, models or folders, far=models is not None, why_not=self._why_no_models())
         self._patience = patience or Patience()
+        self._whole = aiohttp.ClientTimeout(
+            total=self._patience.whole, sock_connect=self._patience.connect, sock_read=self._patience.answer
+        )
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=KEEP_ALIVE_SECONDS),
             timeout=aiohttp.ClientTimeout(
@@ -69,7 +81,7 @@ class ComfyClient:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=headers,
         )
-        self._listener = Listener(self._session, self.url)
+        self._listener = Listener(self._session, self.url, heartbeat=self._patience.heartbeat)
         self._lost: EngineLost | None = None
 
     async def ready(self) -> None:
@@ -103,6 +115,19 @@ class ComfyClient:
             raise
         folder = answer.get("subfolder")
         return f"{folder}/{answer['name']}" if isinstance(folder, str) and folder else str(answer["name"])
+
+    async def model_folders(self) -> Mapping[str, Sequence[str]]:
+        """The kinds of models that the engine knows, with the names it offers for each."""
+        return await self._models.offered()
+
+    async def add_model(self, folder: str, name: str, path: Path) -> OfferedModel:
+        """Offer a file or folder of ours as a model of a kind."""
+        return await self._models.add(folder, name, path)
+
+    def input_path(self, name: str) -> str | None:
+        """Where a file or folder among the engine's inputs lies; None when its folders are not ours."""
+        path = None if self._folders is None else self._folders.input_path(name)
+        return None if path is None else str(path)
 
     async def _put(self, name: str, form: aiohttp.FormData) -> Mapping[str, Any]:
         async with self._request("POST", routes.UPLOAD_IMAGE, data=form) as response:
@@ -276,12 +301,15 @@ class ComfyClient:
 
     async def _record(self, prompt_id: str) -> Mapping[str, Any] | None:
         history = await self._json("GET", routes.HISTORY_ONE.format(prompt_id=prompt_id))
-        record = history.get(prompt_id) if isinstance(history, dict) else None
-        return record if isinstance(record, dict) else None
+        record = history.get(prompt_id, {}) if isinstance(history, dict) else None
+        if not isinstance(record, dict):
+            raise EngineLost(f"The engine at {self.url} answers {routes.HISTORY} with what is no history.")
+        return record or None
 
     async def _place(self, prompt_id: str) -> Literal["running", "pending"] | None:
         queue = await self._json("GET", routes.QUEUE)
-        queue = queue if isinstance(queue, dict) else {}
+        if not isinstance(queue, dict):
+            raise EngineLost(f"The engine at {self.url} answers {routes.QUEUE} with what is no queue.")
         if _holds(queue.get("queue_running"), prompt_id):
             return "running"
         return "pending" if _holds(queue.get("queue_pending"), prompt_id) else None
@@ -292,8 +320,20 @@ class ComfyClient:
             if response.status >= 500:
                 raise EngineLost(f"The engine at {self.url} answers {response.status} to {path}.")
 
+    async def _told(self, path: str) -> Any:
+        """The answer to a GET, None for any status but 200."""
+        async with self._request("GET", path) as response:
+            body = await _body(response)
+            return read_json(body) if response.status == 200 else None
+
+    def _why_no_models(self) -> str:
+        return (
+            f"The folder of models of the engine at {self.url} is out of reach, so that no model can be brought by URL."
+            " Mount it on this machine and set COMFYSERVE_COMFY_MODELS to it, or put the file there yourself."
+        )
+
     async def _json(self, method: str, path: str) -> Any:
-        async with self._request(method, path) as response:
+        async with self._request(method, path, timeout=self._whole) as response:
             body = await _body(response)
             if response.status != 200:
                 raise EngineLost(f"The engine at {self.url} answers {response.status} to {path}.")

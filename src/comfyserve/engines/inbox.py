@@ -8,7 +8,9 @@ from comfyserve.core.errors import EngineLost
 from comfyserve.ports import EngineEvent, Preview, Progress, Started
 
 MAX_WAITING = 1_000
-"""Events kept for a slow reader; beyond it the oldest go, for the history record tells the whole story anyway."""
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+"""Events kept for a slow reader, and what the messages that told them may weigh together; beyond it the oldest go, for
+the history record tells the whole story anyway."""
 
 FIRST_DELAY = 0.02
 CLOSING_DELAY = 0.25
@@ -33,17 +35,22 @@ class Inbox:
         self.missing_since: float | None = None
         self.unreachable_since: float | None = None
         self._started = False
-        self._events: deque[EngineEvent] = deque(maxlen=MAX_WAITING)
+        self._events: deque[tuple[EngineEvent, int]] = deque()
+        self._weight = 0
         self._delay: float | None = None
         self._hint = False
         self._wake = asyncio.Event()
 
-    def add(self, event: EngineEvent) -> None:
-        """Keep an event; progress or a preview takes the place of one of its kind that still waits."""
+    def add(self, event: EngineEvent, size: int = 0) -> None:
+        """Keep an event, told by a message of `size` bytes; progress or a preview takes the place of one of its kind
+        that still waits."""
         if isinstance(event, Progress | Preview):
-            others = (waiting for waiting in self._events if type(waiting) is not type(event))
-            self._events = deque(others, MAX_WAITING)
-        self._events.append(event)
+            self._events = deque(waiting for waiting in self._events if type(waiting[0]) is not type(event))
+            size = 0  # there is one of each
+        self._events.append((event, size))
+        self._weight += size
+        while len(self._events) > MAX_WAITING or self._weight > MAX_WAITING_BYTES:
+            self._weight -= self._events.popleft()[1]
         self._wake.set()
 
     def start(self) -> None:
@@ -54,8 +61,9 @@ class Inbox:
 
     def take(self) -> list[EngineEvent]:
         """What arrived since the last call."""
-        events = list(self._events)
+        events = [event for event, _ in self._events]
         self._events.clear()
+        self._weight = 0
         return events
 
     def closing(self) -> None:

@@ -18,7 +18,6 @@ from comfyserve.protocol import messages, routes
 from comfyserve.protocol.messages import TERMINAL_EVENTS, Event
 
 MAX_FRAME_BYTES = 32 * 1024 * 1024
-HEARTBEAT_SECONDS = 20.0
 GOODBYE_SECONDS = 0.5
 RECONNECT_DELAYS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0)
 HELLO = json.dumps({"type": Event.FEATURE_FLAGS, "data": {messages.SUPPORTS_PREVIEW_METADATA: True}})
@@ -29,10 +28,12 @@ log = structlog.get_logger(__name__)
 class Listener:
     """Listens under a fresh client id per connection and fills the inboxes. Nothing an engine sends can end it."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: str, *, heartbeat: float) -> None:
+        """`heartbeat`: seconds without a word after which the engine is pinged; it has half of that to answer."""
         self.client_id: str | None = None
         self._session = session
         self._url = url
+        self._heartbeat = heartbeat
         self._inboxes: dict[str, Inbox] = {}
         self._running: Inbox | None = None
         self._up = asyncio.Event()
@@ -90,7 +91,7 @@ class Listener:
                 async with self._session.ws_connect(
                     self._url + routes.WEBSOCKET,
                     params={routes.CLIENT_ID: client_id},
-                    heartbeat=HEARTBEAT_SECONDS,
+                    heartbeat=self._heartbeat,
                     timeout=aiohttp.ClientWSTimeout(ws_close=GOODBYE_SECONDS),
                     max_msg_size=MAX_FRAME_BYTES,
                 ) as socket:
@@ -142,9 +143,9 @@ class Listener:
             return
         prompt_id = data.get("prompt_id")
         if isinstance(prompt_id, str) and (inbox := self._inboxes.get(prompt_id)) is not None:
-            self._sort(inbox, kind, data)
+            self._sort(inbox, kind, data, len(frame))
 
-    def _sort(self, inbox: Inbox, kind: str, data: Mapping[str, Any]) -> None:
+    def _sort(self, inbox: Inbox, kind: str, data: Mapping[str, Any], size: int) -> None:
         if kind in TERMINAL_EVENTS:
             inbox.closing()
         elif kind == Event.EXECUTING and data.get("node") is None:
@@ -153,7 +154,7 @@ class Listener:
             self._running = inbox
             inbox.start()
             if (event := read_event(kind, data)) is not None:
-                inbox.add(event)
+                inbox.add(event, size)
 
     def _receive_preview(self, frame: bytes) -> None:
         try:
