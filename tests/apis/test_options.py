@@ -194,3 +194,21 @@ async def test_webhooks_show_what_the_run_shows(world: World) -> None:
         assert WORD not in json.dumps(body)
         if api.name == "native":
             assert {name: body["run"][name] for name in SHOWN} == SHOWN
+
+
+async def test_a_deployment_has_a_format_for_runs_that_ask_for_none(world: World) -> None:
+    workflow = await world.json("POST", "/v1/workflows", 201, json={"name": "w", "graph": LABEL_GRAPH})
+    webp, avif = {"format": "webp", "options": {"quality": 70}}, {"format": "avif", "options": {}}
+    body = {"name": "d", "workflow_id": workflow["id"], "convert_output": webp}
+    assert (await world.json("POST", "/v1/deployments", 201, json=body))["convert_output"] == webp
+    wrong = body | {"name": "e", "convert_output": {"format": "webp", "options": {"quality": 101}}}
+    assert "from 1 to 100" in (await world.json("POST", "/v1/deployments", 400, json=wrong))["error"]["message"]
+    own = {"deployment": "d", "convert_output": {"format": "avif"}}
+    assert (await world.json("POST", "/v1/runs", 201, json={"deployment": "d"}))["convert_output"] == webp
+    assert (await world.json("POST", "/v1/runs", 201, json=own))["convert_output"] == avif
+    renamed = await world.json("PATCH", "/v1/deployments/d", json={"name": "f"})
+    assert renamed["convert_output"] == webp
+    assert "convert_output" not in await world.json("PATCH", "/v1/deployments/f", json={"convert_output": None})
+    assert "convert_output" not in await world.json("POST", "/v1/runs", 201, json={"deployment": "f"})
+    claims = [(await world.next_claim()).options.convert for _ in range(3)]
+    assert [claim and claim.format for claim in claims] == ["webp", "avif", None]

@@ -112,6 +112,7 @@ deployments = Table(
     Column("version_id", String, ForeignKey("workflow_versions.id"), nullable=False),
     Column("machine_id", String, ForeignKey("machines.id"), nullable=False),
     Column("narrowings", Json, nullable=False),
+    Column("convert_output", Json),
     Column("created_by", String, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),

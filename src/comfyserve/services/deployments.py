@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from comfyserve.core.conversion import Conversion, write_conversion
 from comfyserve.core.errors import Conflict, InvalidInput, NotFound, Place
 from comfyserve.core.limits import MAX_ENVIRONMENT
 from comfyserve.db import deployments, workflows
@@ -128,6 +129,7 @@ class Deployments:
             "version_id": version_id,
             "machine_id": machine_id,
             "narrowings": _narrowings(draft.narrowings),
+            "convert_output": _conversion(draft.convert_output),
             "created_by": caller.key_id,
             "created_at": now,
             "updated_at": now,
@@ -164,6 +166,7 @@ class Deployments:
             version=row["version"],
             machine_id=row["machine_id"],
             narrowings=row["narrowings"],
+            convert_output=row["convert_output"],
             inputs=narrowed(version, row["narrowings"]),
             created_by=row["created_by"],
             created_at=row["created_at"],
@@ -222,7 +225,13 @@ def _columns(connection: Connection, caller: Caller, row: Row, change: Deploymen
         columns["machine_id"] = find_machine(connection, caller.workspace_id, change.machine_id)["id"]
     if change.narrowings is not None:
         columns["narrowings"] = _narrowings(change.narrowings)
+    if change.convert_output != "keep":
+        columns["convert_output"] = _conversion(change.convert_output)
     return columns
+
+
+def _conversion(conversion: Conversion | None) -> dict[str, Any] | None:
+    return None if conversion is None else write_conversion(conversion)
 
 
 def _narrowings(raw: Mapping[str, Any]) -> dict[str, Any]:

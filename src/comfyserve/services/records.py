@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, TypeVar
 
+from comfyserve.core.conversion import Conversion
 from comfyserve.core.inputs.declare import Input
 from comfyserve.core.options import RunOptions
 from comfyserve.core.runs import Status
@@ -91,7 +92,8 @@ class VersionView:
 
 @dataclass(frozen=True)
 class DeploymentView:
-    """A stable name for a workflow version on a machine; `inputs` are the declared ones, narrowed."""
+    """A stable name for a workflow version on a machine; `inputs` are the declared ones, narrowed. `convert_output` is
+    what its runs get that ask for none."""
 
     id: str
     workspace_id: str
@@ -108,6 +110,7 @@ class DeploymentView:
     created_at: datetime
     updated_at: datetime
     simulated: bool = False
+    convert_output: Json | None = None
 
 
 @dataclass(frozen=True)
@@ -120,11 +123,12 @@ class DeploymentDraft:
     machine_id: str | None = None
     environment: str = "production"
     narrowings: Json = field(default_factory=dict)
+    convert_output: Conversion | None = None
 
 
 @dataclass(frozen=True)
 class DeploymentChange:
-    """The fields of a deployment to change; None leaves a field as it is.
+    """The fields of a deployment to change; None leaves a field as it is, but ends the default of `convert_output`.
 
     A version is named by its number or, when it may be one of another workflow, by its id.
     """
@@ -135,6 +139,7 @@ class DeploymentChange:
     machine_id: str | None = None
     environment: str | None = None
     narrowings: Json | None = None
+    convert_output: Conversion | Literal["keep"] | None = "keep"
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from comfyserve.core.catalogue import check_classes
+from comfyserve.core.conversion import Conversion, read_conversion
 from comfyserve.core.errors import Conflict, InvalidInput, NotFound, Place, QueueFull
 from comfyserve.core.graph import Graph, parse_graph
 from comfyserve.core.inputs.bind import Bound, bind
@@ -61,6 +62,11 @@ class _Target:
     machine_id: str
     catalogue: Catalogue | None
     columns: Mapping[str, Any]
+    convert: Conversion | None = None
+
+    def options(self, asked: RunOptions) -> RunOptions:
+        """What was asked for, with the deployment's default."""
+        return asked if asked.convert is not None else replace(asked, convert=self.convert)
 
 
 class Submit:
@@ -177,7 +183,8 @@ class Submit:
             "deployment_name": row["name"],
         }
         inputs = narrowed(version, row["narrowings"])
-        return self._on(connection, machine, version.graph, inputs, version.editor, columns)
+        named = self._on(connection, machine, version.graph, inputs, version.editor, columns)
+        return replace(named, convert=read_conversion(row["convert_output"]))
 
     def _on(
         self,
@@ -228,7 +235,7 @@ class Submit:
             "request_hash": digest,
             "inputs": media.shown(request.inputs),
             "warnings": [asdict(notice) for notice in bound.warnings],
-            **kept(request.options, self._sealing),
+            **kept(target.options(request.options), self._sealing),
             "webhook": request.webhook,
             "webhook_intermediate": request.webhook_intermediate,
             "priority": request.priority,

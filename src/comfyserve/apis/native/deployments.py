@@ -9,6 +9,7 @@ from comfyserve.apis.http.answers import Json, Timestamp
 from comfyserve.apis.http.auth import SignedIn
 from comfyserve.apis.http.bundle import services_of
 from comfyserve.apis.http.routing import ApiRoute
+from comfyserve.apis.native.options import ConvertOutput, conversion_of, convert_shape
 from comfyserve.apis.native.shapes import (
     DEFAULT_LIMIT,
     Body,
@@ -20,6 +21,7 @@ from comfyserve.apis.native.shapes import (
     Name,
     Number,
     Shape,
+    absent,
     input_shape,
     listed,
 )
@@ -29,6 +31,7 @@ from comfyserve.services.records import DeploymentChange, DeploymentDraft, Deplo
 router = APIRouter(tags=["deployments"], route_class=ApiRoute)
 
 MAX_ALLOWED = 1_000
+DEFAULT_FORMAT = "What runs get that ask for no `convert_output` themselves."
 
 
 class NarrowingBody(Body):
@@ -48,15 +51,17 @@ class NewDeployment(Body):
     machine_id: Id | None = None
     environment: str = Field("production", min_length=1, max_length=MAX_ENVIRONMENT)
     inputs: dict[str, NarrowingBody] = Field(default_factory=dict, max_length=MAX_INPUTS)
+    convert_output: ConvertOutput | None = Field(None, description=DEFAULT_FORMAT)
 
 
 class DeploymentPatch(Body):
-    """What to change; what is not given stays."""
+    """What to change; what is not given stays. `convert_output: null` ends the default."""
 
     name: Name | None = None
     version: Number | None = None
     machine_id: Id | None = None
     inputs: dict[str, NarrowingBody] | None = Field(None, max_length=MAX_INPUTS)
+    convert_output: ConvertOutput | None = Field(None, description=DEFAULT_FORMAT)
 
 
 class Deployment(Shape):
@@ -71,6 +76,7 @@ class Deployment(Shape):
     inputs: list[InputShape]
     created_at: Timestamp
     updated_at: Timestamp
+    convert_output: ConvertOutput | None = Field(None, exclude_if=absent, description=DEFAULT_FORMAT)
     simulated: bool
 
 
@@ -86,6 +92,7 @@ def deployment_shape(view: DeploymentView) -> Deployment:
         inputs=[input_shape(one) for one in view.inputs],
         created_at=view.created_at,
         updated_at=view.updated_at,
+        convert_output=convert_shape(view.convert_output),
         simulated=view.simulated,
     )
 
@@ -103,6 +110,7 @@ def draft_of(body: NewDeployment) -> DeploymentDraft:
         machine_id=body.machine_id,
         environment=body.environment,
         narrowings=_narrowings(body.inputs),
+        convert_output=conversion_of(body.convert_output),
     )
 
 
@@ -113,6 +121,7 @@ def change_of(body: DeploymentPatch) -> DeploymentChange:
         version=body.version,
         machine_id=body.machine_id,
         narrowings=None if body.inputs is None else _narrowings(body.inputs),
+        convert_output=conversion_of(body.convert_output) if "convert_output" in body.model_fields_set else "keep",
     )
 
 

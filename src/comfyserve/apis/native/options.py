@@ -4,12 +4,13 @@ The shapes are for the description of the API and its first check; `core` reads 
 but the conversion, and the target without what opens it.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from comfyserve.apis.native.shapes import Body, Shape, absent
-from comfyserve.core.conversion import FORMATS, read_conversion
+from comfyserve.core.conversion import FORMATS, Conversion, read_conversion
 from comfyserve.core.credentials import MAX_CREDENTIALS, MAX_SERVICE_ACCOUNT, read_credentials
 from comfyserve.core.limits import MAX_TOKEN, MAX_URL
 from comfyserve.core.options import RunOptions
@@ -200,12 +201,22 @@ class WithOptions(Body):
 
 def options_of(body: WithOptions) -> RunOptions:
     """The options that a body asks for. Raises InvalidInput; it quotes no secret."""
-    convert, target = body.convert_output, body.target
+    target = body.target
     return RunOptions(
         credentials=read_credentials([_plain(one) for one in body.credentials]),
-        convert=None if convert is None else read_conversion(_plain(convert)),
+        convert=conversion_of(body.convert_output),
         target=None if target is None else read_target(_plain(target)),
     )
+
+
+def conversion_of(body: ConvertOutput | None) -> Conversion | None:
+    """What a body asks for. Raises InvalidInput."""
+    return None if body is None else read_conversion(_plain(body))
+
+
+def convert_shape(view: Mapping[str, Any] | None) -> ConvertOutput | None:
+    """The wire shape of what was asked for."""
+    return None if view is None else ConvertOutput.model_construct(**view)
 
 
 def _plain(body: Body) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from comfyserve.apis.http.answers import Json, Timestamp
 from comfyserve.apis.http.auth import SignedIn
 from comfyserve.apis.http.bundle import services_of
 from comfyserve.apis.http.routing import ApiRoute
-from comfyserve.apis.native.options import ConvertOutput, TargetShape, WithOptions, options_of
+from comfyserve.apis.native.options import ConvertOutput, TargetShape, WithOptions, convert_shape, options_of
 from comfyserve.apis.native.shapes import (
     DEFAULT_LIMIT,
     Cursor,
@@ -164,7 +164,7 @@ def run_shape(view: RunView) -> Run:
         error=None if view.error is None else RunError.model_construct(**view.error),
         outputs=[output_shape(one) for one in view.outputs],
         warnings=[dict(one) for one in view.warnings],
-        convert_output=None if view.convert_output is None else ConvertOutput.model_construct(**view.convert_output),
+        convert_output=convert_shape(view.convert_output),
         target=None if view.target is None else TargetShape.model_construct(**view.target),
         simulated=view.simulated,
         seconds=seconds,

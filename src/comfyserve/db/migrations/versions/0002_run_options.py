@@ -12,7 +12,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add what is shown of the options, the sealed rest, and the address of an output."""
+    """Add what is shown of the options, the sealed rest, a deployment's default, and the address of an output."""
     op.add_column("runs", sa.Column("options", Json))
     op.add_column("runs", sa.Column("sealed_options", sa.Text()))
+    op.add_column("deployments", sa.Column("convert_output", Json))
     op.add_column("outputs", sa.Column("target_url", sa.Text()))
