@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from comfyserve.apis.comfydeploy.stream import Story
 from comfyserve.core.runs import Fact, FactKind
+from comfyserve.ports import Downloading
 from tests.apis.scenario import Scenario
 from tests.apis.world import LABEL_GRAPH, STRANGER, World, key, over_the_wire
 from tests.services.bundle import IMAGE_GRAPH
@@ -187,6 +189,31 @@ async def test_stream_tells_a_loss_and_a_failure(world: World) -> None:
     assert story[-2][1]["event"] == "execution_error"
     assert story[-2][1]["data"]["exception_message"] == "out of paint"
     assert story[-1][1]["data"]["status"] == "failed"
+
+
+async def test_stream_tells_of_downloads(world: World) -> None:
+    names = await world.names()
+    await world.finish(await world.next_claim())
+
+    async def download_and_finish(claim: Any) -> None:
+        for received in (430, 1000):
+            world.bundle.live.put(claim.run.id, Downloading("ckpt", "host/model.safetensors", received, 1000))
+        arrived = {"label": "ckpt", "name": "host/model.safetensors", "bytes": 1000, "seconds": 1.0, "cached": False}
+        await world.bundle.record.apply(claim.run.id, claim.lease.token, [Fact(FactKind.DOWNLOADED, arrived)])
+        await world.finish(claim)
+
+    story = await _story(world, names["deployment"], download_and_finish)
+    assert ("log_update", "host/model.safetensors: downloaded, 1000 bytes") in [
+        (name, data.get("logs")) for name, data in story
+    ]
+
+
+def test_a_download_is_a_live_status() -> None:
+    told = Story("run", {}).told(Downloading("ckpt", "host/model.safetensors", 430, 1000))
+    status = {"prompt_id": "run", "live_status": "Downloading host/model.safetensors 43 %", "progress": 0.0}
+    assert told == [("event_update", {"event": "live_status", "data": status})]
+    [(_, unknown)] = Story("run", {}).told(Downloading("ckpt", "host/a", 430))
+    assert unknown["data"]["live_status"] == "Downloading host/a"
 
 
 async def _work(world: World) -> str:

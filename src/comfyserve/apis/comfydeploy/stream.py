@@ -81,6 +81,9 @@ def _durable(run_id: str, event: EventView, labels: Labels) -> Iterator[Told]:
             yield update("comfyui_ready")
             yield UPDATE, {"prompt_id": run_id, "number": 0, "node_errors": {}}
             yield update("execution_start", {"prompt_id": run_id})
+        case FactKind.DOWNLOADED:
+            logs = f"{data.get('name')}: {'in the cache' if data.get('cached') else 'downloaded'}"
+            yield LOG, {"logs": f"{logs}, {data.get('bytes')} bytes", "timestamp": iso(event.at)}
         case FactKind.NODE_STARTED:
             yield update("executing", {"node": data.get("node_id"), "prompt_id": run_id})
         case FactKind.OUTPUT:
