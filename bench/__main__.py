@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import callers, servers
+from bench.download import download
 from bench.engine import engine
 from bench.first_picture import first_picture
 from bench.load import Sample, measure, spread
@@ -77,8 +78,11 @@ async def main() -> None:
         "--engine", nargs="?", const="", metavar="URL", help="measure the embedded engine, and the ComfyUI at URL too"
     )
     parser.add_argument("--worker", action="store_true", help="time the engine's idling, and memory under large files")
+    parser.add_argument("--download", action="store_true", help="time 1 GiB beside curl, and again from the cache")
     arguments = parser.parse_args()
-    if arguments.worker:
+    if arguments.download:
+        await download(console, arguments.rounds)
+    elif arguments.worker:
         await worker(console, arguments.rounds)
     elif arguments.engine is not None:
         await engine(console, arguments.engine or None, arguments.rounds)

@@ -100,10 +100,9 @@ class Part:
         self.stretches = [Stretch(0, self.limit + 1 if facts.size is None else facts.size)]
         self._resume.unlink(missing_ok=True)
         try:
-            os.ftruncate(self._file, 0)
-            if (facts.size or 0) > shutil.disk_usage(self.path.parent).free:
+            if (facts.size or 0) > shutil.disk_usage(self.path.parent).free + os.fstat(self._file).st_blocks * 512:
                 raise StorageFailed("The disk has no room for the file.")
-            os.ftruncate(self._file, facts.size or 0)
+            self._resize(facts.size or 0)
         except OSError as error:
             raise _no_room(error) from error
 
@@ -150,7 +149,7 @@ class Part:
     def finish(self, size: int) -> None:
         """The file is whole: cut it to its size and forget how it came."""
         try:
-            os.ftruncate(self._file, size)
+            self._resize(size)
             self._resume.unlink(missing_ok=True)
         except OSError as error:
             raise _no_room(error) from error
@@ -170,6 +169,11 @@ class Part:
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
+
+    def _resize(self, size: int) -> None:
+        """Not by way of 0, nor in vain: ext4 writes a file out when it is closed after that, which takes its time."""
+        if os.fstat(self._file).st_size != size:
+            os.ftruncate(self._file, size)
 
     def _take_up(self, kept: Kept | None) -> None:
         if kept is None or not _fits(kept, os.fstat(self._file).st_size, self.limit):
