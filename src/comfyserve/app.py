@@ -332,6 +332,7 @@ def _build_outside(settings: Settings) -> Outside:
             settings.downloads_at_once,
         ),
         settings.hf_token.get_secret_value(),
+        settings.hf_endpoint,
         os.environ,
     )
     return Outside(open_fetching(guard, proxy, options), HttpSender(guard), proxy)

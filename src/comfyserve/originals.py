@@ -52,6 +52,7 @@ ORIGINALS = (
     Original("CACHE_DIR", "cache_dir"),
     Original("LRU_CACHE_SIZE_GB", "cache_bytes", _bytes),
     Original("HF_TOKEN", "hf_token"),
+    Original("HF_ENDPOINT", "hf_endpoint"),
 )
 
 

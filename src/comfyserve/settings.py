@@ -35,6 +35,7 @@ SHORTEST_KEY = 8
 ADMIN_KEY_FILE = "admin.key"
 CACHE_FOLDER = "cache"
 
+WEB_ADDRESS = re.compile(r"https?://[^/\s@?#]+(/[^\s@?#]*)?")
 ORIGIN = re.compile(r"https?://[^/\s]+")
 BUCKET = re.compile(r"(?:s3|az|azure|gs)://[^/\s?#]+(?:/[^\s?#]*)?")
 GPUS = re.compile(r"[\w-]+(\s*,\s*[\w-]+)*")
@@ -72,6 +73,12 @@ def _gpus(wanted: str) -> str:
 def _headers(text: SecretStr) -> SecretStr:
     read_headers(text.get_secret_value())
     return text
+
+
+def _web_address(text: str) -> str:
+    if not WEB_ADDRESS.fullmatch(text):
+        raise ValueError("write an http or https address without user and password, as in https://huggingface.co")
+    return text.rstrip("/")
 
 
 def _origins(text: str) -> str:
@@ -231,6 +238,9 @@ class Settings(BaseSettings):
     )
     hf_token: SecretStr = Field(
         SecretStr(""), description="The token for Hugging Face, for callers who give none of their own."
+    )
+    hf_endpoint: Annotated[str, AfterValidator(_web_address)] = Field(
+        "https://huggingface.co", description="The Hugging Face hub, or a mirror of it, which may be private."
     )
 
     # ---- download cache

@@ -114,6 +114,25 @@ def test_which_addresses_say_that_they_are_git() -> None:
         "https://h/r.git?x",
     ):
         assert is_git_url(yes), yes
+    for page in (
+        "u/r",
+        "u/r@v1",
+        "u/r/",
+        "u/r/tree/main/x",
+        "u/r/commit/abc",
+        "u/r/releases/tag/v1",
+        "g/s/r/-/tree/main",
+    ):
+        assert is_git_url(f"https://github.com/{page}"), page
+        assert not is_git_url(f"https://example.com/{page}"), page
+    for file in (
+        "u",
+        "u/r/raw/main/x.bin",
+        "u/r/releases/download/v1/x.bin",
+        "u/r/archive/main.zip",
+        "u/r/-/raw/main/x",
+    ):
+        assert not is_git_url(f"https://github.com/{file}"), file
     for no in (
         "https://h/u/r",
         "https://h/a.git/b.png",

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from comfyserve.core.credentials import Auth, AzureAuth, BasicAuth
+from comfyserve.core.credentials import Auth, BasicAuth
 from comfyserve.core.errors import FetchRefused, InvalidInput
 from comfyserve.core.limits import MAX_URL
+from comfyserve.fetch.bucket_url import is_bucket_url, read_bucket_url
 from comfyserve.fetch.git_url import is_git_url
+from comfyserve.fetch.hf_url import is_hf_url
 from comfyserve.ports import Purpose
 
 Kind = Literal["data", "http", "s3", "azure", "gcs", "hf", "git"]
@@ -27,9 +29,6 @@ SCHEMES: Mapping[str, Kind] = {
 }
 WITH_HOST = frozenset({"http", "https", "git+https", "git+http"})
 """Schemes whose host the outbound policy looks at before anything else happens."""
-
-AZURE_HOSTS = ".blob.core.windows.net"
-HF_HOSTS = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
 
 
 @dataclass(frozen=True)
@@ -70,10 +69,9 @@ def _special(url: str, kind: Kind, auth: Auth | None, purpose: Purpose, installe
     if kind != "http":
         return kind
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    if host.endswith(AZURE_HOSTS) and isinstance(auth, AzureAuth):
-        return "azure"
-    if purpose == "model" and host in HF_HOSTS and "/resolve/" in parts.path and "hf" in installed:
+    if is_bucket_url(url, auth):
+        return read_bucket_url(url).kind
+    if "hf" in installed and (purpose == "model" or "/blob/" in parts.path) and is_hf_url(url):
         return "hf"
     return "git" if purpose == "model" and is_git_url(url) else kind
 

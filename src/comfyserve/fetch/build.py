@@ -11,7 +11,7 @@ from comfyserve.fetch.data import DataSource
 from comfyserve.fetch.fetching import Fetching, FetchingLimits
 from comfyserve.fetch.git import GitSource
 from comfyserve.fetch.guard import Guard
-from comfyserve.fetch.hf import HfSource, is_installed
+from comfyserve.fetch.hf import HUB, HfSource, is_installed
 from comfyserve.fetch.http.limits import HttpLimits
 from comfyserve.fetch.http.source import HttpSource
 from comfyserve.fetch.object_store import ObjectStoreSource
@@ -22,12 +22,14 @@ from comfyserve.fetch.source import Source
 @dataclass(frozen=True)
 class FetchOptions:
     """What an operator may choose. `cache_bytes`: 0 means as much as the disk has. `environment` holds the server's own
-    credentials for buckets, under their usual names; `hf_token` is its own for Hugging Face."""
+    credentials for buckets, under their usual names; `hf_token` is its own for Hugging Face, at
+    `hf_endpoint`."""
 
     cache_dir: Path
     cache_bytes: int = 0
     limits: FetchingLimits = field(default_factory=FetchingLimits)
     hf_token: str = field(default="", repr=False)
+    hf_endpoint: str = HUB
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -47,5 +49,5 @@ def open_fetching(guard: Guard, proxy: GuardingProxy, options: FetchOptions) -> 
         "git": GitSource(proxy, store.scratch, seconds=seconds),
     }
     if is_installed():
-        sources["hf"] = HfSource(proxy, token=options.hf_token, seconds=seconds)
+        sources["hf"] = HfSource(proxy, token=options.hf_token, endpoint=options.hf_endpoint, seconds=seconds)
     return Fetching(sources, store, guard, options.limits, clock=time.time)

@@ -24,6 +24,10 @@ RULES = (_AFTER_DOT_GIT, _ENDS_IN_GIT, _AFTER_AT, _GITLAB, _GITHUB, _BITBUCKET)
 """First hit wins, on the path. A page's address needs an owner and a repository before its keyword, so that a
 repository called `/src/x` is not misread."""
 
+FORGES = frozenset({"github.com", "gitlab.com", "bitbucket.org", "codeberg.org"})
+PAGES = (re.compile(r"/[^/]+/[^/]+"), _GITLAB, re.compile(r"/[^/]+/[^/]+/(?:tree|commit|commits|releases/tag|src)/.+"))
+"""Hosts of git repositories, and their pages that stand for one; files and archives have other paths."""
+
 
 @dataclass(frozen=True)
 class GitUrl:
@@ -46,14 +50,18 @@ class GitUrl:
 
 
 def is_git_url(text: str) -> bool:
-    """Whether an address says by itself that it is a git repository: `git+https://...`, or a path that ends in
-    `.git` or `.git@ref`."""
+    """Whether an address says by itself that it is a git repository: `git+https://...`, a path that ends in `.git` or
+    `.git@ref`, or a repository's page on a host that has nothing else."""
     if text.startswith(PREFIX):
         return True
-    if not text.startswith(("https://", "http://")):
+    scheme, _, rest = re.split(r"[?#]", text, maxsplit=1)[0].partition("://")
+    if scheme not in ("https", "http"):
         return False
-    path = "/" + text.partition("://")[2].partition("?")[0].partition("#")[0].partition("/")[2]
-    return bool((_ENDS_IN_GIT.fullmatch(path.rstrip("/")) or _AFTER_DOT_GIT.fullmatch(path)) and len(path) > 5)
+    host, _, path = rest.partition("/")
+    path = f"/{path.rstrip('/')}"
+    if host.rpartition("@")[2].lower() in FORGES and any(page.fullmatch(path) for page in PAGES):
+        return True
+    return bool((_ENDS_IN_GIT.fullmatch(path) or _AFTER_DOT_GIT.fullmatch(path)) and len(path) > len("/.git"))
 
 
 def read_git_url(text: str) -> GitUrl:
