@@ -125,7 +125,9 @@ class Settings(BaseSettings):
         SecretStr(""), description="The API key that the first start gives the admin; empty: a random one."
     )
     secret_key: SecretStr = Field(
-        SecretStr(""), description="Signs the URLs of files; empty: a random one, kept in the data directory."
+        SecretStr(""),
+        description="Signs the URLs of files and encrypts credentials of runs; empty: a random one, kept in the data "
+        "directory.",
     )
     sign_in_seconds: Positive = Field(900, description="How long a one-time sign-in link works.")
     session_days: Positive = Field(30, description="How long a browser stays signed in.")

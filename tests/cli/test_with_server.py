@@ -70,6 +70,12 @@ async def test_run_sends_a_text_as_it_was_written(shell: Shell) -> None:
     assert [Path(name).name for name in done.document["files"]] == ["mockup_00001_.png"]
 
 
+async def test_run_stores_pictures_in_another_format(shell: Shell) -> None:
+    done = await shell("run", shell.file("colour.json", colour_graph()), "--convert", "webp")
+    assert (done.code, done.out) == (Exit.OK, "colour_00001_.webp\n"), done.err
+    assert (shell.folder / "colour_00001_.webp").read_bytes()[8:12] == b"WEBP"
+
+
 async def test_run_of_a_file_uses_the_server_that_is_there(shell: Shell) -> None:
     done = await shell("run", shell.file("colour.json", colour_graph()))
     assert (done.code, done.out, done.err) == (Exit.OK, "colour_00001_.png\n", "")
