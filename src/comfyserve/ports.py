@@ -99,9 +99,9 @@ class Engine(Protocol):
     async def model_folders(self) -> Mapping[str, Sequence[str]]:
         """The kinds of models that the engine knows (`checkpoints`, `loras`, ...) with the names it offers for each."""
 
-    async def add_model(self, folder: str, name: str, path: Path) -> str:
-        """Offer a file or folder of ours as a model of a kind, without copying it; the answer is the name that graphs
-        use. Raises EngineError when the engine's folders are out of our reach, or it has no such kind."""
+    async def add_model(self, folder: str, name: str, path: Path) -> "OfferedModel":
+        """Offer a file or folder of ours as a model of a kind, without copying it where that can be. Raises EngineError
+        when the engine's folders are out of our reach or read-only, or it has no such kind."""
 
     def input_path(self, name: str) -> str | None:
         """Where a file or folder among the engine's inputs lies on its own machine; None when we cannot know."""
@@ -131,6 +131,14 @@ class Engine(Protocol):
 
     async def close(self) -> None:
         """Let go of the engine; one that we started is stopped, with all its children."""
+
+
+@dataclass(frozen=True)
+class OfferedModel:
+    """A model of ours that an engine has: the name that graphs use, and the symbolic link to our file, if it is one."""
+
+    name: str
+    link: Path | None = None
 
 
 # ---------------------------------------------------------------------------------------------------- ledger
@@ -368,6 +376,10 @@ class Fetch(Protocol):
         The file of a private address is given only to a caller whose `credentials` open it. `purpose` chooses the
         limits, and how long a copy may go without asking the origin. `sha256`: what the content must have, if known.
         """
+
+    async def link(self, path: Path, destination: Path) -> None:
+        """Remember that a symbolic link leads to a fetched file (place it, if it is not there), so that it goes when the
+        file is evicted. Raises NotFound, Conflict (something else lies there), StorageFailed."""
 
 
 # ------------------------------------------------------------------------------------------- pools, webhooks

@@ -5,10 +5,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
-from comfyserve.core.errors import EngineLost, NotFound
+from comfyserve.core.errors import EngineLost, FetchFailed, NotFound
 from comfyserve.core.runs import Status
 from comfyserve.ports import Blobs, Engine, Fetch, Fetched, Ledger
 from comfyserve.services.records import RunView
@@ -27,24 +28,63 @@ class NoFetch:
     """A Fetch for graphs that name no URL."""
 
     @asynccontextmanager
-    async def fetch(self, url: str, *, limit: int | None = None) -> AsyncIterator[Fetched]:
+    async def fetch(self, url: str, **wishes: Any) -> AsyncIterator[Fetched]:
         """Nothing is there."""
         raise NotFound(f"Nothing is fetched here, not even {url}.")
         yield
 
+    async def link(self, path: Path, destination: Path) -> None:
+        """Nothing is linked."""
 
-class HangingFetch:
+
+class HangingFetch(NoFetch):
     """A Fetch whose servers never answer."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
 
     @asynccontextmanager
-    async def fetch(self, url: str, *, limit: int | None = None) -> AsyncIterator[Fetched]:
+    async def fetch(self, url: str, **wishes: Any) -> AsyncIterator[Fetched]:
         """Wait for ever."""
         self.asked.set()
         await asyncio.Event().wait()
         yield Fetched(Path(), 0, "", "", "")
+
+
+class FolderFetch(NoFetch):
+    """A Fetch whose cache is a folder: URL -> content. It tells what is pinned, what it was asked for, and links."""
+
+    def __init__(self, folder: Path, files: Mapping[str, bytes]) -> None:
+        self.folder = folder
+        self.files = files
+        self.asked: list[tuple[str, Mapping[str, Any]]] = []
+        self.pinned: list[str] = []
+        self.links: list[tuple[Path, Path]] = []
+        self.seen: set[str] = set()
+
+    @asynccontextmanager
+    async def fetch(self, url: str, **wishes: Any) -> AsyncIterator[Fetched]:
+        """A file, named by the position of its URL, in two pieces the first time."""
+        self.asked.append((url, wishes))
+        if url not in self.files:
+            raise FetchFailed("The host answers with status 404.")
+        content, cached = self.files[url], url in self.seen
+        self.seen.add(url)
+        name = urlsplit(url).path.rpartition("/")[2]
+        path = self.folder / f"key{list(self.files).index(url)}{PurePosixPath(name).suffix}"
+        path.write_bytes(content)
+        if (on_bytes := wishes.get("on_bytes")) is not None and not cached:
+            on_bytes(len(content) // 2, len(content))
+            on_bytes(len(content), len(content))
+        self.pinned.append(url)
+        try:
+            yield Fetched(path, len(content), "", name, "", cached)
+        finally:
+            self.pinned.remove(url)
+
+    async def link(self, path: Path, destination: Path) -> None:
+        """Note it."""
+        self.links.append((path, destination))
 
 
 @dataclass

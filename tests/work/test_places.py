@@ -16,12 +16,12 @@ from comfyserve.testing import ScriptedEngine
 from comfyserve.work.limits import WorkLimits
 from comfyserve.work.places import Place, Places
 from tests.services.bundle import PNG
-from tests.work.shop import NODES, QUICK, SECONDS, shop, text_graph
+from tests.work.shop import NODES, QUICK, SECONDS, NoFetch, shop, text_graph
 
 AT_ONCE = WorkLimits(ahead=0, stage_grace=0, staging=1)
 
 
-class SlowFetch:
+class SlowFetch(NoFetch):
     """A Fetch whose servers answer with a picture when they are told to, or break off."""
 
     def __init__(self, picture: Path) -> None:
@@ -34,7 +34,7 @@ class SlowFetch:
         return self._answers.setdefault(url, asyncio.get_running_loop().create_future())
 
     @asynccontextmanager
-    async def fetch(self, url: str, *, limit: int | None = None) -> AsyncIterator[Fetched]:
+    async def fetch(self, url: str, **wishes: Any) -> AsyncIterator[Fetched]:
         """Wait for the server."""
         if not await asyncio.shield(self.answer(url)):
             raise FetchFailed("The host broke off.")

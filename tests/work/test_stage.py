@@ -16,7 +16,7 @@ from comfyserve.core.runs import Status
 from comfyserve.ports import AssetRef, Blobs, ByteStream, Claim, Fetched
 from comfyserve.testing import MemoryBlobs, ScriptedEngine
 from comfyserve.work.limits import WorkLimits
-from comfyserve.work.stage import Stage
+from comfyserve.work.stage import Holding, Stage
 from tests.services.bundle import PNG, open_bundle, pieces
 from tests.work.shop import NoFetch, shop
 
@@ -63,7 +63,7 @@ async def test_an_asset_that_cannot_be_given(
 ) -> None:
     stage = Stage(ScriptedEngine([]), blobs, NoFetch(), WorkLimits(input_bytes=1000))
     with pytest.raises(error) as caught:
-        await stage.stage(replace(claim, assets=assets), [])
+        await stage.stage(replace(claim, assets=assets), Holding())
     assert caught.value.place == Place(node_id="1", field="image")
 
 
@@ -75,7 +75,7 @@ async def test_a_file_that_was_put_there_is_known_although_another_one_fails(cla
     assets = {"a1": PICTURE, "a2": replace(PICTURE, id="a2", blob_key="assets/a2")}
     stage = Stage(ScriptedEngine([]), blobs, NoFetch(), WorkLimits())
     with pytest.raises(InvalidInput):
-        await stage.stage(replace(claim, graph=parse_graph(graph), assets=assets), files)
+        await stage.stage(replace(claim, graph=parse_graph(graph), assets=assets), Holding(files))
     assert files == [EngineFile(f"{claim.attempt_id}_0.png", "comfyserve", "input")]
 
 
@@ -87,7 +87,7 @@ async def test_each_file_of_a_list_is_put_there(claim: Claim) -> None:
     graph = {"1": {"class_type": "ComfyUIDeployExternalImageBatch", "inputs": inputs}}
     assets = {"a1": PICTURE, "a2": replace(PICTURE, id="a2", blob_key="assets/a2")}
     stage = Stage(ScriptedEngine([]), blobs, NoFetch(), WorkLimits())
-    staged = await stage.stage(replace(claim, graph=parse_graph(graph), assets=assets), files)
+    staged = await stage.stage(replace(claim, graph=parse_graph(graph), assets=assets), Holding(files))
     names = [f"comfyserve/{claim.attempt_id}_{name}" for name in ("0.png", "1.zip")]
     assert json.loads(staged.graph["1"]["inputs"]["images"]) == [names[0], "own.png", names[1], names[0]]
 
@@ -102,7 +102,7 @@ async def test_a_file_of_no_known_kind_keeps_its_ending(claim: Claim, filename: 
     graph = {"1": {"class_type": "ComfyUIDeployExternalFile", "inputs": {"input_id": "x", "file_url": "asset:a1"}}}
     stage = Stage(ScriptedEngine([]), blobs, NoFetch(), WorkLimits())
     assets = {"a1": replace(PICTURE, filename=filename)}
-    await stage.stage(replace(claim, graph=parse_graph(graph), assets=assets), files)
+    await stage.stage(replace(claim, graph=parse_graph(graph), assets=assets), Holding(files))
     assert files == [EngineFile(f"{claim.attempt_id}_0{ending}", "comfyserve", "input")]
 
 
@@ -112,7 +112,7 @@ async def test_an_item_of_a_list_that_is_no_picture_is_named(claim: Claim) -> No
     node = {"class_type": "ComfyUIDeployExternalImageBatch", "inputs": {"input_id": "x", "images": '["a", "asset:a1"]'}}
     stage = Stage(ScriptedEngine([]), blobs, NoFetch(), WorkLimits())
     with pytest.raises(InvalidInput, match=r"images\[1\] needs image or zip data"):
-        await stage.stage(replace(claim, graph=parse_graph({"1": node}), assets={"a1": PICTURE}), [])
+        await stage.stage(replace(claim, graph=parse_graph({"1": node}), assets={"a1": PICTURE}), Holding())
 
 
 class TidyEngine(ScriptedEngine):
@@ -140,14 +140,14 @@ async def test_what_a_failed_staging_put_there_is_removed(tmp_path: Path) -> Non
     assert [file.filename.rpartition("_")[2] for file in engine.removed] == ["0.png"]
 
 
-class AbsentFetch:
+class AbsentFetch(NoFetch):
     """A Fetch whose host does not exist."""
 
     def __init__(self) -> None:
         self.tries = 0
 
     @asynccontextmanager
-    async def fetch(self, url: str, *, limit: int | None = None) -> AsyncIterator[Fetched]:
+    async def fetch(self, url: str, **wishes: Any) -> AsyncIterator[Fetched]:
         """Fail as the real one does, after its own tries."""
         self.tries += 1
         raise FetchFailed("The host pictures.invalid cannot be found.", retryable=True)

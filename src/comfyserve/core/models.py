@@ -18,7 +18,35 @@ from comfyserve.core.media import label_of, media_fields
 ModelFolders = Mapping[str, Sequence[str]]
 """Kind of model -> the names that the engine offers for it."""
 
-MODEL_ENDINGS = frozenset({".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft", ".gguf", ".onnx"})
+LISTED_ENDINGS = frozenset({".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft"})
+"""What ComfyUI lists in its own folders of models, but for the two below (comfyui-protocol.md section 5)."""
+
+CONFIGS, REPOSITORIES = "configs", "diffusers"
+"""The kinds of other files: `.yaml`, and whole repositories."""
+
+MODEL_ENDINGS = LISTED_ENDINGS | {".gguf", ".onnx"}
+
+FILE_KINDS = frozenset(
+    {
+        "audio_encoders",
+        "checkpoints",
+        "clip_vision",
+        "controlnet",
+        "diffusion_models",
+        "embeddings",
+        "gligen",
+        "hypernetworks",
+        "loras",
+        "model_patches",
+        "photomaker",
+        "style_models",
+        "text_encoders",
+        "upscale_models",
+        "vae",
+        "vae_approx",
+    }
+)
+"""ComfyUI's own kinds of models that are single files."""
 
 FIELDS: Mapping[str, Mapping[str, str]] = {
     "CheckpointLoader": {"config_name": "configs", "ckpt_name": "checkpoints"},
@@ -165,7 +193,8 @@ def candidates(node: Node, catalogue: Catalogue | None = None) -> Iterator[str]:
     """The fields of a node that hold the address of a model, as far as can be told."""
     known = FIELDS.get(node.class_type, {})
     media = {field for one in media_fields(node.class_type, catalogue) for field in one.fields}
-    combos = {name for name, spec in field_specs(catalogue, node.class_type) if spec.type == COMBO}
+    specs = dict(field_specs(catalogue, node.class_type))
+    combos = {name for name, spec in specs.items() if spec.type == COMBO and node.inputs.get(name) not in _listed(spec)}
     for field, value in node.inputs.items():
         if is_url(value) and field not in media and (field in known or field in combos or split_wish(value)[1]):
             yield field
@@ -193,7 +222,7 @@ def takes_models(class_type: str, field: str, spec: FieldSpec | None) -> bool:
         return True
     if spec is None or spec.type != COMBO:
         return False
-    return field in HINTS or any(isinstance(one, str) and _ends_like_a_model(one) for one in spec.listed or ())
+    return field in HINTS or any(isinstance(one, str) and _ends_like_a_model(one) for one in _listed(spec))
 
 
 def check_model_names(graph: Graph) -> None:
@@ -260,6 +289,10 @@ def _checked(wish: str, folders: ModelFolders | None, place: Place) -> str:
 def _is_known(class_type: str, field: str) -> bool:
     known = any(field in one.fields for one in media_fields(class_type, None))
     return known or field in FIELDS.get(class_type, {})
+
+
+def _listed(spec: FieldSpec) -> tuple[object, ...]:
+    return spec.listed or ()
 
 
 def _ends_like_a_model(name: str) -> bool:

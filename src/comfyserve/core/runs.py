@@ -45,6 +45,7 @@ class FactKind(StrEnum):
 
     SUBMITTED = "submitted"
     CLAIMED = "claimed"
+    DOWNLOADED = "downloaded"
     STAGED = "staged"
     STARTED = "started"
     NODE_STARTED = "node_started"
@@ -150,7 +151,8 @@ def advance(run: Run, fact: Fact, now: datetime) -> Run:
     and so does CLAIMED for a queued run: only `claim` gives it the lease that it needs.
 
     LOST sends the run back to the queue while attempts are left, with a delay (unless its data say `at_once`), and
-    ends it as failed otherwise; a run whose cancel was asked for ends as cancelled instead.
+    ends it as failed otherwise; a run whose cancel was asked for ends as cancelled instead. When its data say
+    `blameless`, what it had begun was no attempt.
     """
     if run.final:
         return run
@@ -180,6 +182,8 @@ def _after_loss(run: Run, fact: Fact, now: datetime) -> Run:
         return run
     if run.cancel_requested_at:
         return _ended(run, Status.CANCELLED, Fact(FactKind.CANCELLED), now)
+    if fact.data.get("blameless") and run.status is not Status.STARTING:
+        run = replace(run, attempts=run.attempts - 1)
     if run.attempts >= run.max_attempts or run.claims >= run.max_attempts * CLAIMS_PER_ATTEMPT:
         return _ended(run, Status.FAILED, fact, now)
     wait = 0.0 if fact.data.get("at_once") else RETRY_DELAYS[min(run.claims - 1, len(RETRY_DELAYS) - 1)]

@@ -10,6 +10,7 @@ import structlog
 
 from comfyserve.engines.gpus import Seen, share_out
 from comfyserve.engines.launch import DEFAULT_PORT, Launch, comfyui, embedded, takes_arguments, with_temp
+from comfyserve.engines.models import MODELS
 from comfyserve.engines.process import ProcessEngine
 from comfyserve.engines.remote import READY_SECONDS, RemoteEngine, split_login
 from comfyserve.ports import Engine
@@ -82,8 +83,8 @@ def leftovers(folder: Path) -> list[Path]:
 
 
 def _remote(wanted: Wanted, url: str) -> Callable[[], Engine]:
-    seconds = min(READY_SECONDS, wanted.start_seconds)
-    return lambda: RemoteEngine(url, headers=wanted.headers, ready_seconds=seconds)
+    seconds, models = min(READY_SECONDS, wanted.start_seconds), wanted.moved.get(MODELS)
+    return lambda: RemoteEngine(url, headers=wanted.headers, models=models, ready_seconds=seconds)
 
 
 def _process(launch: Launch) -> Callable[[], Engine]:

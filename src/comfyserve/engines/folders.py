@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,6 +49,14 @@ class Folders:
         except OSError:  # a name that is too long, a folder that may not be entered
             return None
 
+    def input_path(self, name: str) -> Path | None:
+        """Where a file or a folder among the inputs lies; None for a name that leads out of them."""
+        if "\0" in name:
+            return None
+        root = self.root("input").resolve()
+        path = root / name
+        return path if path.resolve().is_relative_to(root) else None
+
     async def remove(self, prompt_ids: Sequence[str], wanted: Sequence[EngineFile]) -> None:
         """Remove these files and the folders of outputs that are named after these prompts."""
         await asyncio.to_thread(self._remove, tuple(prompt_ids), tuple(wanted))
@@ -58,6 +67,7 @@ class Folders:
                 path.unlink(missing_ok=True)
             except OSError as error:
                 log.warning("engine.file_left", path=str(path), error=str(error))
+            _remove_emptied(path.parent, prompt_ids)
         for prompt_id in prompt_ids:
             folder = self.path(EngineFile(prompt_id))
             if folder is not None and folder.parent == self.root("output").resolve():
@@ -72,3 +82,10 @@ async def read_pieces(path: Path) -> ByteStream:
             return
         while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
             yield piece
+
+
+def _remove_emptied(folder: Path, prompt_ids: Sequence[str]) -> None:
+    """Remove a folder of pictures that was made for one of these prompts, when its last file is gone."""
+    if any(folder.name.startswith(f"{prompt_id}_") for prompt_id in prompt_ids):
+        with suppress(OSError):  # it has other files still
+            folder.rmdir()

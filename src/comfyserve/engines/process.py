@@ -5,17 +5,18 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import structlog
 
-from comfyserve.core.errors import EngineLost, EngineUnreached
+from comfyserve.core.errors import EngineLost, EngineRestarted, EngineUnreached
 from comfyserve.core.outputs import EngineFile
 from comfyserve.engines.child import Child
 from comfyserve.engines.client import ComfyClient, Patience
 from comfyserve.engines.launch import Launch
-from comfyserve.ports import ByteStream, EngineEvent
+from comfyserve.ports import ByteStream, EngineEvent, OfferedModel
 from comfyserve.protocol import routes
 
 PROBE_SECONDS = 0.05
@@ -134,7 +135,8 @@ class ProcessEngine:
         async with self._turn:
             if only is not None and self._child is not only:
                 return
-            await self._stop(EngineLost(f"The {self.launch.name} was restarted: {reason}"))
+            kind = EngineRestarted if only is None else EngineLost  # a silent one may be silent for what it executes
+            await self._stop(kind(f"The {self.launch.name} was restarted: {reason}"))
             self._begin()
 
     def _begin(self) -> None:
@@ -156,6 +158,19 @@ class ProcessEngine:
     async def upload(self, name: str, content: ByteStream, *, subfolder: str = "") -> str:
         """Put a file among the engine's inputs."""
         return await self._now().upload(name, content, subfolder=subfolder)
+
+    async def model_folders(self) -> Mapping[str, Sequence[str]]:
+        """The kinds of models that the engine knows, with the names it offers for each."""
+        return await self._now().model_folders()
+
+    async def add_model(self, folder: str, name: str, path: Path) -> OfferedModel:
+        """Offer a file or folder of ours as a model of a kind."""
+        return await self._now().add_model(folder, name, path)
+
+    def input_path(self, name: str) -> str | None:
+        """Where a file or folder among the engine's inputs lies; None when its folders are not ours."""
+        path = None if self.launch.folders is None else self.launch.folders.input_path(name)
+        return None if path is None else str(path)
 
     def execute(
         self, prompt_id: str, graph: Mapping[str, Any], extra_data: Mapping[str, Any]

@@ -3,10 +3,13 @@
 import asyncio
 from base64 import b64encode
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from comfyserve.core.errors import EngineLost, InvalidInput
 from comfyserve.engines.client import ComfyClient, Patience
+from comfyserve.engines.folders import Folders
+from comfyserve.engines.models import MODELS
 
 READY_SECONDS = 30.0
 READY_DELAYS = (0.1, 0.25, 0.5, 1.0, 2.0)
@@ -30,6 +33,7 @@ class RemoteEngine(ComfyClient):
     """A ComfyUI that is not ours: it is waited for, and neither started, stopped nor tidied. Build it in a loop.
 
     The address is the operator's and is trusted; `headers` go with every request, for a proxy that wants a key.
+    `models` is its folder of models when that is mounted on this machine.
     """
 
     def __init__(
@@ -37,11 +41,13 @@ class RemoteEngine(ComfyClient):
         url: str,
         *,
         headers: Mapping[str, str] | None = None,
+        models: Path | None = None,
         patience: Patience | None = None,
         ready_seconds: float = READY_SECONDS,
     ) -> None:
         address, login = split_login(url)
-        super().__init__(address, headers={**login, **(headers or {})}, patience=patience)
+        mounted = None if models is None else Folders(models, {MODELS: models})
+        super().__init__(address, models=mounted, headers={**login, **(headers or {})}, patience=patience)
         self._ready_seconds = ready_seconds
 
     async def ready(self) -> None:

@@ -12,6 +12,7 @@ from comfyserve.core.errors import (
     ClockRanOut,
     DomainError,
     EngineLost,
+    EngineRestarted,
     EngineUnreached,
     Stale,
     StorageFailed,
@@ -38,7 +39,7 @@ from comfyserve.work.journal import Journal
 from comfyserve.work.limits import WorkLimits
 from comfyserve.work.places import Place
 from comfyserve.work.progress import ProgressMeter
-from comfyserve.work.stage import Stage, Staged
+from comfyserve.work.stage import Holding, Reports, Stage, Staged
 
 REPEAT_SECONDS = 0.5
 MAX_NAME = 200
@@ -135,9 +136,11 @@ class Attempt:
             self.executed.set()
             self._tools.live.drop(self.claim.run.id)
 
-    async def _give_back(self, reason: str, *, at_once: bool = False) -> None:
-        """Send the run back to the queue: this worker will not finish it. `at_once`: it has nothing to do with that."""
-        await self._journal.finish([Fact(FactKind.LOST, {"reason": reason, "at_once": at_once})])
+    async def _give_back(self, reason: str, *, at_once: bool = False, blameless: bool = False) -> None:
+        """Send the run back to the queue: this worker will not finish it. `at_once`: it has nothing to do with that.
+        `blameless`: nor has what it began, which then counts as no attempt."""
+        why = {"reason": reason, "at_once": at_once} | ({"blameless": True} if blameless else {})
+        await self._journal.finish([Fact(FactKind.LOST, why)])
 
     async def _stop(self, work: asyncio.Task[None]) -> None:
         """Somebody wants this attempt to stop, or it is not ours any more."""
@@ -190,12 +193,18 @@ class Attempt:
             raise EngineLost("The engine does not answer an interrupt.") from None
 
     async def _work(self) -> None:
+        reports = Reports(self._tools.live, self.claim.run.id, self._journal.note, self._tools.monotonic)
+        holding = Holding(reports=reports)
         try:
-            staged = await self.place.make_ready(self._staged())
-            outcome = await self._execute(staged)
+            async with holding.pins:
+                staged = await self.place.make_ready(self._staged(holding))
+                outcome = await self._execute(staged)
             await self._record(outcome, staged)
         except Stale:
             raise
+        except EngineRestarted as error:
+            self.engine_lost = True
+            await self._give_back(error.message, at_once=True, blameless=True)
         except EngineLost as error:
             self.engine_lost = True
             if self.life.line[:1] == [self] and not self._journal.started and not isinstance(error, EngineUnreached):
@@ -212,18 +221,18 @@ class Attempt:
     async def _end(self, kind: FactKind, error: DomainError) -> None:
         await self._journal.finish([Fact(kind, {"error": _with_node(error.as_dict(), self.claim.graph)})])
 
-    async def _staged(self) -> Staged:
+    async def _staged(self, holding: Holding) -> Staged:
         seconds = self.claim.clocks.start
-        files: list[EngineFile] = []
-        self.left_behind = files
+        self.left_behind = holding.files
         try:
             async with asyncio.timeout(seconds or None):
-                staged = await self._tools.stage.stage(self.claim, files)
+                staged = await self._tools.stage.stage(self.claim, holding)
         except TimeoutError:
             raise ClockRanOut("start", seconds) from None
-        if staged.files:
+        if staged.files or staged.models:
             data = {"files": len(staged.files), "bytes": staged.bytes, "seconds": round(staged.seconds, 3)}
-            self._journal.note(Fact(FactKind.STAGED, data))
+            models = {"models": staged.models} if staged.models else {}
+            self._journal.note(Fact(FactKind.STAGED, data | models))
         return staged
 
     async def _execute(self, staged: Staged) -> Outcome:

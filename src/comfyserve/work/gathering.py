@@ -8,10 +8,13 @@ Result = TypeVar("Result")
 
 
 async def gather(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
-    """All results in order; the first failure cancels the rest and is raised as itself, not in a group."""
+    """All results in order; the first failure cancels the rest, and when they have ended it is raised as itself,
+    not in a group."""
     tasks = [asyncio.ensure_future(coroutine) for coroutine in work]
     try:
         return list(await asyncio.gather(*tasks))
     finally:
         for task in tasks:
             task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)

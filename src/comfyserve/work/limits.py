@@ -15,6 +15,7 @@ class WorkLimits:
     `storage`: how long our storage, or a caller's target, may take nothing of a file. `storage_tries`, `target_tries`:
     how often a file is offered to them; `storage_pause`: how long after the first time, twice as long after each other.
     `value_chars`, `values_chars`: of one text, and of all texts of a run.
+    `transfers`: files, and models, of one run that are brought to the engine at the same time.
     `catalogue`: how old what we know of the engine's nodes and models may become while it is idle.
     """
 
@@ -22,6 +23,7 @@ class WorkLimits:
     stage_grace: float = 1.0
     staging: int = 8
     collecting: int = 4
+    transfers: int = 8
     poll: float = 1.0
     lease: float = 30.0
     interrupt_grace: float = 10.0

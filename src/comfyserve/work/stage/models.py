@@ -1,0 +1,103 @@
+"""Bring the models that a graph names by URL into the engine's folders, without copying them."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import structlog
+
+from comfyserve.core.credentials import BearerAuth, Credential
+from comfyserve.core.errors import Conflict, DomainError, EngineLost, InvalidInput, NotFound, Place, StorageFailed
+from comfyserve.core.graph import Graph
+from comfyserve.core.models import CONFIGS, FILE_KINDS, LISTED_ENDINGS, REPOSITORIES, ModelPlace
+from comfyserve.ports import Claim, Engine, Fetch, Fetched
+from comfyserve.work.stage.holding import Holding
+
+TOKEN_FIELD = "bearer_token"
+SAFETENSORS = ".safetensors"
+HEADER_BYTES = 8
+MAX_HEADER = 100 * 1024 * 1024
+
+log = structlog.get_logger(__name__)
+
+
+class Models:
+    """Fetches models, which stay pinned for the attempt, and offers them to the engine."""
+
+    def __init__(self, engine: Engine, fetch: Fetch) -> None:
+        self._engine = engine
+        self._fetch = fetch
+
+    async def bring(self, claim: Claim, place: ModelPlace, holding: Holding) -> str:
+        """The name that the engine has for one model. Every error has its place."""
+        try:
+            fetched = await self._fetched(claim, place, holding)
+            name = await asyncio.to_thread(_name, fetched, place)
+            offered = await self._engine.add_model(place.folder, name, fetched.path)
+            if offered.link is not None:
+                await self._remember(fetched.path, offered.link)
+            return offered.name
+        except EngineLost:
+            raise
+        except DomainError as error:
+            error.place = Place(node_id=place.node_id, field=place.label)
+            raise
+        except OSError as error:
+            raise StorageFailed(f"The download cache did not give a model: {error.strerror}.") from error
+
+    async def _fetched(self, claim: Claim, place: ModelPlace, holding: Holding) -> Fetched:
+        on_bytes, arrived = holding.reports.watch(place.label, place.url) if holding.reports else (None, None)
+        fetched = await holding.pins.enter_async_context(
+            self._fetch.fetch(place.url, purpose="model", credentials=_credentials(claim, place), on_bytes=on_bytes)
+        )
+        if arrived is not None:
+            arrived(fetched)
+        return fetched
+
+    async def _remember(self, path: Path, link: Path) -> None:
+        """Have the link removed when the file is evicted; a link that stays then leads nowhere, and is replaced."""
+        try:
+            await self._fetch.link(path, link)
+        except (NotFound, Conflict) as error:
+            log.warning("model_link_not_kept", link=link.name, error=error.message)
+
+
+def changes_of(graph: Graph, places: Sequence[ModelPlace], names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The fields that name these models, with the engine's names; a token that opened one has done its work."""
+    changes: dict[str, dict[str, Any]] = {}
+    for place, name in zip(places, names, strict=True):
+        fields = changes.setdefault(place.node_id, {})
+        fields[place.field] = name
+        if TOKEN_FIELD in graph.nodes[place.node_id].inputs:
+            fields[TOKEN_FIELD] = ""
+    return changes
+
+
+def _credentials(claim: Claim, place: ModelPlace) -> Sequence[Credential]:
+    token = claim.graph.nodes[place.node_id].inputs.get(TOKEN_FIELD)
+    if not isinstance(token, str) or not token.strip():
+        return claim.options.credentials
+    return (Credential(place.url, BearerAuth(token.strip())), *claim.options.credentials)
+
+
+def _name(fetched: Fetched, place: ModelPlace) -> str:
+    """The name of the cache's own file, with an ending that the engine's list shows."""
+    if place.folder == REPOSITORIES and not fetched.is_folder:
+        raise InvalidInput(f"{place.label} needs the address of a repository, such as hf://owner/name.")
+    if place.folder in {*FILE_KINDS, CONFIGS} and fetched.is_folder:
+        raise InvalidInput(f"{place.label} is the address of a repository; give that of one file.")
+    name = PurePosixPath(fetched.path.name)
+    own, told = name.suffix.lower(), PurePosixPath(fetched.filename).suffix.lower()
+    if place.folder not in FILE_KINDS:
+        return f"{name.stem}{told}" if told and not own and not fetched.is_folder else name.name
+    if own != SAFETENSORS and _is_safetensors(fetched.path):
+        return f"{name.stem}{SAFETENSORS}"
+    return f"{name.stem}{told}" if own not in LISTED_ENDINGS and told in LISTED_ENDINGS else name.name
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Whether it begins like one: the length of its header, and the header's JSON object."""
+    with path.open("rb") as file:
+        head = file.read(HEADER_BYTES + 1)
+    return len(head) > HEADER_BYTES and head[-1:] == b"{" and int.from_bytes(head[:-1], "little") <= MAX_HEADER
