@@ -5,6 +5,7 @@ import base64
 import gzip
 import hashlib
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from comfyserve.core.errors import FetchFailed, FetchRefused, TooLarge
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.http.source import HttpSource
-from comfyserve.fetch.source import Order, Unchanged, Validators
+from comfyserve.fetch.source import Arrived, Order, Unchanged, Validators
 from tests.fetch.downloads import LIMIT, LIMITS, arrived, content_of, left_in
 from tests.fetch.hostile import NAMES_OF_LOOPBACK, REDIRECTS_INSIDE
 from tests.fetch.origin import PNG, Origin
@@ -178,3 +179,14 @@ async def test_the_checksum_that_the_order_names(source: HttpSource, origin: Ori
         await arrived(source, f"{origin.url}/a", tmp_path / "g", sha256="0" * 64)
     assert not caught.value.retryable
     assert left_in(tmp_path) == {"f"}
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_large_file_is_hashed_only_to_be_compared(origin: Origin, tmp_path: Path, known: bool) -> None:
+    source, sha256 = HttpSource(Guard("on"), replace(LIMITS, hash_below=1000)), hashlib.sha256(PNG).hexdigest()
+    order = Order(f"{origin.url}/a.png", LIMIT, sha256=sha256 if known else "")
+    result = await source.download(order, tmp_path / "f")
+    assert isinstance(result, Arrived)
+    assert (result.size, result.sha256) == (len(PNG), order.sha256)
+    assert content_of(tmp_path / "f") == PNG
+    await source.close()

@@ -35,7 +35,10 @@ class Order:
 
 @dataclass(frozen=True)
 class Arrived:
-    """What was written: `names` are candidates for the file's name, best first; `mime` is what the sender says."""
+    """What was written: `names` are candidates for the file's name, best first; `mime` is what the sender says.
+
+    `sha256` may be empty for a large file whose checksum nobody knew.
+    """
 
     size: int
     sha256: str

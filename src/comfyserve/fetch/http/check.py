@@ -9,16 +9,21 @@ BLOCK_BYTES = 1024 * 1024
 
 
 class Follower:
-    """Hashes what is written, from the first byte on, out of the page cache. It blocks; one thread at a time."""
+    """Hashes what is written, from the first byte on, out of the page cache. It blocks; one thread at a time.
+
+    `at` is how far it is; without any algorithm it reads nothing.
+    """
 
     def __init__(self, part: Part, algorithms: Iterable[str]) -> None:
         self.at = 0
         self._part = part
-        self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in {"sha256", *algorithms}}
+        self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
         self._buffer = memoryview(bytearray(BLOCK_BYTES))
 
     def catch_up(self) -> None:
         """Hash until everything that is written without a gap is hashed. Raises StorageFailed."""
+        if not self._hashes:
+            self.at = self._part.frontier
         while (room := min(self._part.frontier - self.at, BLOCK_BYTES)) > 0:
             count = self._part.read_into(self._buffer[:room], self.at)
             if not count:
@@ -28,5 +33,5 @@ class Follower:
             self.at += count
 
     def hexdigest(self, algorithm: str) -> str:
-        """The checksum of what was hashed."""
-        return self._hashes[algorithm].hexdigest()
+        """The checksum of what was hashed; empty for an algorithm that was not asked for."""
+        return self._hashes[algorithm].hexdigest() if algorithm in self._hashes else ""

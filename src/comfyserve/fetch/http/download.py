@@ -89,7 +89,7 @@ class Download:
             exchange.close()
             raise
         self._final = exchange.url
-        follower = Follower(part, part.facts.digests)
+        follower = Follower(part, self._algorithms(part.facts))
         readers = Readers(self._asker, self._limits, self._identity, part, follower, self._order.on_bytes)
         await readers.read(exchange)
         return await self._asker.in_thread(partial(self._arrived, part, follower))
@@ -154,6 +154,12 @@ class Download:
         if status in NOT_OPEN:
             return FetchFailed(f"{host} does not open this file (status {status}). Give credentials for its address.")
         return FetchFailed(sentence)
+
+    def _algorithms(self, facts: Facts) -> set[str]:
+        """What the file is hashed with: what it will be compared with, and SHA-256 if it is not large."""
+        known = {"sha256"} if self._order.sha256 else set(facts.digests)
+        large = facts.size is not None and facts.size >= self._limits.hash_below
+        return known if large else known | {"sha256"}
 
     def _arrived(self, part: Part, follower: Follower) -> Arrived:
         """Check the sum and close the file. Blocks. Raises FetchFailed, StorageFailed."""

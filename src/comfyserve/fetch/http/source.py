@@ -41,7 +41,10 @@ class HttpSource:
         self._room = asyncio.Semaphore(self._limits.at_once)
 
     async def download(self, order: Order, path: Path) -> Arrived | Unchanged:
-        """Write the whole file to `path`: see Source. The sha256 of every file is computed while it arrives.
+        """Write the whole file to `path`: see Source.
+
+        It is hashed while it arrives. `Arrived.sha256` is empty for a large file (HttpLimits.hash_below) whose
+        checksum neither the order nor the origin tells.
 
         A file that has a validator (a strong ETag or a Last-Modified) is gone on with after a break, by this call or
         by the next one with the same path, in whatever process.
