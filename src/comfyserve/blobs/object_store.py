@@ -13,6 +13,7 @@ from comfyserve.blobs.failures import ERRORS, Failure, Kind, read_failure
 from comfyserve.blobs.keys import check_key
 from comfyserve.blobs.own import Opened
 from comfyserve.blobs.stream import chunks, patience, upload
+from comfyserve.blobs.theirs import Theirs
 from comfyserve.core.disposition import disposition
 from comfyserve.core.errors import NotFound, StorageFailed
 from comfyserve.ports import ByteStream, StoredBlob
@@ -60,7 +61,7 @@ class ObjectBlobs:
         attributes = {"Content-Type": mime} if mime else {}
         if filename:
             attributes["Content-Disposition"] = disposition(filename, mime)
-        mine = _Theirs(content)
+        mine = Theirs(content)
         try:
             written = await upload(
                 self._store, key, mine.pieces(), attributes=attributes, idle_seconds=self._seconds, limit=limit
@@ -177,22 +178,6 @@ class ObjectBlobs:
                 bucket=self._opened.bucket, said=failure.said, credentials=service.credentials, place=service.place
             )
         )
-
-
-class _Theirs:
-    """A stream that remembers what it raised, to tell it from what the store raises."""
-
-    def __init__(self, content: ByteStream) -> None:
-        self._content = content
-        self.raised: BaseException | None = None
-
-    async def pieces(self) -> ByteStream:
-        try:
-            async for chunk in self._content:
-                yield chunk
-        except BaseException as error:
-            self.raised = error
-            raise
 
 
 async def _nothing() -> ByteStream:

@@ -1,0 +1,67 @@
+"""The Targets port: opens what a caller wishes for."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from comfyserve.blobs.targets.buckets import BucketTarget, BucketWriter
+from comfyserve.blobs.targets.hf import HUB, HfWriter
+from comfyserve.blobs.targets.http import HttpWriter
+from comfyserve.blobs.targets.outside import BucketKind, Outside, Passage
+from comfyserve.core.errors import FetchFailed, FetchRefused, InvalidInput, Place, TargetFailed
+from comfyserve.core.targets import AzureTarget, GcsTarget, HfTarget, HttpTarget, S3Target, TargetWish
+from comfyserve.ports import Target
+
+KINDS: Mapping[type[TargetWish], BucketKind] = {S3Target: "s3", AzureTarget: "azure", GcsTarget: "gcs"}
+CONNECT_SECONDS = 10.0
+FOR_EVER = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class TargetOptions:
+    """`folder` keeps files on their way to Hugging Face. `storage_seconds`: how long a target may stand still or owe an
+    answer; 0: for ever. `lend_own`: whether a caller without credentials may use the server's for buckets."""
+
+    folder: Path
+    storage_seconds: float = 120.0
+    lend_own: bool = False
+    hub: str = HUB
+
+
+class OpenTargets:
+    """Buckets by obstore, Hugging Face by a child process, HTTP PUT: all under the outbound policy."""
+
+    def __init__(self, outside: Outside, options: TargetOptions) -> None:
+        self._outside = outside
+        self._options = options
+        self._seconds = options.storage_seconds or FOR_EVER
+
+    @asynccontextmanager
+    async def open(self, wish: TargetWish) -> AsyncIterator[Target]:
+        """The target, until the context is left. Raises InvalidInput for a wish that cannot be, TargetFailed."""
+        if isinstance(wish, HttpTarget):
+            connect = min(CONNECT_SECONDS, self._seconds)
+            async with self._outside.session(connect_seconds=connect, idle_seconds=self._seconds) as session:
+                yield HttpWriter(wish, self._outside, session, self._seconds)
+            return
+        async with self._outside.passage() as passage:
+            if isinstance(wish, HfTarget):
+                yield HfWriter(wish, passage, self._options.folder, self._options.hub, self._seconds)
+            else:
+                yield self._bucket(wish, passage)
+
+    def _bucket(self, wish: BucketTarget, passage: Passage) -> Target:
+        if wish.auth is None and not self._options.lend_own:
+            raise InvalidInput(
+                "The target needs credentials: give them in target.auth.", place=Place(field="target.auth")
+            )
+        kind = KINDS[type(wish)]
+        name = wish.container if isinstance(wish, AzureTarget) else wish.bucket
+        try:
+            bucket = passage.bucket(kind, name, wish.auth, self._seconds)
+        except FetchRefused as error:
+            raise InvalidInput(error.message, place=Place(field="target.auth")) from None
+        except FetchFailed as error:
+            raise TargetFailed(error.message, retryable=error.retryable) from None
+        return BucketWriter(wish, kind, bucket, passage, self._seconds)
