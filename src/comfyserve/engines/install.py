@@ -21,7 +21,7 @@ MARKER = ".comfyserve.json"
 LATEST, NIGHTLY = "latest", "nightly"
 DEVICES = ("nvidia", "amd", "m-series", "cpu")
 VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
-TAG = re.compile(r"refs/tags/(v\d+\.\d+\.\d+)")
+TAG = re.compile(r"refs/tags/(v\d+\.\d+\.\d+)(?:\^\{\})?$")
 GIT_SECONDS, TOOL_SECONDS = 120.0, 1200.0
 SHOWN_VERSIONS = 5
 SHOWN_LINES = 5
@@ -198,8 +198,10 @@ def _claimed(folder: Path) -> Iterator[None]:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise Conflict(f"Another installation into {folder} is under way.") from None
-        yield
-        lock.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
 
 
 def _there(wish: Wish) -> Installed | None:
