@@ -68,9 +68,8 @@ class Watch:
                 if await self._is_over(caller, run_id, found, seq):
                     return
                 pause = 0 if len(found) == BATCH else self._poll
-                async for value in merged.until(self._bell.wait(topic, pause, since=seen)):
-                    if _fits(value, status):
-                        yield (value,)
+                async for value in merged.until(self._bell.wait(topic, pause, since=seen), status):
+                    yield (value,)
 
     async def wait(self, caller: Caller, run_id: str, seconds: float) -> RunView:
         """The run when it has ended, or as it is after so many seconds. Raises NotFound."""
@@ -122,13 +121,13 @@ class _Merged:
             self._next.cancel()
             await asyncio.wait([self._next])
 
-    async def until(self, other: Coroutine[Any, Any, Any]) -> AsyncIterator[LiveValue]:
-        """Yield values until `other` is done. One on its way is kept for later."""
+    async def until(self, other: Coroutine[Any, Any, Any], status: Status | None) -> AsyncIterator[LiveValue]:
+        """Yield the values that fit a run in this state until `other` is done. One on its way is kept for later."""
         waiting = asyncio.ensure_future(other)
         try:
             while not waiting.done():
                 value = await self._value_or(waiting)
-                if value is not None:
+                if value is not None and _fits(value, status):
                     yield value
         finally:
             waiting.cancel()
