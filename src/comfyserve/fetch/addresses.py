@@ -1,7 +1,7 @@
 """Which source an address is for."""
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -36,7 +36,7 @@ class Route:
     """Where to go: the source, the address without user and password, and the credentials to go with."""
 
     kind: Kind
-    url: str
+    url: str = field(repr=False)
     auth: Auth | None
     has_host: bool
 
@@ -46,34 +46,41 @@ class Route:
         return urlsplit(self.url).hostname or self.kind
 
 
-def route_of(url: str, auth: Auth | None, purpose: Purpose, installed: Set[Kind]) -> Route:
-    """The way to an address. Raises InvalidInput for a kind of address that we do not know, FetchRefused for a
-    malformed one. `auth` wins over a user and password in the URL."""
-    scheme = url[:20].partition(":")[0].lower()
-    kind = SCHEMES.get(scheme)
-    if kind == "data":
-        return Route(kind, url, None, False)
-    if len(url) > MAX_URL:
-        raise FetchRefused(f"The URL is longer than {MAX_URL} characters.")
-    if kind is None:
-        raise InvalidInput(f"Files come from addresses that begin with {', '.join(SCHEMES)}; this one does not.")
-    bare, user = _split_user(url)
-    kind = _special(bare, kind, auth, purpose, installed)
-    if kind not in installed:
-        raise InvalidInput(f"This server cannot fetch {scheme} addresses: {kind} support is not installed.")
-    return Route(kind, bare, auth or user, scheme in WITH_HOST)
+@dataclass(frozen=True)
+class Router:
+    """Finds the source of an address among those that are `installed`. `azure_account` is the server's own storage
+    account, whose https addresses are opened with its credentials."""
 
+    installed: Set[Kind]
+    azure_account: str = ""
 
-def _special(url: str, kind: Kind, auth: Auth | None, purpose: Purpose, installed: Set[Kind]) -> Kind:
-    """Web addresses that mean more than a web server."""
-    if kind != "http":
-        return kind
-    parts = urlsplit(url)
-    if is_bucket_url(url, auth):
-        return read_bucket_url(url).kind
-    if "hf" in installed and (purpose == "model" or "/blob/" in parts.path) and is_hf_url(url):
-        return "hf"
-    return "git" if purpose == "model" and is_git_url(url) else kind
+    def route(self, url: str, auth: Auth | None, purpose: Purpose) -> Route:
+        """The way to an address. Raises InvalidInput for a kind of address that we do not know, FetchRefused for a
+        malformed one. `auth` wins over a user and password in the URL."""
+        scheme = url[:20].partition(":")[0].lower()
+        kind = SCHEMES.get(scheme)
+        if kind == "data":
+            return Route(kind, url, None, False)
+        if len(url) > MAX_URL:
+            raise FetchRefused(f"The URL is longer than {MAX_URL} characters.")
+        if kind is None:
+            raise InvalidInput(f"Files come from addresses that begin with {', '.join(SCHEMES)}; this one does not.")
+        bare, user = _split_user(url)
+        auth = auth or user
+        if kind == "http":
+            kind = self._behind_http(bare, auth, purpose)
+        if kind not in self.installed:
+            raise InvalidInput(f"This server cannot fetch {scheme} addresses. Install the extra {kind}.")
+        return Route(kind, bare, auth, scheme in WITH_HOST)
+
+    def _behind_http(self, url: str, auth: Auth | None, purpose: Purpose) -> Kind:
+        """Web addresses that mean more than a web server. Repositories are models: an input is one file, and small
+        enough for a plain GET, unless its address is that of a page about it."""
+        if is_bucket_url(url, auth, self.azure_account):
+            return read_bucket_url(url).kind
+        if "hf" in self.installed and (purpose == "model" or "/blob/" in urlsplit(url).path) and is_hf_url(url):
+            return "hf"
+        return "git" if purpose == "model" and is_git_url(url) else "http"
 
 
 def _split_user(url: str) -> tuple[str, BasicAuth | None]:

@@ -18,12 +18,14 @@ from comfyserve.fetch.object_store import ObjectStoreSource
 from comfyserve.fetch.proxy import GuardingProxy
 from comfyserve.fetch.source import Source
 
+AZURE_ACCOUNT = ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT")
+
 
 @dataclass(frozen=True)
 class FetchOptions:
     """What an operator may choose. `cache_bytes`: 0 means as much as the disk has. `environment` holds the server's own
     credentials for buckets, under their usual names; `hf_token` is its own for Hugging Face, at
-    `hf_endpoint`."""
+    `hf_endpoint`. `blobs` is the bucket of the server's own files."""
 
     cache_dir: Path
     cache_bytes: int = 0
@@ -31,6 +33,7 @@ class FetchOptions:
     hf_token: str = field(default="", repr=False)
     hf_endpoint: str = HUB
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    blobs: str = ""
 
 
 def open_fetching(guard: Guard, proxy: GuardingProxy, options: FetchOptions) -> Fetching:
@@ -39,7 +42,7 @@ def open_fetching(guard: Guard, proxy: GuardingProxy, options: FetchOptions) -> 
     store = Store(options.cache_dir, options.cache_bytes)
     store.open()
     seconds = max(options.limits.input.seconds, options.limits.model.seconds)
-    buckets = ObjectStoreSource(proxy, options.environment, seconds=seconds)
+    buckets = ObjectStoreSource(proxy, options.environment, kept=options.blobs, seconds=seconds)
     sources: dict[Kind, Source] = {
         "data": DataSource(),
         "http": HttpSource(guard, HttpLimits(total_seconds=seconds, at_once=2 * options.limits.at_once)),
@@ -50,4 +53,5 @@ def open_fetching(guard: Guard, proxy: GuardingProxy, options: FetchOptions) -> 
     }
     if is_installed():
         sources["hf"] = HfSource(proxy, token=options.hf_token, endpoint=options.hf_endpoint, seconds=seconds)
-    return Fetching(sources, store, guard, options.limits, clock=time.time)
+    account = next((options.environment[name] for name in AZURE_ACCOUNT if options.environment.get(name)), "")
+    return Fetching(sources, store, guard, options.limits, clock=time.time, azure_account=account)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
@@ -39,7 +39,7 @@ class Wish:
     route: Route
     source: Source
     slot: Slot
-    given_url: str
+    given_url: str = field(repr=False)
     purpose: Purpose
     limit: int
     sha256: str
@@ -215,7 +215,8 @@ class Downloads:
             return False  # what everybody gets need not be what these credentials open
         if wish.purpose == "model":
             return True
-        return card.checked_at >= wish.asked_at or self._clock() - card.checked_at <= wish.fresh_seconds
+        since = self._clock() - card.checked_at
+        return since >= 0 and (card.checked_at >= wish.asked_at or since <= wish.fresh_seconds)
 
 
 class _Growth:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from comfyserve.core.credentials import Credential, auth_for
 from comfyserve.core.errors import FetchFailed, FetchRefused
-from comfyserve.fetch.addresses import Kind, route_of
+from comfyserve.fetch.addresses import Kind, Router
 from comfyserve.fetch.cache.card import Card
 from comfyserve.fetch.cache.names import ANONYMOUS, place_of, slot_of
 from comfyserve.fetch.cache.shared import Job, Shared, Waiter
@@ -58,8 +58,10 @@ class Fetching:
         limits: FetchingLimits,
         *,
         clock: Callable[[], float],
+        azure_account: str = "",
     ) -> None:
         self._sources = sources
+        self._router = Router(frozenset(sources), azure_account)
         self._store = store
         self._guard = guard
         self._limits = limits
@@ -79,7 +81,7 @@ class Fetching:
         on_bytes: OnBytes | None = None,
     ) -> AsyncIterator[Fetched]:
         """The file of an address; see ports.Fetch. What comes from a data URI is not cached."""
-        route = route_of(url, auth_for(url, credentials), purpose, self._sources.keys())
+        route = self._router.route(url, auth_for(url, credentials), purpose)
         if route.has_host:
             self._guard.check_url(route.url.removeprefix("git+"))
         caps = self._limits.caps(purpose)
