@@ -57,7 +57,7 @@ from comfyserve.services.sweep import Keeping, Sweep
 from comfyserve.services.watch import Watch
 from comfyserve.services.workflows import Workflows
 from comfyserve.settings import Settings, read_headers, secret_of, write_private
-from comfyserve.work.collect import Converter, ConvertLimits
+from comfyserve.work.collect import NEEDS_IMAGES, Converter, ConvertLimits, conversion_available
 from comfyserve.work.limits import WorkLimits
 from comfyserve.work.worker import MachineState, Worker
 
@@ -270,7 +270,13 @@ def _build_submit(
         ids=new_id,
         draw=lambda low, high: low + secrets.randbelow(high - low + 1),
         bell=base.bell,
-        limits=SubmitLimits(settings.max_queued, settings.max_attempts, GRAPH_BYTES, settings.max_body_bytes),
+        limits=SubmitLimits(
+            settings.max_queued,
+            settings.max_attempts,
+            GRAPH_BYTES,
+            settings.max_body_bytes,
+            no_conversion="" if conversion_available() else NEEDS_IMAGES,
+        ),
     )
 
 
