@@ -44,12 +44,15 @@ RETRY_AFTER = 5
 
 @dataclass(frozen=True)
 class SubmitLimits:
-    """Bounds of one submit: waiting runs of a machine, attempts of a run, bytes of a graph's or inputs' JSON."""
+    """Bounds of one submit: waiting runs of a machine, attempts of a run, bytes of a graph's or inputs' JSON.
+
+    `no_conversion`: why no run can have its pictures converted; empty where runs can."""
 
     max_queued: int
     max_attempts: int
     graph_bytes: int
     inputs_bytes: int
+    no_conversion: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,8 @@ class Submit:
             return seen
         request = await self._in_api_form(caller, request)
         target = await self._db.look_up(lambda connection: self._target(connection, caller, request))
+        if target.options(request.options).convert is not None and self._limits.no_conversion:
+            raise InvalidInput(self._limits.no_conversion, place=Place(field="convert_output"))
         bound = self._bound(target, request)
         media = await self._media.settle(caller, bound.graph, bound.media)
         row = self._row(caller, request, target, bound, media, digest)
