@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import traceback
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,19 @@ async def test_private_repositories_open_for_a_token_only(
         await own.check(url, BearerAuth("hf_wrong"))
     with pytest.raises(FetchRefused, match="bearer"):
         await own.check(url, BasicAuth("a", "b"))
+
+
+async def test_secrets_stay_out_of_logs_and_errors(
+    source: HfSource, hub: Hub, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    secret = "hf_" + "x" * 20
+    hub.to = "http://169.254.169.254/x?signature=" + "y" * 20
+    for url in (f"hf://closed/r/{LARGE}", f"hf://away/r/{LARGE}", f"hf://xet/r/{LARGE}"):
+        with pytest.raises((FetchFailed, FetchRefused)) as caught:
+            await source.download(order(url, BearerAuth(secret)), tmp_path / "got")
+        said = "".join(capfd.readouterr()) + "".join(traceback.format_exception(caught.value))
+        assert secret not in said
+        assert "y" * 20 not in said
 
 
 async def test_the_machines_own_token_is_never_used(

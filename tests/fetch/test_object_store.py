@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import os
+import traceback
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import obstore
 import pytest
 
 from comfyserve.core.credentials import Auth, AzureAuth, BearerAuth, GcsAuth, S3Auth
-from comfyserve.core.errors import FetchFailed, FetchRefused, TooLarge
+from comfyserve.core.errors import FetchFailed, FetchRefused, StorageFailed, TooLarge
 from comfyserve.fetch.bucket_url import Place, is_bucket_url, read_bucket_url
 from comfyserve.fetch.buckets import own_azure_account, plan
 from comfyserve.fetch.guard import Guard
@@ -336,6 +337,48 @@ async def test_wrong_credentials(azure_bucket: Bucket, open_proxy: GuardingProxy
             assert not caught.value.retryable
             assert "s3cret" not in str(caught.value)
             assert caught.value.__context__ is None or caught.value.__suppress_context__
+
+
+async def test_the_servers_own_files_are_not_read_by_their_address(
+    s3_bucket: Bucket, strict: GuardingProxy, open_proxy: GuardingProxy, tmp_path: Path
+) -> None:
+    for key in ("files/secret", "other/fine"):
+        await put(s3_bucket, key, b"x")
+    kept = f"s3://{s3_bucket.name}/files"
+    source = source_of(strict, s3_bucket.environment, kept=kept)
+    for key in ("files/secret", "files%2Fsecret"):
+        for call in (
+            source.download(order(s3_bucket, key), tmp_path / "got"),
+            source.check(order(s3_bucket, key).url, None),
+        ):
+            with pytest.raises(FetchRefused, match="own files"):
+                await call
+    assert (await arrives(source, order(s3_bucket, "other/fine"), tmp_path / "got")).size == 1
+    theirs = order(s3_bucket, "files/secret", caller_auth(s3_bucket))
+    assert (await arrives(source_of(open_proxy, {}, kept=kept), theirs, tmp_path / "got")).size == 1
+
+
+async def test_a_disk_that_cannot_take_it_is_our_failure(
+    s3_bucket: Bucket, strict: GuardingProxy, tmp_path: Path
+) -> None:
+    await put(s3_bucket, "k", BIG)
+    with pytest.raises(StorageFailed, match="disk"):
+        await source_of(strict, s3_bucket.environment).download(order(s3_bucket, "k"), tmp_path / "missing" / "got")
+
+
+async def test_secrets_stay_out_of_logs_and_errors(
+    azure_bucket: Bucket, open_proxy: GuardingProxy, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    await put(azure_bucket, "hidden-name", b"x")
+    async with flaky(
+        azure_bucket, Fault("answer", times=1), Fault("answer", status=403, word="AccessDenied")
+    ) as watched:
+        auth = AzureAuth(AZURE_ACCOUNT, sas_token="sv=1&sig=s3cretsignature", endpoint=watched.bucket.url)
+        with pytest.raises(FetchFailed) as caught:
+            await source_of(open_proxy, {}).download(order(azure_bucket, "hidden-name", auth), tmp_path / "got")
+    said = "".join(capfd.readouterr()) + "".join(traceback.format_exception(caught.value))
+    assert "s3cretsignature" not in said
+    assert "hidden-name" not in str(caught.value)
 
 
 @pytest.mark.parametrize("bucket", KINDS, indirect=True)

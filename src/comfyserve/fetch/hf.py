@@ -30,6 +30,8 @@ ASK_SECONDS = 30.0
 MAX_LISTING = 32 * 1024 * 1024
 HOPS = 3
 HEAD_BYTES = 64
+NOTES_BYTES = 1024 * 1024
+"""Room for what huggingface_hub writes beside the files; what counts in the end are the files."""
 RESUME = ".resume"
 LEFTOVERS = ".cache"
 """Where huggingface_hub keeps its notes inside a folder that it fills."""
@@ -235,7 +237,7 @@ async def _fetch(hub: _Hub, place: HfPlace, found: _Found, order: Order, folder:
     own |= {"HF_TOKEN": hub.token, "TMPDIR": str(folder)}
     arguments = (place.kind, place.repo, found.commit, str(folder / "files"), *([place.path] if place.path else []))
     command = (sys.executable, "-I", hf_child.__file__, *arguments)
-    look = weigher(folder, order.limit, order.on_bytes, lambda: found.size or None)
+    look = weigher(folder / "files", order.limit + NOTES_BYTES, order.on_bytes, lambda: found.size or None)
     ended = await run_child(command, environment(own), cwd=folder, look=look)
     if ended.status != hf_child.DONE:
         words = ended.complaints.split() or ["none"]

@@ -20,7 +20,7 @@ from obstore.exceptions import (
 )
 
 from comfyserve.core.credentials import Auth
-from comfyserve.core.errors import FetchFailed, TooLarge
+from comfyserve.core.errors import FetchFailed, FetchRefused, TooLarge
 from comfyserve.fetch.bucket_url import Place, read_bucket_url
 from comfyserve.fetch.buckets import IDLE_SECONDS, Store, client, plan
 from comfyserve.fetch.pieces import PIECE_BYTES, PiecedFile, Whole
@@ -67,7 +67,8 @@ class ObjectStoreSource:
 
     `own` is the server's environment, whose credentials open what a caller gives none for; without those either, the
     bucket is asked as a public one. A caller's endpoint is subject to the policy, the operator's own is trusted.
-    `seconds` bounds one download, `idle_seconds` the wait for bytes; `delays` are the pauses between tries.
+    `kept` is where the server's own files are (`s3://bucket/prefix`): what is there no caller reads with the server's
+    credentials. `seconds` bounds one download, `idle_seconds` the wait for bytes; `delays` are pauses between tries.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class ObjectStoreSource:
         proxy: GuardingProxy,
         own: Mapping[str, str],
         *,
+        kept: str = "",
         seconds: float = 7200.0,
         delays: Sequence[float] = DELAYS,
         piece_bytes: int = PIECE_BYTES,
@@ -82,6 +84,7 @@ class ObjectStoreSource:
     ) -> None:
         self._proxy = proxy
         self._own = dict(own)
+        self._kept = read_bucket_url(f"{kept.rstrip('/')}/*") if kept else None
         self._seconds = seconds
         self._delays = delays
         self._piece_bytes = piece_bytes
@@ -119,8 +122,16 @@ class ObjectStoreSource:
             whole = await file.fill(_getter(bucket, found))
         return _arrived(order, place, found, whole)
 
+    def _keeps(self, place: Place) -> bool:
+        kept = self._kept
+        if kept is None or (kept.kind, kept.bucket) != (place.kind, place.bucket):
+            return False
+        return any(key.startswith(kept.keys[0].removesuffix("*")) for key in place.keys)
+
     @asynccontextmanager
     async def _open(self, place: Place, auth: Auth | None) -> AsyncIterator[_Open]:
+        if auth is None and self._keeps(place):
+            raise FetchRefused(f"{place.label} holds this server's own files, which are not fetched by their address.")
         planned = plan(place, auth, self._own)
         async with self._proxy.lease(planned.trusted) as lease:
             yield _Open(client(planned, lease.url, self._idle_seconds), place, lease)

@@ -149,7 +149,7 @@ class GuardingProxy:
     async def _pass_on(self, client: Streams, head: Head, lease: Lease) -> None:
         try:
             url = _target(head)
-            onward, by_proxy = await self._connect(url, lease, tunnel=head.method == "CONNECT")
+            onward, by_proxy = await self._connect_in_time(url, lease, tunnel=head.method == "CONNECT")
         except FetchRefused as error:
             lease.note(error)
             return await _deny(client, HTTPStatus.FORBIDDEN, error.message)
@@ -172,6 +172,14 @@ class GuardingProxy:
         finally:
             onward.close()
         return None
+
+    async def _connect_in_time(self, url: URL, lease: Lease, *, tunnel: bool) -> tuple[Streams, URL | None]:
+        """`_connect`, with the look-up of names bounded too; a host may have several addresses to try."""
+        try:
+            async with asyncio.timeout(3 * self._limits.connect_seconds):
+                return await self._connect(url, lease, tunnel=tunnel)
+        except TimeoutError as error:
+            raise FetchFailed(f"{url.host} does not answer.", retryable=True) from error
 
     async def _connect(self, url: URL, lease: Lease, *, tunnel: bool) -> tuple[Streams, URL | None]:
         """A connection to a checked address, or to the operator's proxy; that one is told when a tunnel is wanted."""
