@@ -221,3 +221,11 @@ class AnyLife(RuleBasedStateMachine):
 
 
 TestAnyLife = AnyLife.TestCase
+
+
+@pytest.mark.parametrize(("status", "attempts"), [(Status.STARTING, 2), (Status.RUNNING, 1), (Status.COLLECTING, 1)])
+def test_a_loss_without_blame_costs_no_attempt(status: Status, attempts: int) -> None:
+    lost = advance(_run(status, attempts=2), Fact(FactKind.LOST, {"blameless": True, "at_once": True}), NOW)
+    assert (lost.status, lost.attempts, lost.not_before) == (Status.QUEUED, attempts, NOW)
+    last = advance(_run(Status.RUNNING, attempts=3), Fact(FactKind.LOST, {"blameless": True}), NOW)
+    assert (last.status, last.attempts) == (Status.QUEUED, 2)

@@ -67,6 +67,22 @@ class FaultRaise(_Node):
         raise ValueError(f"no weather in {name}")
 
 
-NODE_CLASS_MAPPINGS = {
-    node.__name__: node for node in (FaultGate, FaultGateWithFamily, FaultKill, FaultNoise, FaultRaise)
-}
+class FaultPid(_Node):
+    """Writes down which process it runs in, in a file of its name."""
+
+    def run(self, image: Any, name: str) -> tuple[Any]:
+        with (DATA_DIR / name).open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        return (image,)
+
+
+class FaultMemory(FaultPid):
+    """Writes down where it is, and raises what a model too large for its GPU raises."""
+
+    def run(self, image: Any, name: str) -> tuple[Any]:
+        super().run(image, name)
+        raise MemoryError("Allocation on device")
+
+
+FAULTS = (FaultGate, FaultGateWithFamily, FaultKill, FaultMemory, FaultNoise, FaultPid, FaultRaise)
+NODE_CLASS_MAPPINGS = {node.__name__: node for node in FAULTS}

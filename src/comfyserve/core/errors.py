@@ -143,6 +143,10 @@ class EngineUnreached(EngineLost):
     """The engine was gone before anything reached it: what was to be executed has not begun."""
 
 
+class EngineRestarted(EngineLost):
+    """The engine was restarted for a reason that has nothing to do with this run: it does not cost it an attempt."""
+
+
 class ClockRanOut(DomainError):
     """One of a run's clocks (queue, start, run, heartbeat) ran out; the code is `<clock>_timeout`."""
 
