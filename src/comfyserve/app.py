@@ -23,6 +23,7 @@ from comfyserve import __version__
 from comfyserve.apis.build import APIS, build_api
 from comfyserve.apis.http.bundle import ApiOptions, Readiness, Services
 from comfyserve.blobs.build import check_blobs, open_blobs
+from comfyserve.blobs.targets import OpenTargets, TargetOptions
 from comfyserve.core.errors import DomainError, EngineLost, StorageFailed
 from comfyserve.db.database import Database
 from comfyserve.engines.fleet import Wanted, fleet, leftovers
@@ -30,6 +31,7 @@ from comfyserve.engines.install import Installer, Wish, device_here
 from comfyserve.fetch.build import FetchOptions, open_fetching
 from comfyserve.fetch.fetching import Caps, Fetching, FetchingLimits
 from comfyserve.fetch.guard import Guard
+from comfyserve.fetch.outbound import Outbound, place_of
 from comfyserve.fetch.proxy import GuardingProxy
 from comfyserve.fetch.sender import HttpSender
 from comfyserve.pages import Pages
@@ -71,6 +73,7 @@ NODES_SECONDS = 15.0
 DETAIL_DAYS = 30
 DAY = 86400
 CONVERTING = "converting"
+SENDING = "sending"
 
 
 def now() -> datetime:
@@ -103,6 +106,7 @@ class Outside:
     """All that goes out on a caller's word, under one policy."""
 
     fetch: Fetching
+    targets: OpenTargets
     sender: HttpSender
     proxy: GuardingProxy
 
@@ -170,7 +174,7 @@ async def build(settings: Settings, url: str, *, ledger: type[Record] = Record) 
             url=services.files.url,
         ),
         outside=outside,
-        pool=_build_pool(base, record, services.machines, outside.fetch, engines),
+        pool=_build_pool(base, record, services.machines, outside, engines),
         machine_id=machine_id,
         workers=len(engines),
     )
@@ -178,7 +182,7 @@ async def build(settings: Settings, url: str, *, ledger: type[Record] = Record) 
 
 async def _lay_base(settings: Settings, url: str) -> Base:
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for folder in (settings.data_dir / CONVERTING, *leftovers(settings.data_dir)):
+    for folder in (settings.data_dir / CONVERTING, settings.data_dir / SENDING, *leftovers(settings.data_dir)):
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     blobs = await open_storage(settings)
     return Base(
@@ -281,7 +285,7 @@ def _build_submit(
 
 
 def _build_pool(
-    base: Base, record: Record, machines: Machines, fetch: Fetching, engines: Sequence[Callable[[], Engine]]
+    base: Base, record: Record, machines: Machines, outside: Outside, engines: Sequence[Callable[[], Engine]]
 ) -> LocalPool:
     settings = base.settings
     limits = WorkLimits(
@@ -314,7 +318,8 @@ def _build_pool(
             live=base.live,
             bell=base.bell,
             blobs=base.blobs,
-            fetch=fetch,
+            fetch=outside.fetch,
+            targets=outside.targets,
             limits=limits,
             monotonic=time.monotonic,
             another_idle=another_idle,
@@ -340,8 +345,24 @@ def _build_outside(settings: Settings) -> Outside:
         settings.hf_token.get_secret_value(),
         settings.hf_endpoint,
         os.environ,
+        settings.blobs,
     )
-    return Outside(open_fetching(guard, proxy, options), HttpSender(guard), proxy)
+    return Outside(
+        open_fetching(guard, proxy, options), _build_targets(settings, guard, proxy), HttpSender(guard), proxy
+    )
+
+
+def _build_targets(settings: Settings, guard: Guard, proxy: GuardingProxy) -> OpenTargets:
+    lend = settings.target_credentials == "own"
+    options = TargetOptions(
+        settings.data_dir / SENDING,
+        storage_seconds=settings.storage_seconds,
+        lend_own=lend,
+        hub=settings.hf_endpoint,
+        hub_token=settings.hf_token.get_secret_value() if lend else "",
+    )
+    outbound = Outbound(guard, proxy, own=os.environ if lend else {}, trusted=[place_of(settings.hf_endpoint)])
+    return OpenTargets(outbound, options)
 
 
 def wanted_engines(settings: Settings) -> Wanted:

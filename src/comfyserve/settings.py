@@ -238,6 +238,11 @@ class Settings(BaseSettings):
     downloads_at_once: Positive = Field(
         8, description="How many inputs are downloaded at the same time, and how many models besides."
     )
+    target_credentials: Literal["callers", "own"] = Field(
+        "callers",
+        description="Whose credentials write to a target of a caller who gives none: `callers`: nobody's, the run is "
+        "refused; `own`: this server's for buckets and Hugging Face, for callers whom you trust with all they open.",
+    )
     hf_token: SecretStr = Field(
         SecretStr(""), description="The token for Hugging Face, for callers who give none of their own."
     )

@@ -94,6 +94,12 @@ class OutboundPassage:
         return ended.status
 
 
+def place_of(url: str) -> str:
+    """The `host:port` of an address that the operator configured."""
+    read = URL(url)
+    return f"{read.host}:{read.port}"
+
+
 def _own_places(kind: Kind, own: Mapping[str, str]) -> tuple[str, ...]:
     """Where the operator's own buckets are, if credentials for them are lent."""
     try:

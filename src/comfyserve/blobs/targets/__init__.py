@@ -1,5 +1,5 @@
 """Targets: a caller's own bucket, Hugging Face repository or address for HTTP PUT."""
 
-from comfyserve.blobs.targets.build import OpenTargets
+from comfyserve.blobs.targets.build import OpenTargets, TargetOptions
 
-__all__ = ["OpenTargets"]
+__all__ = ["OpenTargets", "TargetOptions"]

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from comfyserve.blobs.targets.buckets import BucketTarget, BucketWriter
 from comfyserve.blobs.targets.hf import HUB, HfWriter
 from comfyserve.blobs.targets.http import HttpWriter
 from comfyserve.blobs.targets.outside import BucketKind, Outside, Passage
+from comfyserve.core.credentials import BearerAuth
 from comfyserve.core.errors import FetchFailed, FetchRefused, InvalidInput, Place, TargetFailed
 from comfyserve.core.targets import AzureTarget, GcsTarget, HfTarget, HttpTarget, S3Target, TargetWish
 from comfyserve.ports import Target
@@ -21,12 +22,14 @@ FOR_EVER = 24 * 3600.0
 @dataclass(frozen=True)
 class TargetOptions:
     """`folder` keeps files on their way to Hugging Face. `storage_seconds`: how long a target may stand still or owe an
-    answer; 0: for ever. `lend_own`: whether a caller without credentials may use the server's for buckets."""
+    answer; 0: for ever. `lend_own`: whether a caller without credentials may use the server's for buckets; `hub_token`
+    is what such a caller uses for Hugging Face, empty: nothing."""
 
     folder: Path
     storage_seconds: float = 120.0
     lend_own: bool = False
     hub: str = HUB
+    hub_token: str = field(default="", repr=False)
 
 
 class OpenTargets:
@@ -47,6 +50,8 @@ class OpenTargets:
             return
         async with self._outside.passage() as passage:
             if isinstance(wish, HfTarget):
+                auth = wish.auth or (BearerAuth(self._options.hub_token) if self._options.hub_token else None)
+                wish = replace(wish, auth=auth)
                 yield HfWriter(wish, passage, self._options.folder, self._options.hub, self._seconds)
             else:
                 yield self._bucket(wish, passage)
