@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 
 from comfyserve.core.errors import EngineLost, FetchFailed, NotFound
 from comfyserve.core.runs import Status
-from comfyserve.ports import Blobs, Engine, Fetch, Fetched, Ledger
+from comfyserve.ports import Blobs, Engine, Fetch, Fetched, Ledger, Targets
 from comfyserve.services.records import RunView
 from comfyserve.services.topics import run_topic
 from comfyserve.testing import ScriptedEngine
+from comfyserve.work.collect import Converter
 from comfyserve.work.limits import WorkLimits
 from comfyserve.work.worker import MachineState, Worker
 from tests.services.bundle import Bundle, open_bundle
@@ -148,6 +149,8 @@ async def shop(
     blobs: Blobs | None = None,
     fetch: Fetch | None = None,
     another_idle: Callable[[], bool] = lambda: False,
+    converter: Converter | None = None,
+    targets: Targets | None = None,
     **bundle_options: Any,
 ) -> AsyncIterator[Shop]:
     """A worker on this engine until the context is left."""
@@ -174,6 +177,8 @@ async def shop(
         monotonic=time.monotonic,
         another_idle=another_idle,
         report=report,
+        converter=converter,
+        targets=targets,
     )
     task = asyncio.create_task(worker.run())
     try:
