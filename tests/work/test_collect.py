@@ -327,9 +327,16 @@ async def test_a_full_disk_beside_the_converter(small_disk: Path) -> None:
 
 
 class ScriptedTarget:
-    """Keeps what it is given, or fails as it is told, name by name; a failure that is None never returns."""
+    """Keeps what it is given, or fails as it is told, name by name; a failure that is None never returns. `default`:
+    how every other put fails."""
 
-    def __init__(self, failures: Mapping[str, Sequence[DomainError | None]] | None = None) -> None:
+    def __init__(
+        self,
+        failures: Mapping[str, Sequence[DomainError | None]] | None = None,
+        *,
+        default: DomainError | None = None,
+    ) -> None:
+        self.default = default
         self.files: dict[str, tuple[bytes, int, str]] = {}
         self.asked: list[str] = []
         self.open_now = 0
@@ -345,6 +352,8 @@ class ScriptedTarget:
                 await asyncio.Event().wait()
             else:
                 raise failure
+        if self.default:
+            raise self.default
         self.files[name] = (data, size, mime)
         return f"https://files.example.com/{name}"
 
