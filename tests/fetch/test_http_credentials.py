@@ -86,8 +86,9 @@ async def test_the_operators_own_are_for_their_addresses_and_come_last(tmp_path:
         own = [Credential(f"{server.url}/**", BearerAuth(SECRET))]
         source = HttpSource(Guard("127.0.0.0/8"), LIMITS, own=own)
         await arrived(source, f"{server.url}/m", tmp_path / "f")
-        for url, auth in ((f"{other.url}/m", None), (f"{server.url}/m", BearerAuth("wrong"))):
-            with pytest.raises(FetchFailed):
+        cases = ((f"{other.url}/m", None, "Give credentials"), (f"{server.url}/m", BearerAuth("x"), "not the right"))
+        for url, auth, advice in cases:
+            with pytest.raises(FetchFailed, match=advice):
                 await source.download(Order(url, LIMIT, auth), tmp_path / "f")
         with pytest.raises(FetchFailed):
             await source.download(Order(f"{server.url}/to?{other.url}/m", LIMIT), tmp_path / "f")
@@ -105,7 +106,7 @@ async def test_a_redirect_carries_no_credential_to_another_origin(
         user = "" if auth else f"user:{SECRET}@"
         url = f"http://{user}127.0.0.1:{server.port}/to?"
         for to in (other.url, f"http://localhost:{server.port}", f"http://user:x@127.0.0.1:{other.port}"):
-            with pytest.raises(FetchFailed, match="Give credentials"):
+            with pytest.raises(FetchFailed, match="not the right ones"):
                 await source.download(Order(f"{url}{to}/m", LIMIT, auth), tmp_path / "f")
             with pytest.raises(FetchFailed, match="these credentials"):
                 await source.check(f"{url}{to}/m", auth)

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from comfyserve.core.errors import FetchFailed
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.http.limits import HttpLimits
 from comfyserve.fetch.http.source import HttpSource
-from tests.fetch.downloads import LIMIT, LIMITS, arrived, content_of, left_in
+from tests.fetch.downloads import LIMIT, arrived, content_of, left_in
 from tests.fetch.scripted import CONTENT, ETAG, Asked, answer, scripted, serve_content
 
 OLD = b"old" * 100_000
@@ -168,5 +169,34 @@ async def test_progress_gives_new_tries(tmp_path: Path) -> None:
     assert len(server.asked) == 6
 
 
-def test_the_limits_of_the_tests_are_like_the_real_ones() -> None:
-    assert LIMITS.tries == HttpLimits().tries
+async def test_a_killed_process_is_gone_on_with(source: HttpSource, tmp_path: Path) -> None:
+    """SIGKILL in the middle of a download: the next process asks for the rest."""
+    big = CONTENT * 4
+
+    async def play(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        start = int(asked.headers.get("range", "bytes=0-")[6:-1])
+        told = {"ETag": ETAG, "Content_Length": str(len(big) - start)}
+        if start:
+            await answer(writer, 206, big[start:], Content_Range=f"bytes {start}-{len(big) - 1}/{len(big)}", **told)
+            return
+        await answer(writer, 200, big[:-300_000], **told)
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(30), scripted(play) as server:
+        command = [sys.executable, "-m", "tests.fetch.download_child", f"{server.url}/f", str(tmp_path / "f")]
+        child = await asyncio.create_subprocess_exec(*command)
+        try:
+            while not has_kept(tmp_path / "f.resume"):  # noqa: ASYNC110  (another process makes it)
+                await asyncio.sleep(0.02)
+        finally:
+            child.kill()
+            await child.wait()
+        await arrived(source, f"{server.url}/f", tmp_path / "f", limit=len(big))
+    assert content_of(tmp_path / "f") == big
+    assert len(server.asked) == 2
+    assert server.ranges[1].startswith("bytes=")
+
+
+def has_kept(path: Path) -> bool:
+    """Whether some of the file is written down there."""
+    return path.exists() and bool(json.loads(path.read_text())["done"])

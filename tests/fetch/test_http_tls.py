@@ -120,6 +120,15 @@ async def test_plain_http_is_asked_of_the_proxy(tmp_path: Path) -> None:
         await source.close()
 
 
+async def test_no_proxy_is_honoured(tmp_path: Path) -> None:
+    async with scripted(serve_content) as proxy, scripted(serve_content) as server:
+        guard = Guard("127.0.0.0/8", proxies={"http": f"http://localhost:{proxy.port}", "no": "127.0.0.1, x.test"})
+        source = HttpSource(guard, LIMITS)
+        await arrived(source, f"{server.url}/m", tmp_path / "f")
+        await source.close()
+        assert (len(proxy.asked), len(server.asked)) == (0, 1)
+
+
 async def test_a_proxy_of_another_kind_is_named(tmp_path: Path) -> None:
     source = HttpSource(Guard("on", proxies={"http": "socks5://localhost:1"}), LIMITS)
     with pytest.raises(FetchFailed, match="Only http proxies"):

@@ -152,8 +152,12 @@ class Download:
         if status in TRY_AGAIN:
             return TryLater(sentence, retry_after(exchange.response.headers, datetime.now(UTC)))
         if status in NOT_OPEN:
-            return FetchFailed(f"{host} does not open this file (status {status}). Give credentials for its address.")
+            return FetchFailed(f"{host} does not open this file (status {status}). {self._advice()}")
         return FetchFailed(sentence)
+
+    def _advice(self) -> str:
+        given = self._identity.headers or self._identity.query
+        return "Its credentials are not the right ones." if given else "Give credentials for its address."
 
     def _algorithms(self, facts: Facts) -> set[str]:
         """What the file is hashed with: what it will be compared with, and SHA-256 if it is not large."""

@@ -13,7 +13,8 @@ class HttpLimits:
     what the origin asks for, but never more than `longest_pause`. Less than `slow_rate` bytes a second over
     `slow_seconds` ends a try. A file whose rest is `parallel_from` or more when `parallel_after` has passed is read
     over up to `connections`, in pieces of `piece`. `at_once` downloads run, others wait. A file of `hash_below` or more
-    is hashed only when its checksum is known, since that takes more CPU time than the rest of its download.
+    is hashed only when its checksum is known, since that takes more CPU time than the rest of its download. What has
+    come is written down every `keep_seconds`, for the case that the process dies.
     """
 
     total_seconds: float = 7200.0
@@ -31,6 +32,7 @@ class HttpLimits:
     connections: int = 4
     piece: int = 32 * MIB
     at_once: int = 16
+    keep_seconds: float = 5.0
     hash_below: int = 256 * MIB
 
 

@@ -140,7 +140,7 @@ class Part:
         kept = {**self.facts.as_json(), "version": VERSION, "done": _merged(tuple(self.stretches))}
         beside = self._resume.with_name(self._resume.name + ".new")
         try:
-            os.fdatasync(self._file)
+            os.fsync(self._file)
             beside.write_text(json.dumps(kept))
             beside.replace(self._resume)
         except OSError as error:
@@ -155,10 +155,13 @@ class Part:
             raise _no_room(error) from error
 
     def abandon(self) -> None:
-        """Keep what another try can go on with, else remove it all."""
-        if self.facts.condition and self.facts.size and self.received:
+        """Keep what another download can go on with, else remove it all."""
+        if not (self.facts.condition and self.facts.size and self.received):
+            self.remove()
+            return
+        try:
             self.keep()
-        else:
+        except StorageFailed:
             self.remove()
 
     def remove(self) -> None:

@@ -18,7 +18,6 @@ from comfyserve.ports import OnBytes
 
 TICK_SECONDS = 0.1
 TELL_SECONDS = 0.25
-KEEP_SECONDS = 5.0
 PIECES_EACH = 4
 
 
@@ -146,7 +145,7 @@ class Readers:
         if now - self._told >= TELL_SECONDS:
             self._told = now
             self._on_bytes(part.received, part.facts.size)
-        if now - self._kept >= KEEP_SECONDS:
+        if now - self._kept >= self._limits.keep_seconds:
             self._kept = now
             await self._asker.in_thread(part.keep)
         if now - self._window >= self._limits.slow_seconds:
