@@ -1,6 +1,7 @@
-"""A process of its own that fetches: `python -m tests.fetch.cache.child FOLDER URL TIMES [LARGEST_FILE]`.
+"""A process of its own that fetches: `python -m tests.fetch.cache.child SOURCE FOLDER URL TIMES [LARGEST_FILE]`.
 
-It writes `heard` when it first hears of progress, then a line of JSON for each fetch.
+SOURCE is `real`, or `plain` for one that keeps every byte at once. It writes `heard` when it first hears of progress,
+then a line of JSON for each fetch.
 """
 
 import asyncio
@@ -13,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from comfyserve.core.errors import DomainError
+from comfyserve.fetch.build import FetchOptions, open_fetching
 from comfyserve.fetch.cache.store import Store
-from comfyserve.fetch.fetching import Fetching
+from comfyserve.fetch.fetching import Fetching, FetchingLimits
 from comfyserve.fetch.guard import Guard
-from tests.fetch.cache.conftest import LIMITS
+from comfyserve.fetch.proxy import GuardingProxy
 from tests.fetch.cache.scripted import PlainHttp
 
 
@@ -40,16 +42,24 @@ async def fetch(fetching: Fetching, url: str, first: bool) -> dict[str, Any]:
         return {"error": error.code, "message": error.message}
 
 
-async def main(folder: Path, url: str, times: int) -> None:
+def build(source: str, folder: Path) -> Fetching:
+    guard = Guard("127.0.0.0/8")
+    if source == "real":
+        return open_fetching(guard, GuardingProxy(guard), FetchOptions(folder))
     store = Store(folder, 0)
     store.open()
-    fetching = Fetching({"http": PlainHttp()}, store, Guard("127.0.0.0/8"), LIMITS, clock=time.time)
+    return Fetching({"http": PlainHttp()}, store, guard, FetchingLimits(), clock=time.time)
+
+
+async def main(source: str, folder: Path, url: str, times: int) -> None:
+    fetching = build(source, folder)
     for found in await asyncio.gather(*(fetch(fetching, url, index == 0) for index in range(times))):
         tell(json.dumps(found))
     await fetching.close()
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 4:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]), int(sys.argv[4])))
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+    _, wanted, where, what, count, *largest = sys.argv
+    if largest:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(largest[0]), int(largest[0])))
+    asyncio.run(main(wanted, Path(where), what, int(count)))

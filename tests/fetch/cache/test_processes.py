@@ -18,6 +18,7 @@ from tests.fetch.cache.conftest import until
 
 ROOT = Path(__file__).parents[3]
 CONTENT = bytes(range(256)) * 8192
+ETAG = '"1"'
 HALF = len(CONTENT) // 2
 
 
@@ -34,7 +35,9 @@ class SlowOrigin:
         assert wanted is not None
         start = int(wanted[1])
         self.starts.append(start)
-        response = web.StreamResponse(status=206 if start else 200)
+        response = web.StreamResponse(status=206 if start else 200, headers={"ETag": ETAG})
+        if start:
+            response.headers["Content-Range"] = f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}"
         response.content_length = len(CONTENT) - start
         await response.prepare(request)
         if start < HALF:
@@ -58,10 +61,10 @@ async def origin() -> AsyncIterator[SlowOrigin]:
 
 
 @asynccontextmanager
-async def child(folder: Path, *arguments: object) -> AsyncIterator[asyncio.subprocess.Process]:
+async def child(*arguments: object) -> AsyncIterator[asyncio.subprocess.Process]:
     words = [str(word) for word in arguments]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.fetch.cache.child", str(folder), *words, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "tests.fetch.cache.child", *words, cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
     try:
         yield process
@@ -88,7 +91,7 @@ async def results(process: asyncio.subprocess.Process) -> list[dict[str, Any]]:
 
 
 async def test_twenty_from_two_processes_are_one_get(origin: SlowOrigin, tmp_path: Path) -> None:
-    async with child(tmp_path, origin.url, 10) as one, child(tmp_path, origin.url, 10) as two:
+    async with child("real", tmp_path, origin.url, 10) as one, child("real", tmp_path, origin.url, 10) as two:
         await heard(one)
         await heard(two)
         origin.gate.set()
@@ -99,9 +102,9 @@ async def test_twenty_from_two_processes_are_one_get(origin: SlowOrigin, tmp_pat
 
 
 async def test_the_next_goes_on_where_a_killed_one_was(origin: SlowOrigin, tmp_path: Path) -> None:
-    async with child(tmp_path, origin.url, 1) as one:
+    async with child("plain", tmp_path, origin.url, 1) as one:
         await heard(one)
-        async with child(tmp_path, origin.url, 1) as two:
+        async with child("plain", tmp_path, origin.url, 1) as two:
             await heard(two)
             partial = next((tmp_path / ".incoming").iterdir())
             await until(lambda: partial.stat().st_size == HALF)
@@ -112,10 +115,11 @@ async def test_the_next_goes_on_where_a_killed_one_was(origin: SlowOrigin, tmp_p
     assert origin.starts == [0, HALF]
 
 
-async def test_a_full_disk_leaves_no_half_file(origin: SlowOrigin, tmp_path: Path) -> None:
+@pytest.mark.parametrize("source", ["real", "plain"])
+async def test_a_full_disk_leaves_no_half_file(origin: SlowOrigin, tmp_path: Path, source: str) -> None:
     origin.gate.set()
-    async with child(tmp_path, origin.url, 2, HALF) as process:
+    async with child(source, tmp_path, origin.url, 2, HALF) as process:
         found = await results(process)
     assert [result["error"] for result in found] == ["storage_failed"] * 2
-    assert "kept on disk" in found[0]["message"]
+    assert "disk" in found[0]["message"]
     assert files_in(tmp_path) == [".room"]
