@@ -1,4 +1,4 @@
-"""An origin that serves well and badly, and a fetch that may reach it."""
+"""An origin that serves well and badly, and a source that may reach it."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
@@ -7,14 +7,9 @@ from pathlib import Path
 import pytest
 
 from comfyserve.fetch.guard import Guard
-from comfyserve.fetch.http import FetchLimits, HttpFetch
-from comfyserve.fetch.http.source import HttpSource
-from tests.fetch.downloads import LIMITS as SOURCE_LIMITS
+from comfyserve.fetch.http import HttpSource
+from tests.fetch.downloads import LIMITS
 from tests.fetch.origin import Origin
-
-LIMITS = FetchLimits(
-    max_bytes=2_000_000, total_seconds=5, idle_seconds=0.3, connect_seconds=2, tries=3, delays=(0.01, 0.01)
-)
 
 
 @pytest.fixture
@@ -24,14 +19,6 @@ async def origin() -> AsyncIterator[Origin]:
     await server.start()
     yield server
     await server.stop()
-
-
-@pytest.fixture
-async def fetch(tmp_path: Path) -> AsyncIterator[HttpFetch]:
-    """A fetch that may call loopback."""
-    made = HttpFetch(tmp_path / "fetch", Guard("127.0.0.0/8, localhost"), LIMITS)
-    yield made
-    await made.close()
 
 
 @pytest.fixture
@@ -52,6 +39,6 @@ def processes_of() -> Callable[[Path], list[int]]:
 @pytest.fixture
 async def source() -> AsyncIterator[HttpSource]:
     """The HTTP source, which may call loopback."""
-    made = HttpSource(Guard("127.0.0.0/8, localhost"), SOURCE_LIMITS)
+    made = HttpSource(Guard("127.0.0.0/8, localhost"), LIMITS)
     yield made
     await made.close()

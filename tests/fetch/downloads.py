@@ -4,8 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from comfyserve.fetch.http.limits import HttpLimits
-from comfyserve.fetch.http.source import HttpSource
+from comfyserve.fetch.http import HttpLimits, HttpSource
 from comfyserve.fetch.source import Arrived, Order
 
 LIMITS = HttpLimits(idle_seconds=0.5, answer_seconds=2, connect_seconds=2, pauses=(0.01,), longest_pause=0.02)

@@ -12,7 +12,7 @@ import pytest
 from comfyserve.core.credentials import Auth, BasicAuth, BearerAuth, Credential, HeaderAuth, QueryAuth, S3Auth
 from comfyserve.core.errors import FetchFailed, FetchRefused
 from comfyserve.fetch.guard import Guard
-from comfyserve.fetch.http.source import HttpSource
+from comfyserve.fetch.http import HttpSource
 from comfyserve.fetch.source import Order
 from tests.fetch.downloads import LIMIT, LIMITS, arrived
 from tests.fetch.scripted import Asked, Scripted, answer, scripted, serve_content

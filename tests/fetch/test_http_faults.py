@@ -9,8 +9,7 @@ import pytest
 
 from comfyserve.core.errors import FetchFailed, StorageFailed, TooLarge
 from comfyserve.fetch.guard import Guard
-from comfyserve.fetch.http.limits import HttpLimits
-from comfyserve.fetch.http.source import HttpSource
+from comfyserve.fetch.http import HttpLimits, HttpSource
 from comfyserve.fetch.source import Order
 from tests.fetch.downloads import LIMIT, LIMITS, arrived, content_of, left_in
 from tests.fetch.origin import Origin

@@ -8,8 +8,7 @@ import pytest
 
 from comfyserve.core.errors import FetchFailed
 from comfyserve.fetch.guard import Guard
-from comfyserve.fetch.http.limits import HttpLimits
-from comfyserve.fetch.http.source import HttpSource
+from comfyserve.fetch.http import HttpLimits, HttpSource
 from tests.fetch.downloads import arrived, content_of
 from tests.fetch.scripted import CONTENT, ETAG, Asked, answer, scripted, serve_content
 

@@ -12,7 +12,7 @@ import pytest
 
 from comfyserve.core.errors import FetchFailed, FetchRefused, TooLarge
 from comfyserve.fetch.guard import Guard
-from comfyserve.fetch.http.source import HttpSource
+from comfyserve.fetch.http import HttpSource
 from comfyserve.fetch.source import Arrived, Order, Unchanged, Validators
 from tests.fetch.downloads import LIMIT, LIMITS, arrived, content_of, left_in
 from tests.fetch.hostile import NAMES_OF_LOOPBACK, REDIRECTS_INSIDE

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from comfyserve.core.errors import FetchFailed, FetchRefused
 from comfyserve.fetch.guard import Guard
-from comfyserve.fetch.http.source import HttpSource
+from comfyserve.fetch.http import HttpSource
 from tests.fetch.downloads import LIMITS, arrived, content_of
 from tests.fetch.scripted import CONTENT, Asked, answer, scripted, serve_content
 
