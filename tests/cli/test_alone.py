@@ -13,6 +13,7 @@ from comfyserve.cli.run import read_value
 from comfyserve.cli.strays import stray_settings
 from tests.cli.shell import Shell, ended, free_port
 from tests.e2e.program import colour_graph, until
+from tests.emulators.servers import Bucket
 
 HEAVY = ("comfyserve.server", "comfyserve.settings", "httpx2", "rich")
 
@@ -129,6 +130,13 @@ async def test_doctor_finds_what_is_wrong(shell: Shell) -> None:
     ill = await shell("doctor", COMFYSERVE_COMFY_HOME="/absent")
     assert ill.code == Exit.UNHEALTHY
     assert "bad  engine" in ill.out and "COMFYSERVE_COMFY_HOME" in ill.out
+
+
+async def test_doctor_tries_the_bucket_out(shell: Shell, s3_bucket: Bucket) -> None:
+    well = await shell("doctor", COMFYSERVE_BLOBS=s3_bucket.location, **s3_bucket.environment)
+    assert well.code == Exit.OK and f"ok   files: {s3_bucket.location}" in well.out
+    ill = await shell("doctor", COMFYSERVE_BLOBS=f"{s3_bucket.location}none", **s3_bucket.environment)
+    assert ill.code == Exit.UNHEALTHY and "There is no bucket" in ill.out
 
 
 async def test_version_and_help_load_nothing_heavy(shell: Shell) -> None:

@@ -101,6 +101,18 @@ async def test_the_key_goes_to_its_own_server_only(tmp_path: Path) -> None:
         assert bucket.headers("Authorization") == [None]
 
 
+async def test_a_file_in_a_bucket_is_fetched_from_there_without_the_key(tmp_path: Path) -> None:
+    async with origin((plain(200, "bytes"),)) as bucket:
+
+        async def elsewhere(request: web.Request) -> web.Response:
+            return web.Response(status=307, headers={"Location": f"{bucket.url}/cap.png?signature=1"})
+
+        async with origin((elsewhere,)) as server, Client(server.url, KEY) as client:
+            await client.download(f"{server.url}/files/cap.png", tmp_path / "cap.png")
+        assert bucket.headers("Authorization") == [None]
+    assert _files(tmp_path) == {"cap.png": "bytes"}
+
+
 async def test_an_event_may_hold_any_character() -> None:
     words = "one\u2028two\u0085three"
     said = f'id: 1\nevent: output\ndata: {{"value": "{words}"}}\n\n'

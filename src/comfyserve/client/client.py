@@ -154,10 +154,12 @@ class Client:
         return _object(await self._call("POST", "/v1/graphs", content=_read(path)))
 
     async def download(self, url: str, target: Path) -> None:
-        """Stream a file to `target`; one that breaks off is not left behind. The key goes to our server only."""
+        """Stream a file to `target`; one that breaks off is not left behind. The key goes to our server only, also
+        when that redirects to the bucket where it keeps its files."""
         partial = target.with_name(f".{target.name}.part")
+        key = self._key if self._is_ours(url) else {}
         try:
-            async with self._http.stream("GET", url, headers=self._key if self._is_ours(url) else {}) as answer:
+            async with self._http.stream("GET", url, headers=key, follow_redirects=True) as answer:
                 await _raise_for(answer)
                 with partial.open("wb") as file:
                     async for piece in answer.aiter_bytes(READ_BYTES):
