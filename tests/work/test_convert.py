@@ -297,7 +297,7 @@ def moving(kind: str) -> bytes:
     return saved(FRAMES[0], kind, save_all=True, append_images=FRAMES[1:], duration=[40, 80, 120], loop=2)
 
 
-@pytest.mark.parametrize("kind", ["gif", "webp"])
+@pytest.mark.parametrize("kind", ["gif", "webp", "png"])
 async def test_a_picture_that_moves_keeps_moving_in_webp(press: Press, kind: str) -> None:
     made = await press(moving(kind), "webp")
     assert "ANIM" in chunks(made) and chunks(made).count("ANMF") == 3
@@ -310,10 +310,24 @@ async def test_a_picture_that_moves_keeps_moving_in_webp(press: Press, kind: str
     assert durations == [40, 80, 120] and picture.info["loop"] in (2, 3)  # GIF counts the repetitions
 
 
-@pytest.mark.parametrize(("kind", "name"), [("gif", "jpeg"), ("gif", "png"), ("webp", "avif")])
+@pytest.mark.parametrize(("kind", "name"), [("gif", "jpeg"), ("gif", "png"), ("webp", "avif"), ("png", "png")])
 async def test_a_picture_that_moves_does_not_become_a_still(press: Press, kind: str, name: str) -> None:
     with pytest.raises(NotConverted, match="animated"):
         await press(moving(kind), name)
+
+
+async def test_the_frames_of_a_moving_png(press: Press) -> None:
+    made = Image.open(io.BytesIO(await press(moving("png"), "webp", lossless=True)))
+    for index, colour in enumerate([(255, 0, 0), (0, 128, 0), (0, 0, 255)]):
+        made.seek(index)
+        assert made.convert("RGB").getpixel((5, 5)) == colour
+
+
+async def test_a_moving_png_that_is_cut_or_too_large_stays_as_it_is(tmp_path: Path, press: Press) -> None:
+    with pytest.raises(NotConverted):
+        await press(moving("png")[:-60], "webp")
+    with pytest.raises(NotConverted, match="more than 1000 pixels"):
+        await Press(tmp_path, pixels=1000)(moving("png"), "webp")
 
 
 async def test_a_still_gif_is_a_picture_like_others(press: Press) -> None:

@@ -31,7 +31,7 @@ def main() -> None:
     try:
         _convert(order)
         answer = {}
-    except (pyvips.Error, ValueError) as error:
+    except (pyvips.Error, ValueError, OSError, SyntaxError) as error:  # Pillow's broken files are the last two
         answer = {"error": _sentence(error, order)}
     sys.stdout.write(json.dumps(answer))
     sys.stdout.flush()
@@ -57,7 +57,7 @@ def _limit(order: dict[str, Any]) -> None:
 
 def _convert(order: dict[str, Any]) -> None:
     """Raises pyvips.Error or ValueError when the picture cannot be converted."""
-    image = _open(order["source"], order["animated"])
+    image = _open(order["source"], animated=order["animated"], pixels=order["pixels"])
     if image.width * image.height > order["pixels"]:
         raise ValueError(f"it has more than {order['pixels']} pixels")
     image = _in_srgb(image, sixteen=order["bits"] == 16)
@@ -66,17 +66,39 @@ def _convert(order: dict[str, Any]) -> None:
     getattr(image, order["operation"])(order["target"], keep="none", **order["arguments"])
 
 
-def _open(source: str, animated: bool) -> pyvips.Image:
+def _open(source: str, *, animated: bool, pixels: int) -> pyvips.Image:
     """The picture, read from top to bottom as it is needed: all frames of one that moves."""
     image = pyvips.Image.new_from_file(source, access="sequential", fail_on="warning")
     loader = image.get("vips-loader")
-    if loader.startswith("png") and _is_moving_png(source):
-        raise ValueError("libvips reads no animated PNG")
-    if not loader.startswith(MOVING) or _pages(image) == 1:
+    moving_png = loader.startswith("png") and _is_moving_png(source)
+    if not moving_png and (not loader.startswith(MOVING) or _pages(image) == 1):
         return image
     if not animated:
         raise ValueError("it is animated, and the format asked for is not")
+    if moving_png:
+        return _moving_png(source, pixels)
     return pyvips.Image.new_from_file(source, access="sequential", fail_on="warning", n=-1)
+
+
+def _moving_png(source: str, pixels: int) -> pyvips.Image:
+    """All frames of an animated PNG, one below the other; libvips reads only the first, so Pillow does it."""
+    from PIL import Image, ImageSequence
+
+    with Image.open(source) as picture:
+        if picture.width * picture.height * getattr(picture, "n_frames", 1) > pixels:
+            raise ValueError(f"it has more than {pixels} pixels")
+        left_out = 1 if picture.info.get("default_image") else 0  # shown only where nothing can move
+        frames, delays = [], []
+        for number, frame in enumerate(ImageSequence.Iterator(picture)):
+            if number >= left_out:
+                data = frame.convert("RGBA").tobytes()
+                frames.append(pyvips.Image.new_from_memory(data, picture.width, picture.height, 4, "uchar"))
+                delays.append(round(frame.info.get("duration", 0)))
+        joined = pyvips.Image.arrayjoin(frames, across=1).copy(interpretation="srgb")
+        joined.set_type(pyvips.GValue.gint_type, "page-height", picture.height)
+        joined.set_type(pyvips.GValue.array_int_type, "delay", delays)
+        joined.set_type(pyvips.GValue.gint_type, "loop", int(picture.info.get("loop", 0)))
+        return joined
 
 
 def _pages(image: pyvips.Image) -> int:
