@@ -23,6 +23,7 @@ from comfyserve import __version__
 from comfyserve.apis.build import APIS, build_api
 from comfyserve.apis.http.bundle import ApiOptions, Readiness, Services
 from comfyserve.blobs.build import check_blobs, open_blobs
+from comfyserve.blobs.own import hide_from_callers
 from comfyserve.blobs.targets import OpenTargets, TargetOptions
 from comfyserve.core.errors import DomainError, EngineLost, StorageFailed
 from comfyserve.db.database import Database
@@ -207,6 +208,7 @@ async def open_storage(settings: Settings) -> Blobs:
         file_links=settings.file_links,
         storage_seconds=settings.storage_seconds,
     )
+    hide_from_callers(os.environ)
     await check_blobs(blobs)
     return blobs
 

@@ -1,7 +1,7 @@
 """The operator's own bucket: where it is, and the credentials of the standard environment variables."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -44,6 +44,15 @@ GCS_OPTIONS: Mapping[str, str] = {
 }
 """Environment variable -> option of obstore; of two for one option the later wins. What is not here (web identity,
 container and machine roles, Azure's managed identity, ...) obstore reads from the environment itself."""
+
+ONLY_OURS = (
+    "AWS_SERVER_SIDE_ENCRYPTION",
+    "AWS_SSE_KMS_KEY_ID",
+    "AWS_SSE_BUCKET_KEY_ENABLED",
+    "AWS_SSE_CUSTOMER_KEY_BASE64",
+    "AWS_REQUEST_PAYER",
+)
+"""What obstore puts into the requests of every client that it makes, whatever it is told: the key to our files, too."""
 
 AZURE_CONNECTION = "AZURE_STORAGE_CONNECTION_STRING"
 CONNECTION_PARTS: Mapping[str, str] = {
@@ -131,6 +140,13 @@ def open_own(location: str, environment: Mapping[str, str], *, idle_seconds: flo
             f"The storage {location} cannot be opened with the credentials that are set. Check {service.credentials}."
         ) from error
     return Opened(store, service, bucket, bool(endpoint))
+
+
+def hide_from_callers(environment: MutableMapping[str, str]) -> None:
+    """Remove from the process's environment, once our own bucket is opened, what clients made for callers would show
+    to the places that callers name."""
+    for name in ONLY_OURS:
+        environment.pop(name, None)
 
 
 def client_options(idle_seconds: float, *, plain_http: bool) -> dict[str, Any]:

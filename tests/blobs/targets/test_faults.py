@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from comfyserve.blobs.own import hide_from_callers
 from comfyserve.blobs.targets import OpenTargets
 from comfyserve.blobs.targets.build import TargetOptions
 from comfyserve.core.credentials import AzureAuth, BearerAuth, GcsAuth, HeaderAuth, QueryAuth, S3Auth
@@ -131,6 +132,9 @@ async def test_the_callers_client_has_nothing_of_the_servers(
     targets: OpenTargets, s3_bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SESSION_TOKEN", "hidden-token")
+    monkeypatch.setenv("AWS_SSE_KMS_KEY_ID", "hidden-key")
+    monkeypatch.setenv("AWS_SERVER_SIDE_ENCRYPTION", "aws:kms")
+    hide_from_callers(os.environ)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     async with flaky(s3_bucket) as proxy:
         await put(targets, wish_for(proxy.bucket))
