@@ -200,7 +200,9 @@ class Settings(BaseSettings):
     max_queued: Positive = Field(20_000, description="How many runs may wait for one machine.")
     max_attempts: Positive = Field(3, description="How often a run is tried when workers or engines are lost.")
     queue_seconds: Seconds = Field(24 * 3600, description="How long a run may wait in the queue; 0: for ever.")
-    start_seconds: Seconds = Field(600, description="How long getting a run's files ready may take; 0: for ever.")
+    start_seconds: Seconds = Field(
+        600, description="How long getting a run's files ready may take, while no model arrives; 0: for ever."
+    )
     run_seconds: Seconds = Field(3600, description="How long a run may execute; 0: for ever.")
     heartbeat_seconds: Seconds = Field(
         300, description="How long an executing engine may give no sign of life; 0: for ever."

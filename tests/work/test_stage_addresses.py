@@ -1,7 +1,9 @@
 """Files and models by URL: where they go, what the graph names then, what is held and what is told."""
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,17 @@ from comfyserve.core.graph import parse_graph
 from comfyserve.core.options import RunOptions
 from comfyserve.core.outputs import EngineFile
 from comfyserve.core.runs import Fact, FactKind
-from comfyserve.ports import ByteStream, Claim, Downloading, LiveValue, NodeFinished, OfferedModel, Started
+from comfyserve.ports import (
+    ByteStream,
+    Claim,
+    Clocks,
+    Downloading,
+    Fetched,
+    LiveValue,
+    NodeFinished,
+    OfferedModel,
+    Started,
+)
 from comfyserve.testing import Hold, MemoryBlobs, ScriptedEngine
 from comfyserve.work.limits import WorkLimits
 from comfyserve.work.stage import Holding, Reports, Stage, Staged
@@ -315,3 +327,36 @@ async def test_an_engine_that_dies_while_a_file_is_given_to_it_is_not_the_runs_f
         run = await place.bundle.run({"1": {"class_type": "LoadImage", "inputs": {"image": f"{HOST}/a.png"}}})
         ended = await place.ended(run.id)
     assert (ended.status, ended.attempts) == ("success", 1)
+
+
+class SlowModel(FolderFetch):
+    """A model that comes in pieces for longer than a run may take to start, or stops coming."""
+
+    def __init__(self, folder: Path, pieces: int) -> None:
+        super().__init__(folder, FILES)
+        self.pieces = pieces
+
+    @asynccontextmanager
+    async def fetch(self, url: str, **wishes: Any) -> AsyncIterator[Fetched]:
+        """Piece after piece."""
+        for piece in range(self.pieces):
+            await asyncio.sleep(0.1)
+            wishes["on_bytes"](piece, None)
+        if self.pieces < PIECES:
+            await asyncio.Event().wait()
+        async with super().fetch(url, **wishes) as fetched:
+            yield fetched
+
+
+PIECES = 10
+
+
+@pytest.mark.parametrize(("pieces", "status", "error"), [(PIECES, "success", None), (2, "timeout", "start_timeout")])
+async def test_the_clock_for_starting_waits_for_a_model_that_keeps_arriving(
+    tmp_path: Path, pieces: int, status: str, error: str | None
+) -> None:
+    engine = ShelfEngine(finished, object_info={"LoraLoader": {}})
+    async with shop(tmp_path, engine, fetch=SlowModel(tmp_path, pieces), clocks=Clocks(0, 0.5, 0, 0)) as place:
+        run = await place.bundle.run({"1": {"class_type": "LoraLoader", "inputs": {"lora_name": LORA}}})
+        ended = await place.ended(run.id)
+        assert (ended.status, ended.error and ended.error["code"]) == (status, error)

@@ -39,7 +39,7 @@ from comfyserve.work.journal import Journal
 from comfyserve.work.limits import WorkLimits
 from comfyserve.work.places import Place
 from comfyserve.work.progress import ProgressMeter
-from comfyserve.work.stage import Holding, Reports, Stage, Staged
+from comfyserve.work.stage import Holding, Reports, Stage, Staged, nobody
 
 REPEAT_SECONDS = 0.5
 MAX_NAME = 200
@@ -222,13 +222,17 @@ class Attempt:
         await self._journal.finish([Fact(kind, {"error": _with_node(error.as_dict(), self.claim.graph)})])
 
     async def _staged(self, holding: Holding) -> Staged:
+        """Stage under the clock for starting. While a model arrives it begins anew: that has a limit of its own."""
         seconds = self.claim.clocks.start
         self.left_behind = holding.files
         try:
-            async with asyncio.timeout(seconds or None):
+            async with asyncio.timeout(seconds or None) as clock:
+                holding.arriving = lambda: _push_back(clock, seconds)
                 staged = await self._tools.stage.stage(self.claim, holding)
         except TimeoutError:
             raise ClockRanOut("start", seconds) from None
+        finally:
+            holding.arriving = nobody
         if staged.files or staged.models:
             data = {"files": len(staged.files), "bytes": staged.bytes, "seconds": round(staged.seconds, 3)}
             models = {"models": staged.models} if staged.models else {}
@@ -363,6 +367,12 @@ def _needs_restart(outcome: Outcome) -> str | None:
     """Why the engine must not get another run as it is: it is out of memory or has lost its GPU."""
     error = outcome.error or {}
     return str(error.get("message")) if error.get("details", {}).get("needs_restart") else None
+
+
+def _push_back(clock: asyncio.Timeout, seconds: float) -> None:
+    """Let a clock that has not run out run for so long again; 0 is for ever."""
+    if seconds and not clock.expired():
+        clock.reschedule(asyncio.get_running_loop().time() + seconds)
 
 
 def _earliest(*moments: float) -> float | None:

@@ -47,9 +47,16 @@ class Models:
             raise StorageFailed(f"The download cache did not give a model: {error.strerror}.") from error
 
     async def _fetched(self, claim: Claim, place: ModelPlace, holding: Holding) -> Fetched:
-        on_bytes, arrived = holding.reports.watch(place.label, place.url) if holding.reports else (None, None)
+        told, arrived = holding.reports.watch(place.label, place.url) if holding.reports else (None, None)
+
+        def on_bytes(received: int, total: int | None) -> None:
+            holding.arriving()
+            if told is not None:
+                told(received, total)
+
+        credentials = _credentials(claim, place)
         fetched = await holding.pins.enter_async_context(
-            self._fetch.fetch(place.url, purpose="model", credentials=_credentials(claim, place), on_bytes=on_bytes)
+            self._fetch.fetch(place.url, purpose="model", credentials=credentials, on_bytes=on_bytes)
         )
         if arrived is not None:
             arrived(fetched)
