@@ -161,7 +161,7 @@ async def _head(bucket: _Open, key: str) -> _Found:
 def _getter(bucket: _Open, found: _Found) -> Callable[..., Awaitable[None]]:
     """Gets one piece; tried again by itself, so that one broken connection does not cost the others."""
 
-    async def get(start: int, end: int, write: Callable[[bytes], Awaitable[None]]) -> None:
+    async def get(start: int, end: int, write: Callable[[memoryview], Awaitable[None]]) -> None:
         at = start
         for delay in (*DELAYS[:2], None):
             try:
@@ -170,7 +170,7 @@ def _getter(bucket: _Open, found: _Found) -> Callable[..., Awaitable[None]]:
                 if (result.meta["e_tag"] or "") != found.validators.etag or result.range != (at, end):
                     raise FetchFailed(f"{bucket.place.label} changed the file while it was read.", retryable=True)
                 async for chunk in result.stream(min_chunk_size=CHUNK_BYTES):
-                    data = bytes(chunk)[: end - at]
+                    data = memoryview(chunk)[: end - at]
                     await write(data)
                     at += len(data)
                 if at == end:

@@ -19,7 +19,7 @@ AT_ONCE = 6
 TELL_SECONDS = 0.25
 RESUME = ".resume"
 
-GetPiece = Callable[[int, int, Callable[[bytes], Awaitable[None]]], Awaitable[None]]
+GetPiece = Callable[[int, int, Callable[[memoryview], Awaitable[None]]], Awaitable[None]]
 """Gets the bytes from `start` to before `end`, in order, and gives each chunk to the function."""
 
 
@@ -75,7 +75,7 @@ class PiecedFile:
         for index in missing:
             at = index * self._piece
 
-            async def write(chunk: bytes) -> None:
+            async def write(chunk: memoryview) -> None:
                 nonlocal at
                 with _disk():
                     await _in_thread(_write, handle, chunk, at)
@@ -146,8 +146,7 @@ async def _in_thread(work: Callable[..., None], *arguments: object) -> None:
         raise
 
 
-def _write(handle: int, chunk: bytes, at: int) -> None:
-    view = memoryview(chunk)
+def _write(handle: int, view: memoryview, at: int) -> None:
     while view:
         written = os.pwrite(handle, view, at)
         view, at = view[written:], at + written
