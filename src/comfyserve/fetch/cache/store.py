@@ -26,6 +26,10 @@ MAX_RECENT = 10_000
 """How many names are remembered of files whose URLs do not tell their ending; a guess that is always checked."""
 
 
+class PlaceTaken(Conflict):
+    """Something of somebody else lies where a link to a cached file should be."""
+
+
 @dataclass(frozen=True)
 class Copy:
     """A cached file, pinned until it is released."""
@@ -103,7 +107,7 @@ class Store:
                 raise NotFound("The file is not in the download cache any more.")
             there = destination.readlink() if destination.is_symlink() else None
             if there != path and destination.exists():
-                raise Conflict(f"Something else lies at {destination.name} in the folder of models.")
+                raise PlaceTaken(f"Something else lies at {destination.name} in the folder of models.")
             if str(destination) not in card.links:
                 self._write_card(path, replace(card, links=(*card.links, str(destination))))
             if there != path:
