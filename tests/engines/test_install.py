@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from comfyserve.core.errors import Conflict, DomainError, InvalidInput, NotFound
+from comfyserve.core.errors import DomainError, InvalidInput, NotFound
 from comfyserve.engines.install import Installer, InstallFailed, Wish
 from tests.engines.comfy_source import comfy_source, git
 
@@ -97,7 +97,7 @@ async def test_a_second_call_says_that_it_is_there(tmp_path: Path) -> None:
     for version in ("latest", "0.3.10", "v0.3.10"):
         again = await yard.installer.install(Wish(yard.folder, version))
         assert again.already and again.commit == first.commit
-    with pytest.raises(Conflict, match=r"has version 0\.3\.10"):
+    with pytest.raises(InvalidInput, match=r"has version 0\.3\.10"):
         await yard.installer.install(Wish(yard.folder, "0.3.9"))
     assert yard.left() == ["comfyui"]
 
@@ -125,7 +125,7 @@ async def test_a_folder_that_is_not_empty_is_left_alone(tmp_path: Path, name: st
     yard = Yard(tmp_path)
     yard.folder.mkdir(parents=True)
     (yard.folder / name).write_text("mine")
-    with pytest.raises(Conflict, match="is not empty") as refused:
+    with pytest.raises(InvalidInput, match="is not empty") as refused:
         await yard.installer.install(Wish(yard.folder))
     assert ("COMFYSERVE_COMFY_HOME" in refused.value.message) == (name == "main.py")
     assert (yard.folder / name).read_text() == "mine"
@@ -173,7 +173,7 @@ async def test_a_cancel_ends_it_and_leaves_nothing(tmp_path: Path) -> None:
         yard.installer.install(Wish(yard.folder), lambda line: hangs.set() if line == "it hangs" else None)
     )
     await asyncio.wait_for(hangs.wait(), 30)
-    with pytest.raises(Conflict, match="under way"):
+    with pytest.raises(InstallFailed, match="under way"):
         await yard.installer.install(Wish(yard.folder))
     task.cancel()
     await asyncio.wait([task])

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from comfyserve.core.errors import Conflict, DomainError, InvalidInput, NotFound, Place
+from comfyserve.core.errors import DomainError, InvalidInput, NotFound, Place
 from comfyserve.engines.command import CommandFailed, OnLine, run
 
 REQUIREMENTS = "comfy-cli.txt"
@@ -104,7 +104,7 @@ class Installer:
         self._comfy = comfy
 
     async def install(self, wish: Wish, on_line: OnLine = lambda line: None) -> Installed:
-        """Install, or say that it is there. Raises InvalidInput, Conflict, NotFound, InstallFailed; then nothing new
+        """Install, or say that it is there. Raises InvalidInput, NotFound, InstallFailed; then nothing new
         lies in the folder."""
         _check(wish)
         with _claimed(wish.folder):
@@ -190,14 +190,14 @@ def _check(wish: Wish) -> None:
 
 @contextmanager
 def _claimed(folder: Path) -> Iterator[None]:
-    """Nobody else installs there meanwhile. Raises Conflict."""
+    """Nobody else installs there meanwhile. Raises InstallFailed."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = folder.with_name(f".{folder.name}.installing")
     with lock.open("w") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise Conflict(f"Another installation into {folder} is under way.") from None
+            raise InstallFailed(f"Another installation into {folder} is under way.") from None
         try:
             yield
         finally:
@@ -205,7 +205,7 @@ def _claimed(folder: Path) -> Iterator[None]:
 
 
 def _there(wish: Wish) -> Installed | None:
-    """What an earlier call has installed, when it is what is wanted; an empty folder goes. Raises Conflict."""
+    """What an earlier call has installed, when it is what is wanted; an empty folder goes. Raises InvalidInput."""
     folder = wish.folder
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         if folder.exists():
@@ -217,10 +217,10 @@ def _there(wish: Wish) -> Installed | None:
         sentence = f"{folder} is not empty. Choose another folder by --dir"
         if (folder / "main.py").is_file():
             sentence += f", or use the ComfyUI in it: COMFYSERVE_COMFY_HOME={folder}"
-        raise Conflict(f"{sentence}.") from None
+        raise InvalidInput(f"{sentence}.", place=Place(field="dir")) from None
     if wish.version not in (LATEST, NIGHTLY, installed.version, f"v{installed.version}"):
         sentence = f"{folder} has version {installed.version}. Remove it, or choose another folder by --dir."
-        raise Conflict(sentence, details=asdict(installed))
+        raise InvalidInput(sentence, place=Place(field="dir"), details=asdict(installed))
     return installed
 
 
