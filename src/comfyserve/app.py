@@ -335,6 +335,7 @@ def _build_pool(
 def _build_outside(settings: Settings) -> Outside:
     guard = Guard(settings.allow_private_network, proxies=getproxies())
     proxy = GuardingProxy(guard)
+    lend = settings.fetch_credentials == "own"
     options = FetchOptions(
         settings.cache_folder,
         settings.cache_bytes,
@@ -344,9 +345,9 @@ def _build_outside(settings: Settings) -> Outside:
             settings.cache_fresh_seconds,
             settings.downloads_at_once,
         ),
-        settings.hf_token.get_secret_value(),
+        settings.hf_token.get_secret_value() if lend else "",
         settings.hf_endpoint,
-        os.environ,
+        os.environ if lend else {},
         settings.blobs,
     )
     return Outside(

@@ -245,6 +245,11 @@ class Settings(BaseSettings):
         description="Whose credentials write to a target of a caller who gives none: `callers`: nobody's, the run is "
         "refused; `own`: this server's for buckets and Hugging Face, for callers whom you trust with all they open.",
     )
+    fetch_credentials: Literal["callers", "own"] = Field(
+        "own",
+        description="Whose credentials read from buckets and Hugging Face for a caller who gives none: `own`: this "
+        "server's, so that every caller reads what they open, but for this server's own files; `callers`: nobody's.",
+    )
     hf_token: SecretStr = Field(
         SecretStr(""), description="The token for Hugging Face, for callers who give none of their own."
     )
