@@ -188,6 +188,11 @@ async def test_links_are_given_only_where_callers_can_follow_them(bucket: Bucket
     assert urlsplit(str(link)).scheme == "https"
 
 
+async def test_an_azure_token_opens_the_container_and_signs_no_links() -> None:
+    environment = {"AZURE_STORAGE_ACCOUNT": "account", "AZURE_STORAGE_SAS_TOKEN": "?sv=2023-11-03&sig=c2ln"}
+    assert await open_blobs("az://container/p", Path(), environment=environment).presigned("a", 60) is None
+
+
 @pytest.mark.parametrize("text", ["s3:/b", "s3://", "ftp://b", "s3://b/../c", "s3://b//c", "s3://b/c?d", "/folder"])
 def test_what_is_no_bucket_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput, match="is no place for files"):

@@ -10,12 +10,14 @@ from aiohttp import web
 
 @dataclass
 class PutServer:
-    """`files` by path; `status` answers other than 201; `silent` never answers; `headers` of the last request."""
+    """`files` by path; `status` answers other than 201; `silent` never answers, `cuts` breaks off while a
+    file comes in; `headers` of the last request."""
 
     url: str = ""
     status: int = 201
     times: int = 1_000_000
     silent: bool = False
+    cuts: bool = False
     over: asyncio.Event = field(default_factory=asyncio.Event)
     files: dict[str, tuple[bytes, str]] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
@@ -31,6 +33,9 @@ async def put_server() -> AsyncIterator[PutServer]:
         state.headers, state.query = dict(request.headers), dict(request.query)
         if state.silent:
             await state.over.wait()
+        if state.cuts and request.transport is not None:
+            await request.content.readany()
+            request.transport.abort()
         data = await request.read()
         if state.status != 201 and state.times > 0:
             state.times -= 1

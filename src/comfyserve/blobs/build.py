@@ -34,8 +34,8 @@ def open_blobs(
         return LocalBlobs(data_dir / FOLDER)
     seconds = storage_seconds or FOR_EVER
     opened = open_own(location, environment, idle_seconds=seconds)
-    links = file_links == "redirect" or (file_links == "auto" and not opened.own_endpoint)
-    return ObjectBlobs(opened, idle_seconds=seconds, links=links)
+    wanted = file_links == "redirect" or (file_links == "auto" and not opened.own_endpoint)
+    return ObjectBlobs(opened, idle_seconds=seconds, links=wanted and opened.signs)
 
 
 async def check_blobs(blobs: Blobs) -> None:

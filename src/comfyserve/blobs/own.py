@@ -33,6 +33,7 @@ AZURE_OPTIONS: Mapping[str, str] = {
     "AZURE_STORAGE_ACCOUNT_NAME": "account_name",
     "AZURE_STORAGE_KEY": "account_key",
     "AZURE_STORAGE_ACCOUNT_KEY": "account_key",
+    "AZURE_STORAGE_SAS_KEY": "sas_key",
     "AZURE_STORAGE_SAS_TOKEN": "sas_key",
     "AZURE_STORAGE_ENDPOINT": "endpoint",
 }
@@ -98,12 +99,14 @@ SERVICES: Mapping[str, Service] = {"s3": S3, "az": AZURE, "azure": AZURE, "gs": 
 
 @dataclass(frozen=True)
 class Opened:
-    """A bucket that is ready for use. `own_endpoint`: it is not at its provider's public address."""
+    """A bucket that is ready for use. `own_endpoint`: it is not at its provider's public address; `signs`: its
+    credentials can sign links (an Azure SAS token cannot)."""
 
     store: Store
     service: Service
     bucket: str
     own_endpoint: bool
+    signs: bool = True
 
 
 def check_location(text: str) -> str:
@@ -135,11 +138,12 @@ def open_own(location: str, environment: Mapping[str, str], *, idle_seconds: flo
             client_options=client_options(idle_seconds, plain_http=endpoint.startswith("http://")),
             retry_config=retries(idle_seconds),
         )
-    except Exception as error:
+    except Exception:  # obstore's words may quote a key.
         raise InvalidInput(
             f"The storage {location} cannot be opened with the credentials that are set. Check {service.credentials}."
-        ) from error
-    return Opened(store, service, bucket, bool(endpoint))
+        ) from None
+    signs = service is not AZURE or "account_key" in given or "sas_key" not in given
+    return Opened(store, service, bucket, bool(endpoint), signs)
 
 
 def hide_from_callers(environment: MutableMapping[str, str]) -> None:

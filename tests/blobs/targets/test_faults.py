@@ -165,6 +165,14 @@ async def test_a_silent_address(tmp_path: Path, server: PutServer) -> None:
         await failed(targets, HttpTarget(server.url), "does not take the file or does not answer", retryable=True)
 
 
+async def test_an_address_that_breaks_off(targets: OpenTargets, server: PutServer) -> None:
+    server.cuts = True
+    with pytest.raises(TargetFailed, match=r"127.0.0.1 broke the connection off\.") as caught:
+        await put(targets, HttpTarget(server.url), BIG)
+    assert caught.value.retryable
+    assert server.files == {}
+
+
 async def test_an_address_where_nobody_is(targets: OpenTargets) -> None:
     await failed(targets, HttpTarget("http://127.0.0.1:9/p"), "cannot be reached", retryable=True)
 
