@@ -5,7 +5,17 @@ from urllib.parse import unquote, urlsplit
 
 ASSET_PREFIX = "asset:"
 DATA_PREFIX = "data:"
-URL_PREFIXES = ("http://", "https://", "s3://", "az://", "gs://", "hf://", "git+https://", "git+http://")
+URL_PREFIXES = (
+    "http://",
+    "https://",
+    "s3://",
+    "az://",
+    "azure://",
+    "gs://",
+    "hf://",
+    "git+https://",
+    "git+http://",
+)
 """What Fetch takes, besides data URIs."""
 
 OUTSIDE_PREFIXES = (*URL_PREFIXES, DATA_PREFIX, ASSET_PREFIX)

@@ -21,7 +21,9 @@ _BROKEN = "A file that is missing or broken is an error, also when there is a de
 _FELL_BACK = "any failure quietly gives the default, or nothing"
 _NUMBERS = "A number in `input_id` counts, and one that is not finite is an error; otherwise `default_value` does."
 _RANGE = "A number outside of the bounds is an error."
-_MODELS = "Inside comfyserve's embedded engine a model cannot be given by URL; name a file that is there."
+_MODELS = (
+    "comfyserve fetches a model by URL before the run; its embedded engine, run on its own, takes names of files only."
+)
 _ONE_DOWNLOAD = "a URL without a save name is downloaded again in each run, under a random name"
 
 CLASS_HELP: Mapping[str, Help] = {
