@@ -153,6 +153,23 @@ async def test_links_go_with_their_file(bench: Bench, tmp_path: Path) -> None:
     assert not link.is_symlink() and other.read_bytes() == b"somebody else's"
 
 
+async def test_a_folder_is_kept_and_evicted_as_one(bench: Bench, tmp_path: Path) -> None:
+    bench.fetching = bench.build(100_000 + CARD)
+    fill(bench, range(2), 100_000)
+    bench.source.files[url(0)].is_folder = True
+    link = tmp_path / "diffusers" / "repo"
+    for cached in (False, True):
+        async with bench.fetching.fetch(url(0), purpose="model") as found:
+            assert (found.is_folder, found.cached, found.filename) == (True, cached, "repo")
+            assert (found.path / "unet" / "model.bin").stat().st_size == found.size == 100_000
+            await bench.fetching.link(found.path, link)
+            with pytest.raises(StorageFailed, match="in use"):
+                await read(bench, 1)
+    await read(bench, 1)
+    assert bench.names() == [name(1)] and bench.partials() == []
+    assert not link.is_symlink()
+
+
 async def test_a_link_replaces_a_dead_one_and_nothing_else(bench: Bench, tmp_path: Path) -> None:
     fill(bench, range(1), 10)
     dead, taken = tmp_path / "dead.bin", tmp_path / "taken.bin"
