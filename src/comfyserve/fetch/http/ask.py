@@ -16,7 +16,7 @@ from comfyserve.fetch.http.answer import linked_sha256
 from comfyserve.fetch.http.body import Exchange
 from comfyserve.fetch.http.identity import Identity
 from comfyserve.fetch.http.limits import HttpLimits
-from comfyserve.fetch.http.wire import Wire, connect
+from comfyserve.fetch.http.wire import connect
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "comfyserve"}
@@ -67,8 +67,10 @@ class Asker:
                     self._guard, url, connect_seconds=limits.connect_seconds, idle_seconds=limits.idle_seconds
                 )
                 try:
-                    await self.in_thread(lambda: wire.start(self._tls or trusted()), wire)
-                    response = await self.in_thread(lambda: wire.ask(method, bare, {**HEADERS, **own, **headers}), wire)
+                    await self.in_thread(lambda: wire.start(self._tls or trusted()), wire.cut)
+                    response = await self.in_thread(
+                        lambda: wire.ask(method, bare, {**HEADERS, **own, **headers}), wire.cut
+                    )
                 except BaseException:
                     wire.close()
                     raise
@@ -76,15 +78,15 @@ class Asker:
             raise FetchFailed(f"{url.host} keeps us waiting too long.", retryable=True) from error
         return Exchange(wire, response, url)
 
-    async def in_thread(self, work: Callable[[], Result], wire: Wire | None = None) -> Result:
-        """Run blocking work. Who is cancelled meanwhile waits for its end, since it may be writing the file; the
-        connection on which it blocks is cut for that."""
+    async def in_thread(self, work: Callable[[], Result], stop: Callable[[], None] | None = None) -> Result:
+        """Run blocking work. Who is cancelled meanwhile waits for its end, since it may be writing the file; `stop`
+        makes that end come soon."""
         future = asyncio.get_running_loop().run_in_executor(self._threads, work)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
-            if wire is not None:
-                wire.cut()
+            if stop is not None:
+                stop()
             await asyncio.wait([future])
             if not future.cancelled():
                 future.exception()

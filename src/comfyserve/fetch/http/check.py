@@ -18,19 +18,24 @@ class Follower:
         self.at = 0
         self._part = part
         self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in algorithms}
+        self._is_stopped = False
         self._buffer = memoryview(bytearray(BLOCK_BYTES))
 
     def catch_up(self) -> None:
         """Hash until everything that is written without a gap is hashed. Raises StorageFailed."""
         if not self._hashes:
             self.at = self._part.frontier
-        while (room := min(self._part.frontier - self.at, BLOCK_BYTES)) > 0:
+        while not self._is_stopped and (room := min(self._part.frontier - self.at, BLOCK_BYTES)) > 0:
             count = self._part.read_into(self._buffer[:room], self.at)
             if not count:
                 return
             for one in self._hashes.values():
                 one.update(self._buffer[:count])
             self.at += count
+
+    def stop(self) -> None:
+        """Nobody wants the checksum any more."""
+        self._is_stopped = True
 
     def hexdigest(self, algorithm: str) -> str:
         """The checksum of what was hashed; empty for an algorithm that was not asked for."""

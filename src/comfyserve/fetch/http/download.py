@@ -92,6 +92,7 @@ class Download:
         follower = Follower(part, self._algorithms(part.facts))
         readers = Readers(self._asker, self._limits, self._identity, part, follower, self._order.on_bytes)
         await readers.read(exchange)
+        await self._asker.in_thread(follower.catch_up, follower.stop)
         return await self._asker.in_thread(partial(self._arrived, part, follower))
 
     def _asks_for_change(self, part: Part) -> bool:
@@ -137,7 +138,7 @@ class Download:
         if told is None or told[0] != wanted or facts.differs(part.facts) or exchange.is_encoded:
             part.forget()
             raise FetchFailed(f"{exchange.host} does not go on with the same file.", retryable=True)
-        exchange.position = wanted
+        exchange.position, exchange.until = wanted, told[1]
         self._is_patched = True
 
     def _with_linked(self, facts: Facts, exchange: Exchange) -> Facts:
@@ -166,8 +167,7 @@ class Download:
         return known if large else known | {"sha256"}
 
     def _arrived(self, part: Part, follower: Follower) -> Arrived:
-        """Check the sum and close the file. Blocks. Raises FetchFailed, StorageFailed."""
-        follower.catch_up()
+        """Compare the checksum and end the file. Blocks. Raises FetchFailed, StorageFailed."""
         size, facts = follower.at, part.facts
         wanted = {"sha256": self._order.sha256.lower()} if self._order.sha256 else facts.digests
         for algorithm, digest in wanted.items():

@@ -70,6 +70,8 @@ class Readers:
                 if reading:
                     await self._watch()
                     reading |= self._more(first)
+            if self._hashing is not None:
+                await self._hashing
         except Changed:
             self._part.forget()
             raise
@@ -87,7 +89,7 @@ class Readers:
                 try:
                     if exchange is None or not exchange.goes_on_at(stretch.at):
                         exchange = await self._ask_rest(exchange, stretch)
-                    await self._asker.in_thread(partial(fill, exchange, stretch, self._part), exchange.wire)
+                    await self._asker.in_thread(partial(fill, exchange, stretch, self._part), exchange.wire.cut)
                 finally:
                     stretch.taken = False
         except Changed:
@@ -141,7 +143,7 @@ class Readers:
         """Every tick: hash, tell, keep. Raises FetchFailed when hardly anything comes."""
         now, part = self._loop.time(), self._part
         if (self._hashing is None or self._hashing.done()) and part.frontier - self._follower.at >= 8 * BLOCK_BYTES:
-            self._hashing = asyncio.create_task(self._asker.in_thread(self._follower.catch_up))
+            self._hashing = asyncio.create_task(self._asker.in_thread(self._follower.catch_up, self._follower.stop))
         if now - self._told >= TELL_SECONDS:
             self._told = now
             self._on_bytes(part.received, part.facts.size)
