@@ -4,6 +4,7 @@ import argparse
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -15,6 +16,7 @@ from bench.first_picture import first_picture
 from bench.load import Sample, measure, spread
 from bench.nodes import nodes
 from bench.soak import soak
+from bench.start import start
 from bench.worker import worker
 
 console = Console(highlight=False, width=200)
@@ -79,9 +81,12 @@ async def main() -> None:
     )
     parser.add_argument("--worker", action="store_true", help="time the engine's idling, and memory under large files")
     parser.add_argument("--download", action="store_true", help="time 1 GiB beside curl, and again from the cache")
+    parser.add_argument("--start", type=Path, metavar="HOME", help="time the start of the ComfyUI in this folder")
     arguments = parser.parse_args()
     if arguments.download:
         await download(console, arguments.rounds)
+    elif arguments.start:
+        await start(console, arguments.start, arguments.rounds)
     elif arguments.worker:
         await worker(console, arguments.rounds)
     elif arguments.engine is not None:

@@ -266,6 +266,11 @@ class ScriptedComfy:
         self.running = None
         await self._send(body, json.dumps(last))
 
+    async def _flood(self, kind: str, body: dict[str, Any]) -> None:
+        frame = FLOODS[kind].replace("%s", body["prompt_id"])
+        for _ in range(FLOOD if len(frame) < LARGE else 1 if kind == "HugeFrame" else 3):
+            await self._send(body, frame)
+
     async def _node(self, node_id: str, kind: str, body: dict[str, Any], outputs: dict[str, Any]) -> list[Any] | None:
         if kind in OUTPUTS:
             outputs[node_id] = OUTPUTS[kind]
@@ -281,11 +286,7 @@ class ScriptedComfy:
             for junk in JUNK_FRAMES:
                 await self._send(body, junk)
         elif kind in FLOODS:
-            frame = FLOODS[kind].replace("%s", body["prompt_id"])
-            for _ in range(FLOOD if len(frame) < LARGE else 3):
-                await self._send(body, frame)
-        elif kind == "HugeFrame":
-            await self._send(body, "x" * HUGE)
+            await self._flood(kind, body)
         elif kind == "DropSocket":
             await self.drop_sockets()
         elif kind == "Wait":
@@ -301,6 +302,7 @@ class ScriptedComfy:
 
 FLOOD, LARGE, HUGE = 20_000, 1_000_000, 33 * 1024 * 1024
 FLOODS = {
+    "HugeFrame": "x" * HUGE,
     "FloodProgress": '{"type": "progress", "data": {"value": 1, "max": 2, "node": "1", "prompt_id": "%s"}}',
     "FloodNodes": '{"type": "executing", "data": {"node": "7", "prompt_id": "%s"}}',
     "FloodJunk": '{"type": "nonsense", "data": null}',

@@ -19,7 +19,7 @@ from comfyserve.engines.launch import Launch
 from comfyserve.ports import ByteStream, EngineEvent, OfferedModel
 from comfyserve.protocol import routes
 
-PROBE_SECONDS = 0.05
+PROBE_SECONDS = 0.03
 """Between two looks whether it answers; a refused connection costs half a millisecond."""
 
 NOTICE_SECONDS = 2.0
