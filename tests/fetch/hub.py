@@ -19,7 +19,7 @@ LARGE = frozenset({"unet/model.safetensors"})
 
 
 class Hub:
-    """Repositories by owner: `open/r`, `closed/r` and `gated/r` (for the token), `moved/r` (now `open/r`), `away/r`
+    """Repositories by owner: `open/r`, `closed/r` and `gated/r` (for the token), `moved/r` (now `open/r`), `elsewhere/r` (on another host), `away/r`
     (its large file is at `to`), `xet/r` (its large file is in a xet store at `to`), `hang/r` and `wrong/r` (other
     bytes than it says). Large files are at `store`, another host.
 
@@ -61,7 +61,7 @@ class Hub:
         self.asked[f"{request.method} {request.path}"] += 1
         self.tokens.add(given)
         self.agents.add(request.headers.get("User-Agent", ""))
-        if owner not in ("open", "closed", "gated", "moved", "away", "xet", "hang", "wrong"):
+        if owner not in ("open", "closed", "gated", "moved", "elsewhere", "away", "xet", "hang", "wrong"):
             return web.Response(status=401, headers={"X-Error-Code": "RepoNotFound"})
         if owner in ("closed", "gated") and given != f"Bearer {TOKEN}":
             code = "GatedRepo" if owner == "gated" else "RepoNotFound"
@@ -86,6 +86,10 @@ class Hub:
         if denied := self._denied(request):
             return denied
         owner, path = request.match_info["owner"], unquote(request.match_info["path"])
+        if owner == "elsewhere":
+            return web.Response(
+                status=307, headers={"Location": f"//localhost:{self.port}{request.path}", "ETag": '"x"'}
+            )
         if owner == "moved":
             return web.Response(status=307, headers={"Location": request.path_qs.replace("/moved/", "/open/")})
         data = FILES.get(path)

@@ -143,6 +143,11 @@ async def test_a_moved_repository_and_a_revision_arrive(source: HfSource, tmp_pa
     assert (await arrives(source, order("hf://open/r@refs/pr/1/config.json"), tmp_path / "got")).size == 2
 
 
+async def test_a_token_does_not_follow_to_another_host(source: HfSource, hub: Hub) -> None:
+    await source.check(f"hf://elsewhere/r/{LARGE}", BearerAuth(TOKEN))
+    assert hub.asked.total() == 1
+
+
 @pytest.mark.parametrize("what", [f"/{LARGE}", "/config.json", ""])
 @pytest.mark.parametrize("owner", ["closed", "gated"])
 async def test_private_repositories_open_for_a_token_only(

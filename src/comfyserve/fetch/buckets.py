@@ -132,9 +132,10 @@ def _plan_azure(place: Place, auth: Auth | None, own: Mapping[str, str]) -> Open
     account = (auth.account_name if auth is not None else "") or place.account or mine.get("account_name", "")
     if not account:
         raise FetchRefused("The URL names no Azure account. Give credentials of the type azure with account_name.")
-    is_own = account == mine.get("account_name")
-    given = auth.endpoint if auth is not None and auth.endpoint else ""
-    own_endpoint = mine.get("endpoint", "") if is_own else ""
+    if account != mine.get("account_name"):
+        mine = {}
+    given = (auth.endpoint if auth is not None else "") or ""
+    own_endpoint = mine.get("endpoint", "")
     options: dict[str, Any] = {
         "container_name": place.bucket,
         "account_name": account,
@@ -142,16 +143,21 @@ def _plan_azure(place: Place, auth: Auth | None, own: Mapping[str, str]) -> Open
         "use_emulator": False,
         "skip_signature": False,
     }
-    trusted = _places(own_endpoint) if not given else ()
-    key = auth.account_key if auth is not None else mine.get("account_key") if is_own else None
-    token = auth.sas_token if auth is not None else mine.get("sas_key") if is_own else None
-    if key:
-        options["credential_provider"] = _always(access_key=key)
-    elif token:
-        options["credential_provider"] = _always(sas_token=token.removeprefix("?"))
-    elif auth is not None or not is_own or not any(own.get(name) for name in AZURE_ROLE):
+    if auth is not None:
+        options |= _azure_key(auth.account_key, auth.sas_token) or {"skip_signature": True}
+    elif mine:
+        role = any(own.get(name) for name in AZURE_ROLE)
+        options |= _azure_key(mine.get("account_key"), mine.get("sas_key")) or {"skip_signature": not role}
+    else:
         options["skip_signature"] = True
-    return OpenedBucket("azure", options, trusted)
+    return OpenedBucket("azure", options, () if given else _places(own_endpoint))
+
+
+def _azure_key(key: str | None, token: str | None) -> dict[str, Any]:
+    """The option for an account key or a shared access signature; none without either."""
+    if key:
+        return {"credential_provider": _always(access_key=key)}
+    return {"credential_provider": _always(sas_token=token.removeprefix("?"))} if token else {}
 
 
 def _plan_gcs(place: Place, auth: Auth | None, own: Mapping[str, str]) -> OpenedBucket:

@@ -181,26 +181,30 @@ async def _find_repo(hub: _Hub, place: HfPlace) -> _Found:
 
 async def _ask(hub: _Hub, method: str, route: str, into: dict[str, Any] | None = None) -> Mapping[str, str]:
     """The headers of the hub's answer, its JSON goes `into` the dict; redirects on the hub itself are followed."""
-    headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {hub.token}"} if hub.token else {})
     url = URL(hub.endpoint + route, encoded=True)
-    try:
-        for _ in range(HOPS):
-            async with hub.session.request(
-                method, url, headers=headers, proxy=hub.lease.url, allow_redirects=False
-            ) as answer:
-                location = answer.headers.get("Location", "")
-                if answer.status < 400 and not location.startswith("/"):
-                    if into is not None:
-                        into.update(json.loads(await _read_bounded(answer)))
-                    return answer.headers
-                if answer.status >= 400:
-                    raise _denied(hub, answer.status, answer.headers)
-                url = url.join(URL(location, encoded=True))
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        if hub.lease.trouble is not None:
-            raise hub.lease.trouble from None
-        raise FetchFailed(f"{url.host} does not answer properly ({type(error).__name__}).", retryable=True) from None
+    for _ in range(HOPS):
+        try:
+            headers = await _ask_once(hub, method, url, into)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            if hub.lease.trouble is not None:
+                raise hub.lease.trouble from None
+            kind = type(error).__name__
+            raise FetchFailed(f"{url.host} does not answer properly ({kind}).", retryable=True) from None
+        location = headers.get("Location", "")
+        if not location.startswith("/") or location.startswith("//"):  # another host, which gets no token
+            return headers
+        url = url.join(URL(location, encoded=True))
     raise FetchFailed(f"{url.host} redirects too often.")
+
+
+async def _ask_once(hub: _Hub, method: str, url: URL, into: dict[str, Any] | None) -> Mapping[str, str]:
+    headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {hub.token}"} if hub.token else {})
+    async with hub.session.request(method, url, headers=headers, proxy=hub.lease.url, allow_redirects=False) as answer:
+        if answer.status >= 400:
+            raise _denied(hub, answer.status, answer.headers)
+        if into is not None and answer.status < 300:
+            into.update(json.loads(await _read_bounded(answer)))
+        return answer.headers
 
 
 async def _read_bounded(answer: aiohttp.ClientResponse) -> bytes:
