@@ -19,9 +19,9 @@ LARGE = frozenset({"unet/model.safetensors"})
 
 
 class Hub:
-    """Repositories by owner: `open/r`, `closed/r` and `gated/r` (for the token), `moved/r` (now `open/r`), `elsewhere/r` (on another host), `away/r`
-    (its large file is at `to`), `xet/r` (its large file is in a xet store at `to`), `hang/r` and `wrong/r` (other
-    bytes than it says). Large files are at `store`, another host.
+    """Repositories by owner: `open/r`, `closed/r` and `gated/r` (for the token), `moved/r` (now `open/r`),
+    `elsewhere/r` (on another host), `away/r` (its large file is at `to`), `xet/r` (its large file is in a xet store at
+    `to`), `hang/r` and `wrong/r` (other bytes than it says). Large files are at `store`, another host.
 
     `asked` counts methods and paths, `tokens` keeps the Authorization headers.
     """

@@ -18,6 +18,7 @@ from comfyserve.fetch.source import Arrived, Order, Unchanged, Validators
 from comfyserve.fetch.tries import with_tries
 
 FULL_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+CHECK_SECONDS = 60.0
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 LFS_POINTER_BYTES = 1024
 
@@ -112,15 +113,21 @@ class GitSource:
     async def check(self, url: str, auth: Auth | None) -> None:
         """Ask for the list of refs. See Source."""
         place = read_git_url(url)
-        async with self._proxy.lease() as lease:
-            folder = self._temporary / f"git-{lease.name}"
-            try:
-                await self._resolve(await self._begin(place, auth, lease, folder))
-            finally:
-                await asyncio.to_thread(remove, folder)
+        try:
+            async with asyncio.timeout(CHECK_SECONDS), self._proxy.lease() as lease:
+                await self._look(place, auth, lease)
+        except TimeoutError as error:
+            raise FetchFailed(f"{place.base.host} does not answer.", retryable=True) from error
 
     async def close(self) -> None:
         """Nothing to let go of."""
+
+    async def _look(self, place: GitUrl, auth: Auth | None, lease: Lease) -> None:
+        folder = self._temporary / f"git-{lease.name}"
+        try:
+            await self._resolve(await self._begin(place, auth, lease, folder))
+        finally:
+            await asyncio.shield(asyncio.to_thread(remove, folder))
 
     async def _clone(self, place: GitUrl, order: Order, path: Path) -> Arrived | Unchanged:
         async with self._proxy.lease() as lease:
