@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.request import getproxies
@@ -24,7 +25,7 @@ from comfyserve.apis.build import APIS, build_api
 from comfyserve.apis.http.bundle import ApiOptions, Readiness, Services
 from comfyserve.blobs.build import check_blobs, open_blobs
 from comfyserve.blobs.own import hide_from_callers
-from comfyserve.blobs.targets import OpenTargets, TargetOptions
+from comfyserve.blobs.targets import OpenTargets, TargetOptions, check_wish
 from comfyserve.core.errors import DomainError, EngineLost, StorageFailed
 from comfyserve.db.database import Database
 from comfyserve.engines.fleet import Wanted, fleet, leftovers
@@ -282,6 +283,7 @@ def _build_submit(
             GRAPH_BYTES,
             settings.max_body_bytes,
             no_conversion="" if conversion_available() else NEEDS_IMAGES,
+            check_target=partial(check_wish, options=_target_options(settings)),
         ),
     )
 
@@ -356,16 +358,20 @@ def _build_outside(settings: Settings) -> Outside:
 
 
 def _build_targets(settings: Settings, guard: Guard, proxy: GuardingProxy) -> OpenTargets:
+    options = _target_options(settings)
+    own = os.environ if options.lend_own else {}
+    return OpenTargets(Outbound(guard, proxy, own=own, trusted=[place_of(settings.hf_endpoint)]), options)
+
+
+def _target_options(settings: Settings) -> TargetOptions:
     lend = settings.target_credentials == "own"
-    options = TargetOptions(
+    return TargetOptions(
         settings.data_dir / SENDING,
         storage_seconds=settings.storage_seconds,
         lend_own=lend,
         hub=settings.hf_endpoint,
         hub_token=settings.hf_token.get_secret_value() if lend else "",
     )
-    outbound = Outbound(guard, proxy, own=os.environ if lend else {}, trusted=[place_of(settings.hf_endpoint)])
-    return OpenTargets(outbound, options)
 
 
 def wanted_engines(settings: Settings) -> Wanted:

@@ -7,6 +7,7 @@ from urllib.request import urlopen
 import obstore
 import pytest
 
+from comfyserve.client import ApiError
 from tests.e2e.faults import submit
 from tests.e2e.program import Program, colour_graph, finished, program, ready
 from tests.emulators.servers import ACCESS_KEY, SECRET_KEY, Bucket
@@ -38,6 +39,9 @@ async def test_outputs_are_kept_in_the_bucket_and_served_by_it(
         found = await obstore.get_async(store_of(s3_bucket), sent["target_url"].removeprefix(f"{s3_bucket.location}/"))
         assert bytes(await found.bytes_async()).startswith(PNG)
         assert found.attributes["Content-Type"] == "image/png"
+        with pytest.raises(ApiError, match="needs credentials") as refused:
+            await client.create_run(None, {}, graph=colour_graph(), target={"type": "s3", "bucket": "b", "prefix": ""})
+        assert refused.value.code == "invalid_input"
     assert not (data_dir / "blobs").exists()
 
 

@@ -19,6 +19,7 @@ from comfyserve.core.inputs.seeds import Draw, randomise_seeds
 from comfyserve.core.limits import LEAST_PRIORITY, MAX_URL, MOST_PRIORITY
 from comfyserve.core.options import RunOptions
 from comfyserve.core.runs import Status
+from comfyserve.core.targets import TargetWish
 from comfyserve.db import assets, deployments, runs
 from comfyserve.db.database import Database
 from comfyserve.db.rows import Row
@@ -46,13 +47,15 @@ RETRY_AFTER = 5
 class SubmitLimits:
     """Bounds of one submit: waiting runs of a machine, attempts of a run, bytes of a graph's or inputs' JSON.
 
-    `no_conversion`: why no run can have its pictures converted; empty where runs can."""
+    `no_conversion`: why no run can have its pictures converted; empty where runs can. `check_target` raises
+    InvalidInput for a target that cannot be."""
 
     max_queued: int
     max_attempts: int
     graph_bytes: int
     inputs_bytes: int
     no_conversion: str = ""
+    check_target: Callable[[TargetWish], None] = lambda wish: None
 
 
 @dataclass(frozen=True)
@@ -307,6 +310,8 @@ def _check(request: SubmitRequest, limits: SubmitLimits) -> None:
         check_text("idempotency_key", request.idempotency_key)
     if request.webhook is not None:
         _check_webhook(request.webhook)
+    if request.options.target is not None:
+        limits.check_target(request.options.target)
     check_json("inputs", request.inputs, limits.inputs_bytes)
 
 

@@ -1,5 +1,5 @@
 """Targets: a caller's own bucket, Hugging Face repository or address for HTTP PUT."""
 
-from comfyserve.blobs.targets.build import OpenTargets, TargetOptions
+from comfyserve.blobs.targets.build import OpenTargets, TargetOptions, check_wish
 
-__all__ = ["OpenTargets", "TargetOptions"]
+__all__ = ["OpenTargets", "TargetOptions", "check_wish"]

@@ -28,6 +28,13 @@ SENTENCES: Mapping[Kind, str] = {
 OTHER = "The bucket {bucket} refuses the file{said}."
 
 
+def key_of(wish: BucketTarget, name: str) -> str:
+    """The key of a file in the bucket. Raises InvalidInput."""
+    if isinstance(wish, AzureTarget):
+        return join(wish.blob_prefix, name, "blob_prefix")
+    return join(wish.prefix, name, "prefix")
+
+
 class BucketWriter:
     """The Target port on a bucket."""
 
@@ -36,15 +43,14 @@ class BucketWriter:
     ) -> None:
         self._kind = kind
         self._name = wish.container if isinstance(wish, AzureTarget) else wish.bucket
-        self._prefix = wish.blob_prefix if isinstance(wish, AzureTarget) else wish.prefix
-        self._field = "blob_prefix" if isinstance(wish, AzureTarget) else "prefix"
+        self._wish = wish
         self._bucket = bucket
         self._passage = passage
         self._seconds = idle_seconds
 
     async def put(self, name: str, content: ByteStream, *, size: int, mime: str) -> str:
         """Write an object: `s3://bucket/key`, `gs://bucket/key`, or an https address on Azure. Raises TargetFailed."""
-        key = join(self._prefix, name, self._field)
+        key = key_of(self._wish, name)
         theirs = Theirs(content)
         try:
             await self._upload(key, theirs.pieces(), size, mime)

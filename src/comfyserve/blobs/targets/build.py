@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from comfyserve.blobs.targets.buckets import BucketTarget, BucketWriter
-from comfyserve.blobs.targets.hf import HUB, HfWriter
-from comfyserve.blobs.targets.http import HttpWriter
+from comfyserve.blobs.targets.buckets import BucketTarget, BucketWriter, key_of
+from comfyserve.blobs.targets.hf import HUB, HfWriter, check_hf
+from comfyserve.blobs.targets.http import HttpWriter, opened_by, read_prefix
 from comfyserve.blobs.targets.outside import BucketKind, Outside, Passage
 from comfyserve.core.credentials import BearerAuth
 from comfyserve.core.errors import FetchFailed, FetchRefused, InvalidInput, Place, TargetFailed
@@ -32,6 +32,24 @@ class TargetOptions:
     hub_token: str = field(default="", repr=False)
 
 
+def check_wish(wish: TargetWish, options: TargetOptions) -> None:
+    """Raise InvalidInput for a wish that cannot be, as far as that can be told without asking anybody."""
+    if isinstance(wish, HttpTarget):
+        opened_by(wish.auth, read_prefix(wish.url_prefix))
+    elif isinstance(wish, HfTarget):
+        check_hf(_with_token(wish, options))
+    else:
+        key_of(wish, "name")
+        if wish.auth is None and not options.lend_own:
+            raise InvalidInput(
+                "The target needs credentials: give them in target.auth.", place=Place(field="target.auth")
+            )
+
+
+def _with_token(wish: HfTarget, options: TargetOptions) -> HfTarget:
+    return wish if wish.auth is not None or not options.hub_token else replace(wish, auth=BearerAuth(options.hub_token))
+
+
 class OpenTargets:
     """Buckets by obstore, Hugging Face by a child process, HTTP PUT: all under the outbound policy."""
 
@@ -43,6 +61,7 @@ class OpenTargets:
     @asynccontextmanager
     async def open(self, wish: TargetWish) -> AsyncIterator[Target]:
         """The target, until the context is left. Raises InvalidInput for a wish that cannot be, TargetFailed."""
+        check_wish(wish, self._options)
         if isinstance(wish, HttpTarget):
             connect = min(CONNECT_SECONDS, self._seconds)
             async with self._outside.session(connect_seconds=connect, idle_seconds=self._seconds) as session:
@@ -50,17 +69,12 @@ class OpenTargets:
             return
         async with self._outside.passage() as passage:
             if isinstance(wish, HfTarget):
-                auth = wish.auth or (BearerAuth(self._options.hub_token) if self._options.hub_token else None)
-                wish = replace(wish, auth=auth)
+                wish = _with_token(wish, self._options)
                 yield HfWriter(wish, passage, self._options.folder, self._options.hub, self._seconds)
             else:
                 yield self._bucket(wish, passage)
 
     def _bucket(self, wish: BucketTarget, passage: Passage) -> Target:
-        if wish.auth is None and not self._options.lend_own:
-            raise InvalidInput(
-                "The target needs credentials: give them in target.auth.", place=Place(field="target.auth")
-            )
         kind = KINDS[type(wish)]
         name = wish.container if isinstance(wish, AzureTarget) else wish.bucket
         try:

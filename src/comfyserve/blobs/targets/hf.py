@@ -42,14 +42,8 @@ class HfWriter:
 
     def __init__(self, wish: HfTarget, passage: Passage, folder: Path, endpoint: str, idle_seconds: float) -> None:
         """Raises InvalidInput for a wish that cannot be."""
-        if not REPO.fullmatch(wish.repo) or ".." in wish.repo:
-            raise _wrong("repo", "must be owner/name.")
-        if not REVISION.fullmatch(wish.revision) or ".." in wish.revision:
-            raise _wrong("revision", "must be a branch of the repository.")
-        if not isinstance(wish.auth, BearerAuth):
-            raise _wrong("auth", "must be a token of Hugging Face: auth of the type bearer.")
         self._wish = wish
-        self._token = wish.auth.token
+        self._token = check_hf(wish)
         self._passage = passage
         self._folder = folder
         self._endpoint = endpoint.rstrip("/")
@@ -58,8 +52,7 @@ class HfWriter:
 
     async def put(self, name: str, content: ByteStream, *, size: int, mime: str) -> str:
         """Commit a file; the answer is its address on the hub. Raises TargetFailed, StorageFailed (our disk)."""
-        directory = self._wish.directory.strip("/")
-        path = join(f"{directory}/" if directory else "", name, "directory")
+        path = in_directory(self._wish, name)
         async with self._one, _spooled(content, size, self._folder) as file:  # Commits at once fail as conflicts.
             try:
                 async with asyncio.timeout(START_SECONDS + self._seconds + size / SLOWEST_BYTES):
@@ -83,6 +76,24 @@ class HfWriter:
         sentence = SENTENCES.get(status, SENTENCES[hf_upload.FAILED])
         retryable = status in RETRYABLE or status not in SENTENCES
         return TargetFailed(sentence.format(repo=self._wish.repo, revision=self._wish.revision), retryable=retryable)
+
+
+def check_hf(wish: HfTarget) -> str:
+    """The token of a wish that can be. Raises InvalidInput."""
+    if not REPO.fullmatch(wish.repo) or ".." in wish.repo:
+        raise _wrong("repo", "must be owner/name.")
+    if not REVISION.fullmatch(wish.revision) or ".." in wish.revision:
+        raise _wrong("revision", "must be a branch of the repository.")
+    if not isinstance(wish.auth, BearerAuth):
+        raise _wrong("auth", "must be a token of Hugging Face: auth of the type bearer.")
+    in_directory(wish, "name")
+    return wish.auth.token
+
+
+def in_directory(wish: HfTarget, name: str) -> str:
+    """The path of a file in the repository. Raises InvalidInput."""
+    directory = wish.directory.strip("/")
+    return join(f"{directory}/" if directory else "", name, "directory")
 
 
 @asynccontextmanager

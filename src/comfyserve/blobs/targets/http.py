@@ -27,8 +27,8 @@ class HttpWriter:
 
     def __init__(self, wish: HttpTarget, outside: Outside, session: aiohttp.ClientSession, idle_seconds: float) -> None:
         """Raises InvalidInput for a prefix or credentials that cannot be."""
-        self._prefix = _read_prefix(wish.url_prefix)
-        self._headers, self._query = _opened_by(wish.auth, self._prefix)
+        self._prefix = read_prefix(wish.url_prefix)
+        self._headers, self._query = opened_by(wish.auth, self._prefix)
         self._prefix = self._prefix.with_user(None)
         self._outside = outside
         self._session = session
@@ -98,7 +98,8 @@ async def _exactly(content: ByteStream, size: int, clock: asyncio.Timeout, secon
     clock.reschedule(now() + seconds)
 
 
-def _read_prefix(text: str) -> URL:
+def read_prefix(text: str) -> URL:
+    """The address below which files are put. Raises InvalidInput."""
     place = Place(field="target.url_prefix")
     try:
         url = URL(text)
@@ -115,8 +116,10 @@ def _read_prefix(text: str) -> URL:
     return url
 
 
-def _opened_by(auth: Auth | None, prefix: URL) -> tuple[dict[str, str], dict[str, str]]:
-    """The headers and the query that open the address: the caller's credentials, else those in the URL."""
+def opened_by(auth: Auth | None, prefix: URL) -> tuple[dict[str, str], dict[str, str]]:
+    """The headers and the query that open the address: the caller's credentials, else those in the URL.
+
+    Raises InvalidInput for what cannot be sent."""
     if auth is None and prefix.user is not None:
         auth = BasicAuth(prefix.user, prefix.password or "")
     headers: dict[str, str] = {}
