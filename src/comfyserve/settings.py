@@ -242,7 +242,7 @@ class Settings(BaseSettings):
     )
     target_credentials: Literal["callers", "own"] = Field(
         "callers",
-        description="Whose credentials write to a target of a caller who gives none: `callers`: nobody's, the run is "
+        description="Whose credentials write to a target of a caller who gives none: `callers`: nobody's, a run is "
         "refused; `own`: this server's for buckets and Hugging Face, for callers whom you trust with all they open.",
     )
     fetch_credentials: Literal["callers", "own"] = Field(
