@@ -75,6 +75,11 @@ class EngineSuite:
     async def test_it_tells_its_nodes(self, engine: Engine) -> None:
         assert "SaveImage" in await engine.object_info()
 
+    async def test_it_tells_its_kinds_of_models(self, engine: Engine) -> None:
+        folders = await engine.model_folders()
+        assert {"checkpoints", "loras", "vae"} <= folders.keys()
+        assert all(isinstance(name, str) for names in folders.values() for name in names)
+
     async def test_a_run_is_told_and_its_file_can_be_read(self, engine: Engine, graphs: Graphs) -> None:
         _, events = await run(engine, graphs.good)
         assert isinstance(events[0], Started)

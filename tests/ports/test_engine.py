@@ -4,6 +4,7 @@ import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from comfyserve.engines.process import ProcessEngine
 from comfyserve.engines.remote import RemoteEngine
 from comfyserve.ports import Engine, NodeFinished, NodeStarted, Outcome, Preview, Progress, Started, Warned
 from comfyserve.testing import Hold, ScriptedEngine, Step
-from tests.ports.engine_suite import EngineSuite, Graphs, run
+from tests.ports.engine_suite import EngineSuite, Graphs, one, run
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -132,11 +133,57 @@ class TestWrapped(EngineSuite):
     def engine(self, wrapped: ProcessEngine) -> Engine:
         return wrapped
 
+    async def test_a_model_of_ours_is_among_its_choices(self, process: ProcessEngine, tmp_path: Path) -> None:
+        path = tmp_path / "key-of-the-cache.safetensors"
+        path.write_bytes(b"weights")
+        for _ in range(2):
+            offered = await process.add_model("loras", path.name, path)
+        assert offered.link is not None and offered.link.readlink() == path
+        assert path.name in (await process.model_folders())["loras"]
+        loader = (await process.object_info())["LoraLoader"]
+        assert path.name in loader["input"]["required"]["lora_name"][0]
+
+    async def test_an_input_has_a_path(self, process: ProcessEngine) -> None:
+        stored = await process.upload("path.png", one(b"\x89PNG"), subfolder="comfyserve")
+        assert process.launch.folders is not None
+        assert process.input_path(stored) == str(
+            process.launch.folders.find(EngineFile("path.png", "comfyserve", "input"))
+        )
+        assert process.input_path("../../x") is None
+
+    async def test_an_input_may_be_larger_than_an_engine_alone_takes(self, process: ProcessEngine) -> None:
+        async def much() -> AsyncIterator[bytes]:
+            for _ in range(101):
+                yield bytes(1024 * 1024)
+
+        file, folders = EngineFile("large.bin", "comfyserve", "input"), process.launch.folders
+        await process.upload(file.filename, much(), subfolder=file.subfolder)
+        found = folders and folders.find(file)
+        assert found is not None and found.stat().st_size == 101 * 1024 * 1024
+        await process.forget([], [file])
+        assert not found.exists()
+
 
 class TestRemote(EngineSuite):
     @pytest.fixture
     def engine(self, remote: RemoteEngine) -> Engine:
         return remote
+
+    async def test_models_cannot_be_brought_to_an_engine_elsewhere(self, remote: RemoteEngine, tmp_path: Path) -> None:
+        with pytest.raises(EngineError, match="COMFYSERVE_COMFY_MODELS"):
+            await remote.add_model("loras", "x.safetensors", tmp_path / "x.safetensors")
+        assert remote.input_path("x.png") is None
+
+    async def test_models_go_to_a_folder_that_is_mounted(self, process: ProcessEngine, tmp_path: Path) -> None:
+        assert process.url is not None and process.launch.folders is not None
+        path = tmp_path / "mounted.safetensors"
+        path.write_bytes(b"weights")
+        engine = RemoteEngine(process.url, models=process.launch.folders.root("models"))
+        try:
+            offered = await engine.add_model("loras", path.name, path)
+            assert offered.link is None and path.name in (await engine.model_folders())["loras"]
+        finally:
+            await engine.close()
 
 
 class TestScripted(EngineSuite):

@@ -53,6 +53,9 @@ INHERITED_PREFIXES = (
 """All that an engine sees of our environment: nothing of ours, no database address, no key, no proxy password."""
 
 
+LARGE_INPUTS = ("--max-upload-size", "4096")
+"""In MB. An engine alone takes 100; here the worker bounds what it hands over."""
+
 BASE = "--base-directory"
 MOVING = {"--input-directory": "input", "--output-directory": "output", "--temp-directory": "temp"}
 """The arguments of a ComfyUI that move its folders: all of them, or one alone. Its temporary files lie in a folder
@@ -105,7 +108,7 @@ def embedded(base_directory: Path, *arguments: str, env: Mapping[str, str] | Non
     """The embedded engine over its own folder."""
     command = (sys.executable, "-m", "comfyserve.embedded", "--port", PORT, "--base-directory", str(base_directory))
     return Launch(
-        (*command, *arguments),
+        (*command, *LARGE_INPUTS, *arguments),
         name="embedded engine",
         env=env or {},
         folders=Folders(base_directory),
@@ -145,7 +148,7 @@ def takes_arguments(command: Sequence[str]) -> bool:
 def _own_command(home: Path) -> Sequence[str]:
     found = (home / folder / "bin" / "python" for folder in (".venv", "venv"))
     python = next((path for path in found if path.exists()), Path(sys.executable))
-    return (str(python), "main.py", "--listen", "127.0.0.1", "--port", PORT, "--disable-auto-launch")
+    return (str(python), "main.py", "--listen", "127.0.0.1", "--port", PORT, "--disable-auto-launch", *LARGE_INPUTS)
 
 
 def _told(moved: Mapping[str, Path]) -> tuple[str, ...]:

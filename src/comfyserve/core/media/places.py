@@ -38,11 +38,8 @@ def media_places(graph: Graph, catalogue: Catalogue | None = None) -> Iterator[M
     classes that no table has."""
     for node_id, node in graph.nodes.items():
         for known in media_fields(node.class_type, catalogue):
-            for field in known.fields:
-                places = list(_places_in(node_id, field, known, node))
-                yield from places
-                if places:
-                    break
+            named = (list(_places_in(node_id, field, known, node)) for field in known.fields)
+            yield from next(filter(None, named), [])
 
 
 def check_media_names(graph: Graph, catalogue: Catalogue | None = None) -> None:
