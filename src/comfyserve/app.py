@@ -37,7 +37,7 @@ from comfyserve.fetch.outbound import Outbound, place_of
 from comfyserve.fetch.proxy import GuardingProxy
 from comfyserve.fetch.sender import HttpSender
 from comfyserve.pages import Pages
-from comfyserve.pools.local import LocalPool
+from comfyserve.pools.local import Chorus, LocalPool
 from comfyserve.ports import Blobs, Clocks, Engine
 from comfyserve.services.bell import LocalBell
 from comfyserve.services.cancel import Cancel
@@ -176,7 +176,7 @@ async def build(settings: Settings, url: str, *, ledger: type[Record] = Record) 
             url=services.files.url,
         ),
         outside=outside,
-        pool=_build_pool(base, record, services.machines, outside, engines),
+        pool=_build_pool(base, record, services.machines, outside, machine_id, engines),
         machine_id=machine_id,
         workers=len(engines),
     )
@@ -289,7 +289,12 @@ def _build_submit(
 
 
 def _build_pool(
-    base: Base, record: Record, machines: Machines, outside: Outside, engines: Sequence[Callable[[], Engine]]
+    base: Base,
+    record: Record,
+    machines: Machines,
+    outside: Outside,
+    machine_id: str,
+    engines: Sequence[Callable[[], Engine]],
 ) -> LocalPool:
     settings = base.settings
     limits = WorkLimits(
@@ -309,12 +314,14 @@ def _build_pool(
         ),
     )
 
-    def make_worker(machine_id: str, index: int, another_idle: Callable[[], bool]) -> Worker:
-        async def report(state: MachineState, error: EngineLost | None) -> None:
-            await machines.report_state(machine_id, state, error.as_dict() if error else None)
+    async def tell(state: MachineState, error: EngineLost | None) -> None:
+        await machines.report_state(machine_id, state, error.as_dict() if error else None)
 
+    chorus = Chorus(tell)
+
+    def make_worker(machine: str, index: int, another_idle: Callable[[], bool]) -> Worker:
         return Worker(
-            machine_id=machine_id,
+            machine_id=machine,
             worker_id=f"local-{index}",
             engine=engines[index](),
             ledger=record,
@@ -327,7 +334,7 @@ def _build_pool(
             limits=limits,
             monotonic=time.monotonic,
             another_idle=another_idle,
-            report=report,
+            report=chorus.voice(index),
             converter=converter,
         )
 

@@ -14,7 +14,7 @@ from comfyserve.core.runs import Status
 from comfyserve.fetch.build import FetchOptions, open_fetching
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.proxy import GuardingProxy
-from comfyserve.pools.local import LocalPool
+from comfyserve.pools.local import Chorus, LocalPool
 from comfyserve.ports import NodeStarted, Outcome, Started
 from comfyserve.services.bell import LocalBell
 from comfyserve.testing import ScriptedEngine
@@ -111,3 +111,21 @@ class TestLocal(PoolSuite):
         await world.says("failed")
         await asyncio.wait_for(world.pool.close(), 5)
         assert [engine.closed for engine in world.engines()] == [True]
+
+
+async def test_a_machine_is_ready_while_one_of_its_workers_is() -> None:
+    said: list[tuple[MachineState, EngineLost | None]] = []
+
+    async def tell(state: MachineState, error: EngineLost | None) -> None:
+        said.append((state, error))
+
+    chorus, broken = Chorus(tell), EngineLost("no GPU")
+    first, second = chorus.voice(0), chorus.voice(1)
+    await first("starting", None)
+    await second("failed", broken)
+    await first("ready", None)
+    await second("starting", None)
+    await first("failed", broken)
+    await second("failed", EngineLost("none either"))
+    assert [state for state, _ in said] == ["starting", "starting", "ready", "ready", "starting", "failed"]
+    assert said[-1] == ("failed", broken) and said[2] == ("ready", None)

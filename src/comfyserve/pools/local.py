@@ -1,12 +1,13 @@
 """Workers that live in this process."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import structlog
 
-from comfyserve.work.worker import Worker
+from comfyserve.core.errors import EngineLost
+from comfyserve.work.worker import MachineState, Report, Worker
 
 log = structlog.get_logger(__name__)
 
@@ -16,8 +17,28 @@ CRASH_PAUSE_SECONDS = (0.5, 2.0, 10.0, 30.0)
 STABLE_SECONDS = 60.0
 """A worker that lasted so long has made up for earlier crashes."""
 
+BEST: Sequence[MachineState] = ("failed", "starting", "ready")
+"""The better a state, the later it comes."""
+
 WorkerFactory = Callable[[str, int, Callable[[], bool]], Worker]
 """Makes a worker from its machine, its number, and a function that tells whether another one of the machine is idle."""
+
+
+class Chorus:
+    """What the workers of a machine say of it, made one: it is ready while one of them is."""
+
+    def __init__(self, tell: Report) -> None:
+        self._tell = tell
+        self._said: dict[int, tuple[MachineState, EngineLost | None]] = {}
+
+    def voice(self, index: int) -> Report:
+        """The report of one worker."""
+
+        async def report(state: MachineState, error: EngineLost | None) -> None:
+            self._said[index] = (state, error)
+            await self._tell(*max(self._said.values(), key=lambda said: BEST.index(said[0])))
+
+        return report
 
 
 class LocalPool:
