@@ -1,13 +1,17 @@
-"""As much of the Hugging Face hub as a commit of plain files needs, on loopback."""
+"""As much of the Hugging Face hub as commits of plain and of large files need, on loopback."""
 
 import asyncio
 import base64
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from aiohttp import web
+
+LARGE = 1_000_000
+"""Bytes from which a file goes to the store of large files, before the commit that names it."""
 
 TOKEN = "hf_emulated_token"
 
@@ -23,6 +27,7 @@ class UploadHub:
     silent: bool = False
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    large: dict[str, bytes] = field(default_factory=dict)
     files: dict[tuple[str, str, str], bytes] = field(default_factory=dict)
 
     def refuses(self) -> bool:
@@ -42,8 +47,20 @@ async def upload_hub() -> AsyncIterator[UploadHub]:
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
             return web.json_response({"error": "Invalid credentials"}, status=401)
         asked = (await request.json())["files"]
-        plain = [{"path": one["path"], "uploadMode": "regular", "shouldIgnore": False} for one in asked]
-        return web.json_response({"files": plain})
+        modes = {one["path"]: "lfs" if one["size"] >= LARGE else "regular" for one in asked}
+        files = [{"path": path, "uploadMode": mode, "shouldIgnore": False} for path, mode in modes.items()]
+        return web.json_response({"files": files})
+
+    async def batch(request: web.Request) -> web.Response:
+        wanted = (await request.json())["objects"]
+        objects = [{**one, "actions": {"upload": {"href": f"{hub.url}/large/{one['oid']}"}}} for one in wanted]
+        return web.json_response({"transfer": "basic", "objects": objects})
+
+    async def large(request: web.Request) -> web.Response:
+        data = await request.read()
+        assert hashlib.sha256(data).hexdigest() == request.match_info["oid"]
+        hub.large[request.match_info["oid"]] = data
+        return web.Response()
 
     async def commit(request: web.Request) -> web.Response:
         hub.asked.set()
@@ -54,15 +71,20 @@ async def upload_hub() -> AsyncIterator[UploadHub]:
             return web.json_response({"error": "no"}, status=hub.status)
         kind, repo, revision = (request.match_info[name] for name in ("kind", "repo", "revision"))
         for line in lines:
+            value = line["value"]
+            where = (f"datasets/{repo}" if kind == "datasets" else repo, revision, value.get("path", ""))
             if line["key"] == "file":
-                where = (f"datasets/{repo}" if kind == "datasets" else repo, revision, line["value"]["path"])
-                hub.files[where] = base64.b64decode(line["value"]["content"])
+                hub.files[where] = base64.b64decode(value["content"])
+            elif line["key"] == "lfsFile":
+                hub.files[where] = hub.large[value["oid"]]
         oid = "c" * 40
         url = f"https://huggingface.co/{repo}/commit/{oid}"
         return web.json_response({"success": True, "commitOid": oid, "commitUrl": url, "hookOutput": ""})
 
     app = web.Application(client_max_size=0)
     app.router.add_post(r"/api/{kind}/{repo:[^/]+/[^/]+}/preupload/{revision}", preupload)
+    app.router.add_post("/{repo:.+}.git/info/lfs/objects/batch", batch)
+    app.router.add_put("/large/{oid}", large)
     app.router.add_post(r"/api/{kind}/{repo:[^/]+/[^/]+}/commit/{revision}", commit)
     runner = web.AppRunner(app, shutdown_timeout=1)
     await runner.setup()

@@ -24,6 +24,9 @@ START_SECONDS = 30.0
 SLOWEST_BYTES = 256 * 1024
 """Bytes a second: an upload that is slower on the whole is ended, for nobody sees how far it is."""
 
+PLAIN = {"HF_HUB_DISABLE_XET": "1"}
+"""Xet spares what a repository has already, but outputs are new; plain HTTP is what our proxy and our tests see."""
+
 SENTENCES: Mapping[int, str] = {
     hf_upload.DENIED: "Hugging Face refuses to write to {repo}. Give a token with the right to write in target.auth.",
     hf_upload.ABSENT: "There is no repository {repo} with the revision {revision}, or the token in target.auth may not "
@@ -66,7 +69,7 @@ class HfWriter:
 
     async def _upload(self, path: str, file: Path) -> int:
         wish = self._wish
-        own = {"HF_TOKEN": self._token, "HF_ENDPOINT": self._endpoint, "HF_HOME": str(file.parent)}
+        own = PLAIN | {"HF_TOKEN": self._token, "HF_ENDPOINT": self._endpoint, "HF_HOME": str(file.parent)}
         arguments = (wish.repo_type, wish.repo, wish.revision, path, str(file))
         return await self._passage.run(Path(hf_upload.__file__), arguments, own, file.parent)
 
