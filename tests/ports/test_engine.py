@@ -157,8 +157,9 @@ class TestWrapped(EngineSuite):
                 yield bytes(1024 * 1024)
 
         file, folders = EngineFile("large.bin", "comfyserve", "input"), process.launch.folders
+        assert folders is not None
         await process.upload(file.filename, much(), subfolder=file.subfolder)
-        found = folders and folders.find(file)
+        found = folders.find(file)
         assert found is not None and found.stat().st_size == 101 * 1024 * 1024
         await process.forget([], [file])
         assert not found.exists()

@@ -191,6 +191,8 @@ def model_places(
 
 def candidates(node: Node, catalogue: Catalogue | None = None) -> Iterator[str]:
     """The fields of a node that hold the address of a model, as far as can be told."""
+    if not any(is_url(value) for value in node.inputs.values()):
+        return
     known = FIELDS.get(node.class_type, {})
     media = {field for one in media_fields(node.class_type, catalogue) for field in one.fields}
     specs = dict(field_specs(catalogue, node.class_type))

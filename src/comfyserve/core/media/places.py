@@ -1,7 +1,7 @@
 """The files that a graph names, and where."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,8 +36,9 @@ class MediaPlace:
 def media_places(graph: Graph, catalogue: Catalogue | None = None) -> Iterator[MediaPlace]:
     """The fields of a graph whose files must be brought to the engine before it runs; the catalogue tells those of
     classes that no table has."""
+    fields = _fields_by_class(graph, catalogue)
     for node_id, node in graph.nodes.items():
-        for known in media_fields(node.class_type, catalogue):
+        for known in fields[node.class_type]:
             named = (list(_places_in(node_id, field, known, node)) for field in known.fields)
             yield from next(filter(None, named), [])
 
@@ -45,9 +46,10 @@ def media_places(graph: Graph, catalogue: Catalogue | None = None) -> Iterator[M
 def check_media_names(graph: Graph, catalogue: Catalogue | None = None) -> None:
     """Raise InvalidInput for the name of an existing file, folder or output that leads out of its folder, and for a
     list that is to become a folder and has such a name."""
+    fields = _fields_by_class(graph, catalogue)
     for node_id, node in graph.nodes.items():
         _check(node.inputs.get(PREFIX_FIELD), Place(node_id=node_id, field=PREFIX_FIELD))
-        for known in media_fields(node.class_type, catalogue):
+        for known in fields[node.class_type]:
             for field in known.fields:
                 _check_field(node_id, field, known, node)
 
@@ -55,6 +57,11 @@ def check_media_names(graph: Graph, catalogue: Catalogue | None = None) -> None:
 def label_of(node: Node, field: str) -> str:
     """The public name of a field: that of the declared input which it holds, else its own."""
     return str(node.meta.get(INPUT_ID_META) or field)
+
+
+def _fields_by_class(graph: Graph, catalogue: Catalogue | None) -> Mapping[str, Sequence[MediaFields]]:
+    """Each class looked up once: a graph may have thousands of nodes."""
+    return {name: media_fields(name, catalogue) for name in {node.class_type for node in graph.nodes.values()}}
 
 
 def _places_in(node_id: str, field: str, known: MediaFields, node: Node) -> Iterator[MediaPlace]:
