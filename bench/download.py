@@ -39,22 +39,31 @@ class Sample:
 
 
 async def download(console: Console, rounds: int) -> None:
-    """Interleaved rounds, each to a file that is not there yet; what comes again is asked of the cache."""
+    """Interleaved rounds, who begins changes; each to a fresh file. What comes again is asked of the cache."""
     samples: dict[str, list[Sample]] = {"curl": [], "source": [], "cache, cold": []}
     again: list[float] = []
     with TemporaryDirectory(prefix="bench-download-") as name:
         folder = Path(name)
         async with _origin(folder / "origin.bin") as url, _ours() as source:
+
+            async def by_curl(to: Path) -> Sample:
+                return await _timed(resource.RUSAGE_CHILDREN, partial(_curl, url, to / "file"))
+
+            async def by_source(to: Path) -> Sample:
+                return await _timed(resource.RUSAGE_SELF, partial(source.download, Order(url, GIB), to / "file"))
+
+            async def by_cache(to: Path) -> Sample:
+                cold, warm = await _through_cache(source, to, url)
+                again.extend(warm)
+                return cold
+
+            ways = [("curl", by_curl), ("source", by_source), ("cache, cold", by_cache)]
             for number in range(rounds):
-                to = folder / "to.bin"
-                samples["curl"].append(await _timed(resource.RUSAGE_CHILDREN, partial(_curl, url, to)))
-                to.unlink()
-                ours = partial(source.download, Order(url, GIB), to)
-                samples["source"].append(await _timed(resource.RUSAGE_SELF, ours))
-                to.unlink()
-                cold, warm = await _through_cache(source, folder / f"cache{number}", url)
-                samples["cache, cold"].append(cold)
-                again += warm
+                for way, take in ways[number % 3 :] + ways[: number % 3]:
+                    to = folder / "to"
+                    to.mkdir()
+                    samples[way].append(await take(to))
+                    await asyncio.to_thread(shutil.rmtree, to)
     _show(console, samples, rounds)
     ordered = sorted(again)
     console.print(
@@ -94,7 +103,6 @@ async def _through_cache(source: HttpSource, folder: Path, url: str) -> tuple[Sa
 
     cold = await _timed(resource.RUSAGE_SELF, fetch)
     warm = [(await _timed(resource.RUSAGE_SELF, fetch)).seconds * 1000 for _ in range(AGAIN)]
-    await asyncio.to_thread(shutil.rmtree, folder)
     return cold, warm
 
 

@@ -1,6 +1,7 @@
 """Large files come over several connections, when that pays."""
 
 import asyncio
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from comfyserve.fetch.http import HttpLimits, HttpSource
 from tests.fetch.downloads import arrived, content_of
 from tests.fetch.scripted import CONTENT, ETAG, Asked, answer, scripted, serve_content
 
-EAGER = HttpLimits(parallel_after=0, parallel_from=100_000, piece=100_000, connections=3, pauses=(0.01,), tries=2)
+EAGER = HttpLimits(
+    parallel_after=0, parallel_rest=0, parallel_from=100_000, piece=100_000, connections=3, pauses=(0.01,), tries=2
+)
 
 
 async def first_waits(asked: Asked, writer: asyncio.StreamWriter, others: asyncio.Event) -> None:
@@ -54,20 +57,21 @@ async def test_others_take_pieces_while_the_first_answer_is_read(tmp_path: Path)
     assert {asked.headers["if-range"] for asked in server.asked[1:]} == {ETAG}
 
 
-@pytest.mark.parametrize("case", ["no ranges", "no validator", "small", "soon done", "one connection"])
+@pytest.mark.parametrize("case", ["no ranges", "no validator", "small", "just begun", "soon done", "one connection"])
 async def test_one_connection_is_enough(tmp_path: Path, case: str) -> None:
     limits = {
-        "small": HttpLimits(parallel_after=0),
-        "soon done": HttpLimits(parallel_from=1, piece=1),
-        "one connection": HttpLimits(parallel_after=0, parallel_from=1, piece=1, connections=1),
+        "small": replace(EAGER, parallel_from=300_000),
+        "just begun": replace(EAGER, parallel_after=9),
+        "soon done": replace(EAGER, parallel_rest=9, parallel_from=1),
+        "one connection": replace(EAGER, connections=1),
     }.get(case, EAGER)
     headers = {"ETag": "" if case == "no validator" else ETAG}
     headers["Accept_Ranges"] = "none" if case == "no ranges" else "bytes"
 
     async def play(asked: Asked, writer: asyncio.StreamWriter) -> None:
-        await answer(writer, 200, CONTENT[:900_000], Content_Length=str(len(CONTENT)), **headers)
-        await asyncio.sleep(0.3 if case != "soon done" else 0)
-        writer.write(CONTENT[900_000:])
+        await answer(writer, 200, CONTENT[:800_000], Content_Length=str(len(CONTENT)), **headers)
+        await asyncio.sleep(0.3)  # some ticks, in which nobody else must come
+        writer.write(CONTENT[800_000:])
         await writer.drain()
 
     async with scripted(play) as server:
@@ -93,7 +97,7 @@ async def test_an_origin_that_grants_no_more_connections_is_read_over_one(tmp_pa
         if status == 200:
             await read(EAGER, server.url, tmp_path / "f")
             return
-        await read(HttpLimits(**{**EAGER.__dict__, "tries": 9}), server.url, tmp_path / "f")
+        await read(replace(EAGER, tries=9), server.url, tmp_path / "f")
 
 
 async def test_a_file_that_changes_meanwhile_begins_anew(tmp_path: Path) -> None:
@@ -133,7 +137,7 @@ async def test_pieces_that_came_are_kept_when_all_connections_break(tmp_path: Pa
             await serve_content(asked, writer)
 
     async with scripted(play) as server:
-        await read(HttpLimits(**{**EAGER.__dict__, "tries": 9}), server.url, tmp_path / "f")
+        await read(replace(EAGER, tries=9), server.url, tmp_path / "f")
     later = [asked.span for asked in server.asked[9:] if asked.span]
     assert not any(span in taken for span in later)
 

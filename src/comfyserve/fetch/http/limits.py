@@ -11,10 +11,10 @@ class HttpLimits:
 
     `tries` counts those in a row that brought less than `PROGRESS`; the pause after each is the next of `pauses`, or
     what the origin asks for, but never more than `longest_pause`. Less than `slow_rate` bytes a second over
-    `slow_seconds` ends a try. A file whose rest is `parallel_from` or more when `parallel_after` has passed is read
-    over up to `connections`, in pieces of `piece`. `at_once` downloads run, others wait. A file of `hash_below` or more
-    is hashed only when its checksum is known, since that takes more CPU time than the rest of its download. What has
-    come is written down every `keep_seconds`, for the case that the process dies.
+    `slow_seconds` ends a try. A file whose rest is `parallel_from` or more, and would take `parallel_rest` or longer at
+    the pace of the first `parallel_after`, is read over up to `connections`, in pieces of `piece`. `at_once` downloads
+    run, others wait. What has come is written down every `keep_seconds`, for the case that the process dies. A file of
+    `hash_below` or more is hashed only when its checksum is known: that takes more CPU time than the rest of it.
     """
 
     total_seconds: float = 7200.0
@@ -29,6 +29,7 @@ class HttpLimits:
     longest_pause: float = 30.0
     parallel_from: int = 64 * MIB
     parallel_after: float = 1.0
+    parallel_rest: float = 5.0
     connections: int = 4
     piece: int = 32 * MIB
     at_once: int = 16

@@ -50,7 +50,7 @@ class Readers:
         self._hashing: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._began = self._told = self._kept = self._window = self._loop.time()
-        self._window_bytes = part.received
+        self._window_bytes = self._began_with = part.received
         self._spread = False
 
     async def read(self, first: Exchange) -> None:
@@ -126,15 +126,17 @@ class Readers:
         return stretch
 
     def _more(self, first: Exchange) -> set["asyncio.Task[FetchFailed | None]"]:
-        """More readers, once, when a large rest is left after a while and the origin gives ranges."""
+        """More readers, once, when much is left, it would take its time, and the origin gives ranges."""
         limits, part = self._limits, self._part
-        if self._spread or self._loop.time() - self._began < limits.parallel_after:
+        left = part.facts.size - part.received if part.facts.size else 0
+        if self._spread or limits.connections < 2 or left < limits.parallel_from or not part.facts.condition:
+            return set()
+        if first.response.status != 206 and first.response.headers.get("Accept-Ranges", "").lower() != "bytes":
+            return set()
+        elapsed, came = self._loop.time() - self._began, part.received - self._began_with
+        if elapsed < limits.parallel_after or left * elapsed < limits.parallel_rest * came:
             return set()
         self._spread = True
-        ranges = first.response.status == 206 or first.response.headers.get("Accept-Ranges", "").lower() == "bytes"
-        left = part.facts.size - part.received if part.facts.size else 0
-        if left < limits.parallel_from or not ranges or not part.facts.condition or limits.connections < 2:
-            return set()
         # A piece costs a connection, so there are few: a handful for each reader keeps all busy to the end.
         _cut(part, max(limits.piece, left // (limits.connections * PIECES_EACH)))
         return {asyncio.create_task(self._read_on(None)) for _ in range(limits.connections - 1)}
