@@ -241,7 +241,7 @@ class EngineChoice:
 
     def sentence(self) -> str:
         """For people."""
-        number = f"{self.workers} of: " if self.workers > 1 else ""
+        number = f"{self.workers} x " if self.workers > 1 else ""
         because = f"\n{' ' * 23}because {' and '.join(self.deciding())} says so" if self.deciding() else ""
         return f"{number}{self.wanted.told()}{because}"
 
