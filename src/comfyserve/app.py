@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -26,10 +26,10 @@ from comfyserve.apis.http.bundle import ApiOptions, Readiness, Services
 from comfyserve.blobs.build import check_blobs, open_blobs
 from comfyserve.blobs.own import hide_from_callers
 from comfyserve.blobs.targets import OpenTargets, TargetOptions, check_wish
-from comfyserve.core.errors import DomainError, EngineLost, StorageFailed
+from comfyserve.core.errors import EngineLost, StorageFailed
 from comfyserve.db.database import Database
 from comfyserve.engines.fleet import Wanted, fleet, leftovers
-from comfyserve.engines.install import Installer, Wish, device_here
+from comfyserve.engines.install import Installer, Wish
 from comfyserve.fetch.build import FetchOptions, open_fetching
 from comfyserve.fetch.fetching import Caps, Fetching, FetchingLimits
 from comfyserve.fetch.guard import Guard
@@ -477,26 +477,14 @@ async def seed(platform: Platform) -> str | None:
 
 
 async def install_engine(
-    settings: Settings,
-    *,
-    folder: Path | None,
-    version: str,
-    device: str,
-    skip_torch: bool,
-    seconds: float,
-    on_line: Callable[[str], None],
+    settings: Settings, *, folder: Path | None, on_line: Callable[[str], None], **wanted: Any
 ) -> dict[str, Any]:
-    """Install a real ComfyUI; the answer is what there is now (engines.install.Installed), or `{"error": ...}`.
+    """Install a real ComfyUI, in the data directory unless `folder` is given; `wanted` are the other fields of a Wish.
 
-    `folder`: in the data directory unless given; `device`: found out when it is empty."""
-    tools = settings.data_dir / "comfy-cli"
-    installer = Installer(settings.comfy_source, tools, os.environ, comfy=settings.comfy_cli)
+    The answer is an Installed as JSON, or `{"error": ...}`."""
+    installer = Installer(settings.comfy_source, settings.data_dir / "comfy-cli", os.environ, comfy=settings.comfy_cli)
     place = (folder or settings.data_dir / "comfyui").expanduser().absolute()
-    try:
-        wish = Wish(place, version, device or device_here(), skip_torch, seconds)
-        return asdict(await installer.install(wish, on_line))
-    except DomainError as error:
-        return {"error": error.as_dict()}
+    return await installer.answer(Wish(place, **wanted), on_line)
 
 
 def examples_folder() -> Path:

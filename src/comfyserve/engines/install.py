@@ -10,8 +10,9 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from comfyserve.core.errors import DomainError, InvalidInput, NotFound, Place
 from comfyserve.engines.command import CommandFailed, OnLine, run
@@ -102,6 +103,13 @@ class Installer:
         self._tools = tools
         self._environment = _allowed(environment) | QUIET | _home(environment, tools / "home")
         self._comfy = comfy
+
+    async def answer(self, wish: Wish, on_line: OnLine = lambda line: None) -> dict[str, Any]:
+        """What is installed now, or `{"error": ...}`, as JSON. A wish without a device gets that of this machine."""
+        try:
+            return asdict(await self.install(replace(wish, device=wish.device or device_here()), on_line))
+        except DomainError as error:
+            return {"error": error.as_dict()}
 
     async def install(self, wish: Wish, on_line: OnLine = lambda line: None) -> Installed:
         """Install, or say that it is there. Raises InvalidInput, NotFound, InstallFailed; then nothing new
