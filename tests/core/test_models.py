@@ -132,3 +132,9 @@ def test_a_name_that_leaves_the_folder_is_refused(name: str) -> None:
 @pytest.mark.parametrize("name", ["x.safetensors", "SDXL/x.safetensors", "SDXL\\x.safetensors", "a..b.pt"])
 def test_a_plain_name_is_let_through(name: str) -> None:
     check_model_names(parse_graph({"7": {"class_type": "LoraLoader", "inputs": {"lora_name": name}}}))
+
+
+@pytest.mark.parametrize("value", ["asset:0123456789", "data:application/octet-stream;base64,AA=="])
+def test_an_upload_is_no_model(value: str) -> None:
+    with pytest.raises(InvalidInput, match="lora_name cannot be an upload"):
+        check_model_names(parse_graph({"7": {"class_type": "LoraLoader", "inputs": {"lora_name": value}}}))

@@ -228,12 +228,19 @@ def takes_models(class_type: str, field: str, spec: FieldSpec | None) -> bool:
 
 
 def check_model_names(graph: Graph) -> None:
-    """Raise InvalidInput for the name of a model that leads out of its folder."""
+    """Raise InvalidInput for the name of a model that leads out of its folder, and for data and uploads as models."""
     for node_id, node in graph.nodes.items():
         for field, value in node.inputs.items():
-            named = field in FIELDS.get(node.class_type, {}) or field in HINTS
-            if named and isinstance(value, str) and not is_outside(value):
-                check_name(value, Place(node_id=node_id, field=label_of(node, field)), windows=True)
+            known = field in FIELDS.get(node.class_type, {})
+            if not isinstance(value, str) or is_url(value) or not (known or field in HINTS):
+                continue
+            place = Place(node_id=node_id, field=label_of(node, field))
+            if not is_outside(value):
+                check_name(value, place, windows=True)
+            elif known:
+                raise InvalidInput(
+                    f"{place.field} cannot be an upload or a data URI; give a URL or the name of a model.", place=place
+                )
 
 
 def _folder(

@@ -19,7 +19,7 @@ FIRST = "engine"
 """The folder, in the data directory, of the one embedded engine that most have; the next is `engine-2`."""
 
 SHARED = ("custom_nodes", "models")
-PASSING = ("output", "temp", "input/comfyserve")
+PASSING = ("output", "temp", "input/comfyserve", "input/3d/comfyserve")
 """Below an engine's folder: what a run leaves there when the server is killed."""
 
 Kind = Literal["embedded", "process", "remote"]

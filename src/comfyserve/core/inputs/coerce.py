@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
+from comfyserve.core.addresses import is_outside, is_url
 from comfyserve.core.inputs.externals import Kind
 from comfyserve.core.limits import MAX_URL
-from comfyserve.core.media import is_outside
 
 MAX_TEXT = 200_000
 MAX_DATA_URI = 64 * 1024 * 1024
@@ -143,8 +143,8 @@ def _model(value: Any) -> str:
     text = value.strip()
     if len(text) > MAX_URL:
         raise Misfit(f"has {len(text)} characters; at most {MAX_URL} are allowed")
-    if text[:5].lower() == "data:":
-        raise Misfit("cannot be a data URI; give an http(s) URL, an asset or the name of a model file")
+    if is_outside(text) and not is_url(text):
+        raise Misfit("cannot be a data URI or an upload; give a URL or the name of a model file")
     if not is_outside(text) and (".." in text.replace("\\", "/").split("/") or text[0] in "/\\"):
         raise Misfit("must be the name of a model file inside its folder")
     return text
