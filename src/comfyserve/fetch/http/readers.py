@@ -86,12 +86,9 @@ class Readers:
         not read is for the others, or for the next try."""
         try:
             while (stretch := self._claim()) is not None:
-                try:
-                    if exchange is None or not exchange.goes_on_at(stretch.at):
-                        exchange = await self._ask_rest(exchange, stretch)
-                    await self._asker.in_thread(partial(fill, exchange, stretch, self._part), exchange.wire.cut)
-                finally:
-                    stretch.taken = False
+                if exchange is None or not exchange.goes_on_at(stretch.at):
+                    exchange = await self._ask_rest(exchange, stretch)
+                await self._fill(exchange, stretch)
         except Changed:
             raise
         except FetchFailed as error:
@@ -101,10 +98,23 @@ class Readers:
                 exchange.close()
         return None
 
+    async def _fill(self, exchange: Exchange, stretch: Stretch) -> None:
+        try:
+            await self._asker.in_thread(partial(fill, exchange, stretch, self._part), exchange.wire.cut)
+        finally:
+            stretch.taken = False
+
     async def _ask_rest(self, before: Exchange | None, stretch: Stretch) -> Exchange:
-        """Ask the origin for this stretch on a new connection."""
+        """Ask the origin for this stretch on a new connection; when that fails the stretch is free again."""
         if before is not None:
             before.close()
+        try:
+            return await self._ask_range(stretch)
+        except BaseException:
+            stretch.taken = False
+            raise
+
+    async def _ask_range(self, stretch: Stretch) -> Exchange:
         facts = self._part.facts
         headers = {"Range": f"bytes={stretch.at}-{stretch.end - 1}", "If-Range": facts.condition}
         exchange = await self._asker.ask_once(self._url, self._identity, "GET", headers)
