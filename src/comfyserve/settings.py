@@ -39,6 +39,7 @@ WEB_ADDRESS = re.compile(r"https?://[^/\s@?#]+(/[^\s@?#]*)?")
 ORIGIN = re.compile(r"https?://[^/\s]+")
 BUCKET = re.compile(r"(?:s3|az|azure|gs)://[^/\s?#]+(?:/[^\s?#]*)?")
 GPUS = re.compile(r"[\w-]+(\s*,\s*[\w-]+)*")
+LOGIN = re.compile(r"//[^/@\s]*@")
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 HEADER_VALUE = re.compile(r"[^\x00-\x1f\x7f]*")
 
@@ -331,6 +332,11 @@ def _ours(name: str) -> bool:
 
 def _text(value: Any) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def without_logins(text: str) -> str:
+    """The same text without the user and password of any address in it."""
+    return LOGIN.sub("//", text)
 
 
 def read_headers(text: str) -> dict[str, str]:

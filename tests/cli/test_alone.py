@@ -118,8 +118,8 @@ async def test_settings_show_values_but_no_secrets(shell: Shell) -> None:
     rows = {row["name"]: row for row in (await shell("settings", "--json")).document}
     assert (rows["COMFYSERVE_MAX_QUEUED"]["value"], rows["COMFYSERVE_MAX_QUEUED"]["default"]) == ("7", "20000")
     assert rows["COMFYSERVE_ADMIN_KEY"]["value"] == "(set)"
-    table = (await shell("settings")).out
-    assert "hidden-word" not in table
+    table = (await shell("settings", COMFYSERVE_COMFY_URL="http://me:hidden-word@host:8188")).out
+    assert "hidden-word" not in table and "http://host:8188 *" in table
     assert "7 * " in table
 
 

@@ -88,8 +88,10 @@ def _secrets(settings: "Settings") -> Finding:
 
 
 def _comfy(settings: "Settings") -> Finding:
+    from comfyserve.settings import without_logins
+
     if settings.comfy_url:
-        return Finding("engine", True, f"ComfyUI at {settings.comfy_url}")
+        return Finding("engine", True, f"ComfyUI at {without_logins(settings.comfy_url)}")
     if not settings.comfy_home:
         return Finding("engine", True, "embedded (simulated models)")
     there = settings.comfy_command != "" or (Path(settings.comfy_home).expanduser() / "main.py").is_file()

@@ -46,6 +46,8 @@ def _rows() -> list[dict[str, Any]]:
 def _shown(value: Any) -> str:
     from pydantic import SecretStr
 
+    from comfyserve.settings import without_logins
+
     if isinstance(value, SecretStr):
         return "(set)" if value.get_secret_value() else ""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:g}" if isinstance(value, float) else without_logins(str(value))
