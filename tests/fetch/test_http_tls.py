@@ -4,6 +4,8 @@ import asyncio
 import datetime as dt
 import ipaddress
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from comfyserve.core.errors import FetchFailed, FetchRefused
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.http import HttpSource
 from tests.fetch.downloads import LIMITS, arrived, content_of
-from tests.fetch.scripted import CONTENT, Asked, answer, scripted, serve_content
+from tests.fetch.scripted import CONTENT, Asked, Scripted, answer, scripted, serve_content
 
 
 @pytest.fixture(scope="module")
@@ -68,28 +70,36 @@ async def test_plain_http_where_tls_is_wanted(source: HttpSource, tmp_path: Path
             await arrived(source, f"https://127.0.0.1:{server.port}/m", tmp_path / "f")
 
 
-@pytest.mark.parametrize("status", [200, 407])
-async def test_https_goes_through_a_tunnel_of_the_proxy(certificate: Path, tmp_path: Path, status: int) -> None:
+@asynccontextmanager
+async def tunnels(status: int, port: int, certificate: Path) -> AsyncIterator[tuple[Scripted, HttpSource]]:
+    """A proxy that answers CONNECT with this status and leads to the port, and a source that uses it."""
+
+    async def tunnel(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        await answer(writer, status, Content_Length="")
+        if status == 200:
+            await _join(asked.rest, writer, port)
+
+    async with scripted(tunnel) as proxy:
+        guard = Guard("127.0.0.0/8", proxies={"https": f"http://me:pass@localhost:{proxy.port}"})
+        source = HttpSource(guard, LIMITS, tls=ssl.create_default_context(cafile=certificate))
+        yield proxy, source
+        await source.close()
+    assert (proxy.asked[0].method, proxy.asked[0].target) == ("CONNECT", f"127.0.0.1:{port}")
+    assert proxy.asked[0].headers["proxy-authorization"] == "Basic bWU6cGFzcw=="
+
+
+async def test_https_goes_through_a_tunnel_of_the_proxy(certificate: Path, tmp_path: Path) -> None:
     async with scripted(serve_content, serving(certificate)) as server:
+        async with tunnels(200, server.port, certificate) as (_, source):
+            await arrived(source, f"{server.url}/m", tmp_path / "f")
+        assert "proxy-authorization" not in server.asked[0].headers
 
-        async def tunnel(asked: Asked, writer: asyncio.StreamWriter) -> None:
-            """The proxy: what it reads after CONNECT goes to the origin, and back."""
-            await answer(writer, status, Content_Length="")
-            if status == 200:
-                await _join(asked.rest, writer, server.port)
 
-        async with scripted(tunnel) as proxy:
-            guard = Guard("127.0.0.0/8", proxies={"https": f"http://me:pass@localhost:{proxy.port}"})
-            source = HttpSource(guard, LIMITS, tls=ssl.create_default_context(cafile=certificate))
-            if status == 200:
-                await arrived(source, f"{server.url}/m", tmp_path / "f")
-            else:
-                with pytest.raises(FetchFailed, match="The proxy answers with status 407"):
-                    await arrived(source, f"{server.url}/m", tmp_path / "f")
-            await source.close()
-            assert (proxy.asked[0].method, proxy.asked[0].target) == ("CONNECT", f"127.0.0.1:{server.port}")
-            assert proxy.asked[0].headers["proxy-authorization"] == "Basic bWU6cGFzcw=="
-        assert all("proxy-authorization" not in asked.headers for asked in server.asked)
+async def test_a_proxy_that_opens_no_tunnel_is_told(certificate: Path, tmp_path: Path) -> None:
+    async with tunnels(407, 9, certificate) as (proxy, source):
+        with pytest.raises(FetchFailed, match="The proxy answers with status 407"):
+            await arrived(source, "https://127.0.0.1:9/m", tmp_path / "f")
+        assert len(proxy.asked) == LIMITS.tries
 
 
 async def _join(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
