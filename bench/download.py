@@ -58,12 +58,12 @@ async def download(console: Console, rounds: int) -> None:
                 return cold
 
             ways = [("curl", by_curl), ("source", by_source), ("cache, cold", by_cache)]
-            for number in range(rounds):
-                for way, take in ways[number % 3 :] + ways[: number % 3]:
-                    to = folder / "to"
-                    to.mkdir()
-                    samples[way].append(await take(to))
-                    await asyncio.to_thread(shutil.rmtree, to)
+            order = [way for number in range(rounds) for way in ways[number % 3 :] + ways[: number % 3]]
+            for way, take in order:
+                to = folder / "to"
+                to.mkdir()
+                samples[way].append(await take(to))
+                await asyncio.to_thread(shutil.rmtree, to)
     _show(console, samples, rounds)
     ordered = sorted(again)
     console.print(
