@@ -185,6 +185,15 @@ async def test_nothing_is_fetched_for_a_graph_with_a_wrong_name(claim: Claim, fe
     assert fetch.asked == []
 
 
+async def test_a_run_names_a_bounded_number_of_files(claim: Claim, fetch: FolderFetch) -> None:
+    pictures = [f"{HOST}/a.png"] * 3
+    graph = {"1": {"class_type": "VHS_LoadImages", "inputs": {"directory": pictures}}}
+    stage = Stage(ShelfEngine(), MemoryBlobs(), fetch, WorkLimits(inputs=2))
+    with pytest.raises(InvalidInput, match="more than 2 files"):
+        await stage.stage(replace(claim, graph=parse_graph(graph)), Holding())
+    assert fetch.asked == []
+
+
 @pytest.mark.parametrize(
     ("inputs", "error"),
     [({"lora_name": f"{HOST}/absent"}, FetchFailed), ({"lora_name": f"{LORA}#folder=nonsense"}, EngineError)],

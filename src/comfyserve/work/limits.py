@@ -15,6 +15,7 @@ class WorkLimits:
     `storage`: how long our storage, or a caller's target, may take nothing of a file. `storage_tries`, `target_tries`:
     how often a file is offered to them; `storage_pause`: how long after the first time, twice as long after each other.
     `value_chars`, `values_chars`: of one text, and of all texts of a run.
+    `inputs`: files and models that one run may name by address.
     `transfers`: files, and models, of one run that are brought to the engine at the same time.
     `catalogue`: how old what we know of the engine's nodes and models may become while it is idle.
     """
@@ -29,6 +30,7 @@ class WorkLimits:
     interrupt_grace: float = 10.0
     catalogue: float = 60.0
     drain: float = 30.0
+    inputs: int = 1000
     input_bytes: int = 250 * 1024 * 1024
     output_bytes: int = 4 * 1024 * 1024 * 1024
     outputs: int = 1000

@@ -5,6 +5,7 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from comfyserve.core.errors import InvalidInput
 from comfyserve.core.media import check_media_names, media_places
 from comfyserve.core.models import check_model_names, model_places
 from comfyserve.core.outputs import EngineFile, NodeOutput
@@ -63,6 +64,8 @@ class Stage:
         sources = sources_of(list(media_places(graph, told.catalogue)), claim.attempt_id)
         places = model_places(graph, told.catalogue, told.model_folders)
         distinct = {(place.url, place.folder): place for place in reversed(places)}
+        if len(sources) + len(distinct) > self._limits.inputs:
+            raise InvalidInput(f"The graph names more than {self._limits.inputs} files by address. Send fewer.")
         brought, names = await gather(
             [
                 self._all(self._media.bring(claim, source, holding) for source in sources),
