@@ -378,8 +378,8 @@ class Fetch(Protocol):
         """
 
     async def link(self, path: Path, destination: Path) -> None:
-        """Remember that a symbolic link leads to a fetched file (place it, if it is not there), so that it goes when the
-        file is evicted. Raises NotFound, Conflict (something else lies there), StorageFailed."""
+        """Remember that a symbolic link leads to a fetched file (place it, if it is not there), so that it goes when
+        the file is evicted. Raises NotFound, Conflict (something else lies there), StorageFailed."""
 
 
 # ------------------------------------------------------------------------------------------- pools, webhooks

@@ -18,7 +18,7 @@ import structlog
 import uvicorn
 
 from comfyserve.apis.build import close_streams
-from comfyserve.app import Platform, build, open_storage, running, seed, wanted_engines
+from comfyserve.app import Platform, build, open_storage, running, seed, wanted_engines, working
 from comfyserve.core.errors import Conflict, DomainError
 from comfyserve.engines.fleet import Wanted
 from comfyserve.logs import configure_logs
@@ -43,10 +43,7 @@ LOCK_FILE = "server.lock"
 
 async def serve(settings: Settings, *, as_json: bool = False, ledger: type[Record] = Record) -> int:
     """Run the platform until SIGTERM or SIGINT; the answer is the exit code. `ledger` is for tests of its faults."""
-    configure_logs(settings.log_format, settings.log_level)
-    sys.setswitchinterval(THREAD_SWITCH_SECONDS)
-    for name, variable in borrowed(settings).items():
-        log.warning("setting_borrowed", setting=f"{PREFIX}{name.upper()}", variable=variable)
+    _prepare(settings)
     try:
         listening = _listen(settings.host, settings.port)
     except OSError as error:
@@ -65,6 +62,34 @@ async def serve(settings: Settings, *, as_json: bool = False, ledger: type[Recor
     except OSError as error:
         return _refuse(f"{error.filename or settings.data_dir}: {error.strerror or error}.")
     return 0
+
+
+async def work(settings: Settings, machine: str, *, as_json: bool = False) -> int:
+    """Run workers of a machine until SIGTERM or SIGINT; the answer is the exit code."""
+    _prepare(settings)
+    try:
+        _check_engine(settings)
+        async with working(settings, machine) as workers:
+            stopping = _stop_signals()
+            engine = EngineChoice(settings, wanted_engines(settings, settings.data_dir), workers)
+            facts = {"machine": machine, "pid": os.getpid(), "engine": engine.facts()}
+            told = f"\n  comfyserve works for the machine {machine}\n  engine               {engine.sentence()}\n"
+            sys.stdout.write(f"{json.dumps(facts) if as_json else told}\n")
+            sys.stdout.flush()
+            await stopping.wait()
+            log.info("stopping", drain_seconds=settings.drain_seconds)
+    except DomainError as error:
+        return _refuse(error.message)
+    except OSError as error:
+        return _refuse(f"{error.filename or settings.data_dir}: {error.strerror or error}.")
+    return 0
+
+
+def _prepare(settings: Settings) -> None:
+    configure_logs(settings.log_format, settings.log_level)
+    sys.setswitchinterval(THREAD_SWITCH_SECONDS)
+    for name, variable in borrowed(settings).items():
+        log.warning("setting_borrowed", setting=f"{PREFIX}{name.upper()}", variable=variable)
 
 
 async def storage_trouble(settings: Settings) -> str:
@@ -108,7 +133,7 @@ async def temporary_server(folder: Path) -> AsyncIterator[tuple[str, str]]:
         server = _web_server(platform)
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         try:
-            yield platform.base.url, settings.admin_key_file.read_text().strip()
+            yield platform.url, settings.admin_key_file.read_text().strip()
         finally:
             server.should_exit = True
             await serving
@@ -116,9 +141,7 @@ async def temporary_server(folder: Path) -> AsyncIterator[tuple[str, str]]:
 
 async def _serve(platform: Platform, listening: socket.socket, *, as_json: bool) -> None:
     """Say where, serve until a signal; then what executes may end, and be watched ending, before the server stops."""
-    server, stopping = _web_server(platform), asyncio.Event()
-    for kind in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(kind, _stop, stopping, kind)
+    server, stopping = _web_server(platform), _stop_signals()
     await _tell(platform, await seed(platform), as_json=as_json)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     waiting = asyncio.create_task(stopping.wait())
@@ -130,6 +153,14 @@ async def _serve(platform: Platform, listening: socket.socket, *, as_json: bool)
         close_streams(platform.api)
         server.should_exit = True
     await serving
+
+
+def _stop_signals() -> asyncio.Event:
+    """An event that the first SIGTERM or SIGINT sets."""
+    stopping = asyncio.Event()
+    for kind in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(kind, _stop, stopping, kind)
+    return stopping
 
 
 def _stop(stopping: asyncio.Event, kind: signal.Signals) -> None:
@@ -194,9 +225,9 @@ def _check_engine(settings: Settings) -> None:
 
 async def _tell(platform: Platform, example: str | None, *, as_json: bool) -> None:
     """Print the page, how to sign in and a call that works as printed; or the same for programs."""
-    url, settings = platform.base.url, platform.base.settings
+    url, settings = platform.url, platform.base.settings
     sign_in, key_file = await platform.sign_in_url(), str(settings.admin_key_file)
-    engine = EngineChoice(settings, wanted_engines(settings), platform.workers)
+    engine = EngineChoice(settings, wanted_engines(settings, settings.data_dir), platform.workers)
     if as_json:
         facts = {"url": url, "sign_in_url": sign_in, "key_file": key_file, "example": example, "engine": engine.facts()}
         text = json.dumps(facts)
@@ -241,6 +272,8 @@ class EngineChoice:
 
     def sentence(self) -> str:
         """For people."""
+        if not self.workers:
+            return "none here: start `comfyserve worker` with the same data directory"
         number = f"{self.workers} x " if self.workers > 1 else ""
         because = f"\n{' ' * 23}because {' and '.join(self.deciding())} says so" if self.deciding() else ""
         return f"{number}{self.wanted.told()}{because}"

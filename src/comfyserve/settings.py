@@ -179,6 +179,9 @@ class Settings(BaseSettings):
     workers: Annotated[int, Field(ge=0, le=64)] = Field(
         0, description="How many engines run here; 0: one for each GPU or URL, and one embedded engine."
     )
+    work_here: bool = Field(
+        True, description="Whether `up` has workers of its own; without, `comfyserve worker` does the work."
+    )
     comfy_source: str = Field(
         "https://github.com/comfyanonymous/ComfyUI", description="Where `engine install` takes ComfyUI from, by git."
     )
@@ -247,12 +250,13 @@ class Settings(BaseSettings):
         "refused; `own`: this server's for buckets and Hugging Face, for callers whom you trust with all they open.",
     )
     fetch_credentials: Literal["callers", "own"] = Field(
-        "own",
-        description="Whose credentials read from buckets and Hugging Face for a caller who gives none: `own`: this "
-        "server's, so that every caller reads what they open, but for this server's own files; `callers`: nobody's.",
+        "callers",
+        description="Whose credentials read from buckets for a caller who gives none: `callers`: nobody's, only public "
+        "files are read; `own`: this server's, so that every caller reads what they open, but for its own files.",
     )
     hf_token: SecretStr = Field(
-        SecretStr(""), description="The token for Hugging Face, for callers who give none of their own."
+        SecretStr(""),
+        description="The token with which models and inputs are read from Hugging Face for callers who give none.",
     )
     hf_endpoint: Annotated[str, AfterValidator(_web_address)] = Field(
         "https://huggingface.co", description="The Hugging Face hub, or a mirror of it, which may be private."

@@ -119,7 +119,7 @@ def found(class_type: str, catalogue: Mapping[str, Any] | None = None, **inputs:
     ],
 )
 def test_the_table_knows_the_fields_of_files(class_type: str, field: str, kind: MediaKind) -> None:
-    assert [(place.field, place.kind) for place in found(class_type, **{field: PICTURE})] == [(field, kind)]
+    assert [(place.field, place.kind) for place in found(class_type, None, **{field: PICTURE})] == [(field, kind)]
 
 
 @pytest.mark.parametrize("value", [[PICTURE, "data:image/png;base64,AA"], f'["{PICTURE}", "data:image/png;base64,AA"]'])

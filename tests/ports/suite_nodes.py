@@ -4,7 +4,7 @@ that tells progress for long."""
 import time
 from typing import Any, ClassVar
 
-import comfy.utils
+import comfy.utils  # type: ignore[import-not-found]  # a ComfyUI has it
 import numpy as np
 from PIL import Image
 

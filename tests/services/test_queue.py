@@ -71,7 +71,7 @@ async def test_a_cancelled_queue_costs_its_key_no_turns(bundle: Bundle) -> None:
 async def test_a_lost_run_keeps_its_place(bundle: Bundle) -> None:
     wanted = [(await bundle.run()).id for _ in range(3)]
     await bundle.claim()
-    assert await bundle.record.release_worker(bundle.machine_id, reason="It was killed.") == 1
+    assert await bundle.record.release_workers(bundle.machine_id, "", reason="It was killed.") == 1
     assert await order(bundle) == wanted
 
 

@@ -126,11 +126,11 @@ async def test_a_restart_takes_back_what_dead_workers_held(bundle: Bundle) -> No
     runs = [await bundle.run() for _ in range(3)]
     await bundle.claim("dead/1")
     await bundle.claim("dead/2")
-    released = await bundle.record.release_worker(bundle.machine_id, reason="The server was restarted.")
+    released = await bundle.record.release_workers(bundle.machine_id, "", reason="The server was restarted.")
     assert released == 2
     shown = [await bundle.runs.get(bundle.caller, run.id) for run in runs]
     assert [run.status for run in shown] == [Status.QUEUED] * 3
-    assert await bundle.record.release_worker(bundle.machine_id, reason="again") == 0
+    assert await bundle.record.release_workers(bundle.machine_id, "", reason="again") == 0
 
 
 async def test_a_renewed_lease_outlives_its_first_end(bundle: Bundle) -> None:

@@ -151,7 +151,7 @@ async def test_a_lost_lease_stops_the_engine_and_records_nothing(tmp_path: Path)
     async with shop(tmp_path, scripted, limits=WorkLimits(poll=QUICK.poll, lease=0.9)) as place:
         run = await place.bundle.run(text_graph("a"))
         await place.is_now(run.id, Status.RUNNING)
-        await place.bundle.record.release_worker(place.bundle.machine_id, reason="It gave no sign of life.")
+        await place.bundle.record.release_workers(place.bundle.machine_id, "", reason="It gave no sign of life.")
         ended = await place.ended(run.id)
         assert (ended.status, ended.attempts) == ("success", 2)
         await asyncio.wait_for(scripted.heard.wait(), SECONDS)

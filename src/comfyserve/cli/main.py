@@ -13,6 +13,7 @@ from comfyserve.cli.key import app as key_app
 from comfyserve.cli.run import run
 from comfyserve.cli.settings import settings
 from comfyserve.cli.up import up
+from comfyserve.cli.worker import worker
 
 app = typer.Typer(
     name="comfyserve",
@@ -41,6 +42,7 @@ def root(
 
 
 app.command()(up)
+app.command()(worker)
 app.command()(deploy)
 app.command()(run)
 app.add_typer(key_app, name="key")

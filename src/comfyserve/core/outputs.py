@@ -39,8 +39,8 @@ class NodeOutput:
 def read_outputs(ui_by_node: Mapping[str, Any]) -> Iterator[NodeOutput]:
     """All items of a history record's `outputs`, ordered by node id as given, key, index.
 
-    Untrusted. Published is a list as a rule; a file or a text without a list and lists in lists are read, too. What is no item
-    (null, an object without a file name, a marker such as `animated`) is skipped and never raises.
+    Untrusted. Published is a list as a rule; a file or a text without a list and lists in lists are read, too. What
+    is no item (null, an object without a file name, a marker such as `animated`) is skipped and never raises.
     """
     for node_id, ui in ui_by_node.items():
         if isinstance(ui, Mapping):

@@ -78,8 +78,10 @@ class Database:
         return self._read(work)
 
     async def version(self) -> int:
-        """A number that changes when anybody else, another process or our writer, commits (PRAGMA data_version)."""
-        return await self.look_up(lambda connection: connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+        """A number that changes when another process commits.
+
+        It is asked on the writing connection, which does not count its own commits (PRAGMA data_version)."""
+        return await self.write(lambda connection: connection.exec_driver_sql("PRAGMA data_version").scalar_one())
 
     async def write(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in a transaction and return when it is durably committed.

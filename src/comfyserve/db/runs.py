@@ -199,9 +199,10 @@ def expired(connection: Connection, now: datetime, limit: int) -> Sequence[Row]:
     return many(connection, statement)
 
 
-def held(connection: Connection, machine_id: str, limit: int) -> Sequence[Row]:
-    """Runs of a machine that workers hold."""
-    return many(connection, select(runs).where(_held(), runs.c.machine_id == machine_id).limit(limit))
+def held(connection: Connection, machine_id: str, workers: str, limit: int) -> Sequence[Row]:
+    """Runs of a machine that workers hold whose names begin with `workers`."""
+    theirs = runs.c.lease_worker.startswith(workers, autoescape=True)
+    return many(connection, select(runs).where(_held(), runs.c.machine_id == machine_id, theirs).limit(limit))
 
 
 def queued_since(connection: Connection, before: datetime, limit: int) -> Sequence[Row]:

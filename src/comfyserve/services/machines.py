@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from comfyserve.core.errors import NotFound
 from comfyserve.core.graph import Graph
-from comfyserve.db import machines, runs
+from comfyserve.db import keys, machines, runs
 from comfyserve.db.database import Database
 from comfyserve.db.rows import Row
 from comfyserve.services.records import MAX_PAGE, Caller, MachineView
@@ -27,13 +27,16 @@ class Machines:
         self._catalogues: dict[str, tuple[str, Catalogue]] = {}
 
     async def ensure_local(self, workspace_id: str, *, kind: str, workers: int) -> str:
-        """The id of the workspace's machine `local`, made if need be; its state begins as starting."""
+        """The id of the workspace's machine `local`, made if need be.
+
+        With workers of ours its state begins as starting; without, it stays what other workers said."""
 
         def ensure(connection: Connection) -> str:
             now = self._clock()
             state = {"kind": kind, "workers": workers, "status": "starting", "error": None}
             if (row := machines.find_by_name(connection, workspace_id, LOCAL)) is not None:
-                machines.update(connection, row["id"], now, **state)
+                if workers:
+                    machines.update(connection, row["id"], now, **state)
                 return str(row["id"])
             named = {"id": self._ids(), "workspace_id": workspace_id, "name": LOCAL}
             machines.insert(connection, {**named, **state, "created_at": now, "updated_at": now})
@@ -69,6 +72,18 @@ class Machines:
             return _view(row, *runs.count_by_state(connection, [machine_id])[machine_id])
 
         return await self._db.read(read)
+
+    async def named(self, name: str) -> str:
+        """The id of the machine of this name in the first workspace. Raises NotFound."""
+
+        def read(connection: Connection) -> str | None:
+            workspace = keys.first_workspace(connection)
+            row = workspace and machines.find_by_name(connection, workspace["id"], name)
+            return str(row["id"]) if row else None
+
+        if (machine_id := await self._db.read(read)) is None:
+            raise NotFound(f"There is no machine {name}.")
+        return machine_id
 
     async def catalogue(self, machine_id: str) -> Catalogue | None:
         """What nodes the machine has, as `/object_info` tells; None until a worker has told."""

@@ -147,13 +147,12 @@ class Record:
             return frozenset()
         return await self._db.read(lambda connection: runs.wishes(connection, wanted))
 
-    async def release_worker(self, machine_id: str, *, reason: str) -> int:
-        """Take back what the dead workers of a machine hold, without waiting for their leases; how many runs.
-
-        Only for a server that is alone with its database, at its start.
+    async def release_workers(self, machine_id: str, workers: str, *, reason: str) -> int:
+        """Take back what the workers of a machine hold whose names begin with `workers`, without waiting for their
+        leases; how many runs. For who knows that they are dead: a server at its start, about its own.
         """
         return await self.lose(
-            lambda connection: runs.held(connection, machine_id, RELEASE_BATCH),
+            lambda connection: runs.held(connection, machine_id, workers, RELEASE_BATCH),
             Fact(FactKind.LOST, {"reason": reason}),
         )
 

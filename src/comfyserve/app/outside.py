@@ -1,0 +1,76 @@
+"""All that goes out on a caller's word, under one policy."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import getproxies
+
+from comfyserve.app.base import SENDING
+from comfyserve.blobs.targets import OpenTargets, TargetOptions
+from comfyserve.fetch.build import FetchOptions, open_fetching
+from comfyserve.fetch.fetching import Caps, Fetching, FetchingLimits
+from comfyserve.fetch.guard import Guard
+from comfyserve.fetch.outbound import Outbound, place_of
+from comfyserve.fetch.proxy import GuardingProxy
+from comfyserve.fetch.sender import HttpSender
+from comfyserve.settings import Settings
+
+
+@dataclass(frozen=True)
+class Outside:
+    """All that goes out on a caller's word, under one policy."""
+
+    fetch: Fetching
+    targets: OpenTargets
+    sender: HttpSender
+    proxy: GuardingProxy
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self.fetch.close()
+        await self.sender.close()
+        await self.proxy.close()
+
+
+def build_outside(settings: Settings, scratch: Path) -> Outside:
+    """The fetching, the targets and the webhooks of this process. To be built in its loop."""
+    guard = Guard(settings.allow_private_network, proxies=getproxies())
+    proxy = GuardingProxy(guard)
+    lend = settings.fetch_credentials == "own"
+    options = FetchOptions(
+        settings.cache_folder,
+        settings.cache_bytes,
+        FetchingLimits(
+            Caps(settings.max_upload_bytes, settings.fetch_seconds),
+            Caps(settings.max_model_bytes, settings.model_seconds),
+            settings.cache_fresh_seconds,
+            settings.downloads_at_once,
+        ),
+        settings.hf_token.get_secret_value(),
+        settings.hf_endpoint,
+        os.environ if lend else {},
+        settings.blobs,
+    )
+    return Outside(
+        open_fetching(guard, proxy, options),
+        _build_targets(target_options(settings, scratch), guard, proxy),
+        HttpSender(guard),
+        proxy,
+    )
+
+
+def _build_targets(options: TargetOptions, guard: Guard, proxy: GuardingProxy) -> OpenTargets:
+    own = os.environ if options.lend_own else {}
+    return OpenTargets(Outbound(guard, proxy, own=own, trusted=[place_of(options.hub)]), options)
+
+
+def target_options(settings: Settings, scratch: Path) -> TargetOptions:
+    """What callers may wish for as a target, and with whose credentials."""
+    lend = settings.target_credentials == "own"
+    return TargetOptions(
+        scratch / SENDING,
+        storage_seconds=settings.storage_seconds,
+        lend_own=lend,
+        hub=settings.hf_endpoint,
+        hub_token=settings.hf_token.get_secret_value() if lend else "",
+    )
