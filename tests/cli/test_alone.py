@@ -95,8 +95,8 @@ async def test_up_refuses_what_cannot_work(shell: Shell) -> None:
     shell.file("comfyserve.toml", "port = ")
     file = await shell("up")
     ends = (many, bucket, postgres, folder, file)
-    assert [(done.code, done.out) for done in ends] == [(code, "") for code in (2, 5, 5, 5, 2)]
-    said = ("COMFYSERVE_PORT: ", "s3://", "SQLite", "taken", "comfyserve.toml cannot be read")
+    assert [(done.code, done.out) for done in ends] == [(code, "") for code in (2, 2, 5, 5, 2)]
+    said = ("COMFYSERVE_PORT: ", "COMFYSERVE_BLOBS: ", "SQLite", "taken", "comfyserve.toml cannot be read")
     for done, words in zip(ends, said, strict=True):
         assert words in done.err and "Traceback" not in done.err
 
