@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import callers, servers
+from bench.convert import convert
 from bench.download import download
 from bench.engine import engine
 from bench.first_picture import first_picture
@@ -82,8 +83,11 @@ async def main() -> None:
     parser.add_argument("--worker", action="store_true", help="time the engine's idling, and memory under large files")
     parser.add_argument("--download", action="store_true", help="time 1 GiB beside curl, and again from the cache")
     parser.add_argument("--start", type=Path, metavar="HOME", help="time the start of the ComfyUI in this folder")
+    parser.add_argument("--convert", action="store_true", help="time converting a picture, beside Pillow")
     arguments = parser.parse_args()
-    if arguments.download:
+    if arguments.convert:
+        await convert(console, arguments.rounds)
+    elif arguments.download:
         await download(console, arguments.rounds)
     elif arguments.start:
         await start(console, arguments.start, arguments.rounds)
