@@ -352,7 +352,8 @@ class Fetched:
 
 Purpose = Literal["input", "model"]
 OnBytes = Callable[[int, int | None], None]
-"""Is told how many bytes have arrived, and how many there will be when that is known; at most a few times a second."""
+"""Is told how many bytes have arrived, and how many there will be when that is known; at most a few times a second, and
+on the event loop."""
 
 
 class Fetch(Protocol):

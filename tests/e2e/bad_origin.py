@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import re
+from base64 import b64encode
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from aiohttp import web
 from PIL import Image
 
 WORD = "open-sesame"
+OPENED_BY = {"private": f"Bearer {WORD}", "login": f"Basic {b64encode(f'ann:{WORD}'.encode()).decode()}"}
 SIDE = 64
 MODEL_BYTES = 4_000_000
 
@@ -65,7 +67,7 @@ class BadOrigin:
         kind = request.match_info["kind"]
         if kind == "redirect":
             return web.Response(status=302, headers={"Location": request.query["to"]})
-        if kind == "private" and request.headers.get("Authorization") != f"Bearer {WORD}":
+        if kind in OPENED_BY and request.headers.get("Authorization") != OPENED_BY[kind]:
             return web.Response(status=401)
         body = self.model if request.path.endswith(".safetensors") else self.pictures.get(kind, self.pictures["red"])
         start = int(found[1]) if (found := re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))) else 0

@@ -1,5 +1,6 @@
 """Buckets, Hugging Face and git behind the Fetch port, with the cache before them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -30,10 +31,17 @@ class World:
     async def get(self, name: str, auth: Auth | None = None, purpose: Purpose = "model") -> tuple[Sequence[str], bool]:
         """The files of an address, and whether they were in the cache already."""
         credentials = (Credential("**", auth),) if auth is not None else ()
-        async with self.fetch.fetch(self.addresses[name], purpose=purpose, credentials=credentials) as fetched:
+        async with self.fetch.fetch(
+            self.addresses[name], purpose=purpose, credentials=credentials, on_bytes=_on_the_loop
+        ) as fetched:
             assert fetched.path.is_dir() is fetched.is_folder
             files = sorted(path.name for path in fetched.path.rglob("*") if path.is_file())
             return files or [fetched.filename], fetched.cached
+
+
+def _on_the_loop(received: int, total: int | None) -> None:
+    """What is told of a download may move clocks: it must not come from a thread."""
+    asyncio.get_running_loop()
 
 
 @pytest.fixture

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from comfyserve.core.credentials import Auth, BasicAuth
 from comfyserve.core.errors import FetchRefused, InvalidInput
 from comfyserve.core.limits import MAX_URL
+from comfyserve.core.logins import split_login
 from comfyserve.fetch.bucket_url import is_bucket_url, read_bucket_url
 from comfyserve.fetch.git_url import is_git_url
 from comfyserve.fetch.hf_url import is_hf_url
@@ -84,13 +85,7 @@ class Router:
 
 
 def _split_user(url: str) -> tuple[str, BasicAuth | None]:
-    """The URL without user and password, and these."""
     try:
-        parts = urlsplit(url)
+        return split_login(url)
     except ValueError as error:
         raise FetchRefused("This is not a valid URL.") from error
-    user, at, host = parts.netloc.rpartition("@")
-    if not at:
-        return url, None
-    name, _, password = user.partition(":")
-    return urlunsplit(parts._replace(netloc=host)), BasicAuth(unquote(name), unquote(password))

@@ -151,7 +151,9 @@ class HfSource:
             folder = path.with_name(path.name + RESUME)
             await _fetch(hub, place, found, order, folder)
             finish = _finish_file if place.path else _finish_folder
-            return await asyncio.to_thread(finish, place, found, order, folder, path)
+            arrived = await asyncio.to_thread(finish, place, found, order, folder, path)
+            order.on_bytes(arrived.size, arrived.size)
+            return arrived
 
         arrived: Arrived | Unchanged = await self._with_hub(token, work)
         return arrived
@@ -289,7 +291,6 @@ def _finish_file(place: HfPlace, found: _Found, order: Order, folder: Path, path
         remove(path)
         got.replace(path)
         remove(folder)
-    order.on_bytes(size, size)
     return Arrived(size, digest, "", (place.name,), Validators(found.etag, size=size), head)
 
 
@@ -307,6 +308,5 @@ def _finish_folder(place: HfPlace, found: _Found, order: Order, folder: Path, pa
         remove(path)
         got.replace(path)
         remove(folder)
-    order.on_bytes(size, size)
     validators = Validators(found.etag, size=size)
     return Arrived(size, "", "inode/directory", (place.name,), validators, is_folder=True)

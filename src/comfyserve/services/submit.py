@@ -17,6 +17,7 @@ from comfyserve.core.inputs.bind import Bound, bind
 from comfyserve.core.inputs.declare import Input, declare
 from comfyserve.core.inputs.seeds import Draw, randomise_seeds
 from comfyserve.core.limits import LEAST_PRIORITY, MAX_URL, MOST_PRIORITY
+from comfyserve.core.logins import lift_logins
 from comfyserve.core.options import RunOptions
 from comfyserve.core.runs import Status
 from comfyserve.core.targets import TargetWish
@@ -125,7 +126,10 @@ class Submit:
         if target.options(request.options).convert is not None and self._limits.no_conversion:
             raise InvalidInput(self._limits.no_conversion, place=Place(field="convert_output"))
         bound = self._bound(target, request)
-        media = await self._media.settle(caller, bound.graph, bound.media)
+        lifted = lift_logins(bound.graph, target.catalogue, request.options.credentials)
+        options = replace(request.options, credentials=lifted.credentials)
+        request = replace(request, inputs=lifted.shown(request.inputs), options=options)
+        media = await self._media.settle(caller, lifted.graph, bound.media)
         row = self._row(caller, request, target, bound, media, digest)
         extra = {"extra_pnginfo": {"workflow": target.editor}} if target.editor else {}
         graph = {"graph": media.graph.as_json(), "extra_data": extra, "asset_ids": media.asset_ids}
