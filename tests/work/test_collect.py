@@ -21,7 +21,7 @@ from comfyserve.core.errors import DomainError, InvalidGraph, InvalidInput, Stor
 from comfyserve.core.graph import parse_graph
 from comfyserve.core.options import RunOptions
 from comfyserve.core.outputs import EngineFile, NodeOutput
-from comfyserve.core.runs import Lease, Run, Status
+from comfyserve.core.runs import Fact, FactKind, Lease, Run, Status
 from comfyserve.core.targets import HttpTarget, TargetWish
 from comfyserve.ports import Blobs, ByteStream, Claim, Clocks, StoredBlob, Target
 from comfyserve.testing import MemoryBlobs, ScriptedEngine
@@ -258,6 +258,16 @@ async def test_a_storage_in_trouble_is_asked_again(failures: Sequence[Exception 
     limits = WorkLimits(storage=0.05, storage_pause=0.001, storage_tries=3)
     collected = await collect({file("a.png"): b"picture"}, blobs, limits=limits)
     assert blobs.files[collected.outputs[0].blob_key] == b"picture" and not blobs.failures
+
+
+async def test_that_a_storage_is_waited_for_is_told_once() -> None:
+    blobs, noted = TroubledBlobs(*[REFUSED] * 2), list[Fact]()
+    files = [file("a.png"), file("b.png")]
+    outputs = [output("7", one, index) for index, one in enumerate(files)]
+    await Collect(engine_with(dict.fromkeys(files, b"x")), blobs, LIMITS).collect(claim(), outputs, noted.append)
+    [fact] = noted
+    assert (fact.kind, fact.data["code"]) == (FactKind.WARNING, "storage_waits")
+    assert "The bucket refuses. It is asked again." in fact.data["message"] and len(blobs.files) == 2
 
 
 async def test_a_storage_that_stays_away_is_said_to() -> None:

@@ -335,7 +335,7 @@ class Attempt:
         if not self._journal.started:
             self._journal.note(Fact(FactKind.STARTED))
         self._journal.note(Fact(FactKind.EXECUTED, {"simulated": outcome.simulated} if outcome.simulated else {}))
-        collected = await self._tools.collect.collect(self.claim, outcome.outputs)
+        collected = await self._tools.collect.collect(self.claim, outcome.outputs, self._journal.note)
         await self._journal.finish([*collected.facts, self._ending(outcome, collected)], collected.outputs)
         self.left_behind = staged.left_behind(outcome.outputs)
 

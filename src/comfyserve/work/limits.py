@@ -38,5 +38,5 @@ class WorkLimits:
     values_chars: int = 1_000_000
     storage: float = 120.0
     storage_pause: float = 0.5
-    storage_tries: int = 4
+    storage_tries: int = 10
     target_tries: int = 6

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,15 +11,16 @@ from typing import Any, TypeVar
 import structlog
 
 from comfyserve.core.conversion import Conversion
-from comfyserve.core.errors import DomainError, InvalidGraph, StorageFailed
+from comfyserve.core.errors import DomainError, InvalidGraph
 from comfyserve.core.media import UNKNOWN_TYPE, type_of
 from comfyserve.core.outputs import NodeOutput
 from comfyserve.core.runs import Fact, FactKind
 from comfyserve.ports import Blobs, ByteStream, Claim, Engine, StoredBlob, StoredOutput, Targets
 from comfyserve.work.collect.convert import Converter, NotConverted
 from comfyserve.work.collect.names import ending, file_name, with_ending
+from comfyserve.work.collect.patience import Patience
 from comfyserve.work.collect.send import Sending
-from comfyserve.work.collect.streams import patiently, read_file, waits, write_file
+from comfyserve.work.collect.streams import patiently, read_file, write_file
 from comfyserve.work.gathering import gather
 from comfyserve.work.limits import WorkLimits
 from comfyserve.work.stage.own import without_prefix
@@ -61,8 +62,11 @@ class Collect:
         self._converter = converter
         self._sending = Sending(blobs, targets, limits)
 
-    async def collect(self, claim: Claim, outputs: Sequence[NodeOutput]) -> Collected:
+    async def collect(
+        self, claim: Claim, outputs: Sequence[NodeOutput], note: Callable[[Fact], None] = lambda fact: None
+    ) -> Collected:
         """Everything in the order of the graph's nodes, for an engine's own order changes from one start to the next.
+        `note` is told, once, that our storage is waited for.
 
         Raises EngineLost, EngineError (a file is gone), TooLarge, InvalidGraph (too many), StorageFailed."""
         if len(outputs) > self._limits.outputs:
@@ -72,7 +76,8 @@ class Collect:
         gate = asyncio.Semaphore(FILES_AT_ONCE)
         position = {node_id: number for number, node_id in enumerate(claim.graph.nodes)}
         ordered = sorted(outputs, key=lambda output: position.get(_node_id(output), len(position)))
-        kept = await gather(self._keep(claim, output, index, gate) for index, output in enumerate(ordered))
+        patience = Patience(self._limits, note)
+        kept = await gather(self._keep(claim, output, index, gate, patience) for index, output in enumerate(ordered))
         stored, facts = _within([output for output, _ in kept], self._limits)
         facts += [_left_as_it_is(output, reason) for output, reason in kept if reason]
         if claim.options.target is None:
@@ -81,7 +86,7 @@ class Collect:
         return Collected(sent, facts, error)
 
     async def _keep(
-        self, claim: Claim, output: NodeOutput, index: int, gate: asyncio.Semaphore
+        self, claim: Claim, output: NodeOutput, index: int, gate: asyncio.Semaphore, patience: Patience
     ) -> tuple[StoredOutput, str]:
         """The output as it is stored, and why it was not converted although that was asked for."""
         node = claim.graph.nodes.get(_node_id(output))
@@ -94,10 +99,12 @@ class Collect:
         folder = f"runs/{claim.run.id}/{claim.attempt_id}/{index}"
         async with gate:
             if claim.options.convert is not None and (type_of(kept.filename) or "").startswith("image/"):
-                return await self._store_converted(kept, folder, lambda: self._engine.open(file), claim.options.convert)
-            return await self._store(kept, folder, lambda: self._engine.open(file)), ""
+                return await self._store_converted(
+                    kept, folder, lambda: self._engine.open(file), claim.options.convert, patience
+                )
+            return await self._store(kept, folder, lambda: self._engine.open(file), patience), ""
 
-    async def _store(self, kept: StoredOutput, key: str, source: Open) -> StoredOutput:
+    async def _store(self, kept: StoredOutput, key: str, source: Open, patience: Patience) -> StoredOutput:
         """Copy one file to our storage under the key and the file's ending."""
         key += ending(kept.filename)
 
@@ -112,15 +119,15 @@ class Collect:
                 )
 
         mime = type_of(kept.filename) or UNKNOWN_TYPE
-        stored = await self._again(kept.filename, put)
+        stored = await patience.again(kept.filename, put)
         return replace(kept, blob_key=key, mime=mime, size=stored.size, sha256=stored.sha256)
 
     async def _store_converted(
-        self, kept: StoredOutput, key: str, source: Open, conversion: Conversion
+        self, kept: StoredOutput, key: str, source: Open, conversion: Conversion, patience: Patience
     ) -> tuple[StoredOutput, str]:
         """Fetch one picture to our disk, convert it there, and store what came of it, or else the picture itself."""
         if self._converter is None:
-            return await self._store(kept, key, source), "this worker converts nothing"
+            return await self._store(kept, key, source, patience), "this worker converts nothing"
         with tempfile.TemporaryDirectory(dir=self._converter.folder, ignore_cleanup_errors=True) as folder:
             original, made = Path(folder, f"original{ending(kept.filename)}"), Path(folder, f"made.{conversion.format}")
 
@@ -128,26 +135,14 @@ class Collect:
                 async with source() as content:
                     await write_file(original, content, self._limits.output_bytes)
 
-            await self._again(kept.filename, fetch)
+            await patience.again(kept.filename, fetch)
             try:
                 await self._converter.convert(original, made, conversion)
             except NotConverted as error:
                 log.warning("not_converted", filename=kept.filename, error=str(error))
-                return await self._store(kept, key, lambda: read_file(original)), str(error)
+                return await self._store(kept, key, lambda: read_file(original), patience), str(error)
             kept = replace(kept, filename=with_ending(kept.filename, conversion.format))
-            return await self._store(kept, key, lambda: read_file(made)), ""
-
-    async def _again(self, filename: str, work: Callable[[], Awaitable[T]]) -> T:
-        """Do something with our storage; one that fails is asked again with back-off, an engine that fails is not."""
-        for wait in waits(self._limits.storage_tries, self._limits.storage_pause):
-            try:
-                return await work()
-            except (OSError, StorageFailed) as error:
-                log.warning("storage_failed", filename=filename, error=_reason(error), again_in=wait)
-                if wait is None:
-                    raise StorageFailed(f"The storage did not take {filename}: {_reason(error)}") from error
-                await asyncio.sleep(wait)
-        raise StorageFailed(f"The storage was never asked to take {filename}.")
+            return await self._store(kept, key, lambda: read_file(made), patience), ""
 
 
 def _node_id(output: NodeOutput) -> str:
@@ -179,11 +174,3 @@ def _left_as_it_is(output: StoredOutput, reason: str) -> Fact:
 
 def _warning(code: str, message: str, details: dict[str, Any] | None = None) -> Fact:
     return Fact(FactKind.WARNING, {"code": code, "message": message, "details": details or {}})
-
-
-def _reason(error: OSError | StorageFailed) -> str:
-    if isinstance(error, StorageFailed):
-        return error.message
-    if isinstance(error, TimeoutError):
-        return "it took nothing for too long."
-    return f"{error.strerror}."

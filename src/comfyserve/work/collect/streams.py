@@ -12,13 +12,14 @@ from comfyserve.ports import ByteStream
 T = TypeVar("T")
 
 PIECE_BYTES = 256 * 1024
+LONGEST_PAUSE = 10.0
 SLOWEST = 256 * 1024
 """Bytes a second at which a receiver may still pass on what it has taken."""
 
 
 def waits(tries: int, first: float) -> Iterator[float | None]:
-    """The pauses between so many tries, each twice the one before; None after the last."""
-    yield from (first * 2**index for index in range(tries - 1))
+    """The pauses between so many tries, each twice the one before up to a bound; None after the last."""
+    yield from (min(first * 2**index, LONGEST_PAUSE) for index in range(tries - 1))
     yield None
 
 
