@@ -18,6 +18,7 @@ def configure_logs(style: Literal["auto", "console", "json"], level: str) -> Non
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.stdlib.ExtraAdder(),
+        _without_colours,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -33,6 +34,14 @@ def configure_logs(style: Literal["auto", "console", "json"], level: str) -> Non
     root.setLevel(level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _without_colours(
+    logger: structlog.typing.WrappedLogger, method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """uvicorn says some lines a second time, with codes for terminals."""
+    event.pop("color_message", None)
+    return event
 
 
 def _rendering(console: bool) -> list[structlog.typing.Processor]:

@@ -275,7 +275,9 @@ class EngineChoice:
         if not self.workers:
             return "none here: start `comfyserve worker` with the same data directory"
         number = f"{self.workers} x " if self.workers > 1 else ""
-        because = f"\n{' ' * 23}because {' and '.join(self.deciding())} says so" if self.deciding() else ""
+        names = self.deciding()
+        say = "say" if len(names) > 1 else "says"
+        because = f"\n{' ' * 23}because {' and '.join(names)} {say} so" if names else ""
         return f"{number}{self.wanted.told()}{because}"
 
     def facts(self) -> dict[str, Any]:

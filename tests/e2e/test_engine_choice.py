@@ -15,18 +15,24 @@ from tests.e2e.program import colour_graph, finished, program
 
 async def test_the_variables_of_comfyui_api_start_its_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = f"{sys.executable} -m comfyserve.embedded --port $COMFYUI_PORT_HOST --base-directory {tmp_path / 'comfy'}"
+    (tmp_path / "comfy").mkdir()
     (tmp_path / "init.sh").write_text(f"#!/bin/sh\necho starting on $DIRECT_ADDRESS\n{engine} &\n")
     (tmp_path / "init.sh").chmod(0o755)
     port = free_port("127.0.0.1")
     monkeypatch.setenv("CMD", str(tmp_path / "init.sh"))
+    monkeypatch.setenv("COMFY_HOME", str(tmp_path / "comfy"))
     monkeypatch.setenv("COMFYUI_PORT_HOST", str(port))
     async with program(tmp_path / "data", example="none") as running, running.client() as client:
         assert (await finished(client, await submit(client, colour_graph(1))))["status"] == "success"
         [machine] = (await client.get("/v1/machines"))["items"]
         assert (machine["kind"], machine["workers"]) == ("process", 1)
     said = "\n".join(running.lines)
-    assert f"ComfyUI started by `{shlex.quote(str(tmp_path / 'init.sh'))}`" in said and "because CMD says so" in said
+    assert (
+        f"ComfyUI started by `{shlex.quote(str(tmp_path / 'init.sh'))}`" in said
+        and "because CMD and COMFY_HOME say so" in said
+    )
     log = (tmp_path / LOG).read_text()
+    assert "color_message" not in log  # uvicorn's, with codes for terminals
     assert "starting on 127.0.0.1" in log and '"setting_borrowed"' in log and "COMFYUI_PORT_HOST" in log
 
 

@@ -82,6 +82,16 @@ async def test_a_script_that_leaves_the_engine_in_the_background(how: str, tmp_p
     await gone(second)
 
 
+async def test_how_an_engine_in_the_background_ended_is_told(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    async with running(script(f"{TINY} --pid {pids} & exit 0", free_port("127.0.0.1")), ONCE) as engine:
+        await engine.ready()
+        async with engine.execute("p1", {}, {}) as events:
+            os.kill((await pids_in(pids, 1))[0], signal.SIGKILL)
+            with pytest.raises(EngineLost, match="exit code 137"):
+                [_ async for _ in events]
+
+
 async def test_an_end_with_0_is_an_end(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     text = f"{TINY} --pid {pids} & wait; sleep 600 & exit 0"

@@ -116,8 +116,8 @@ class Child:
         if number:
             self.pid = number
             return
-        self._left = True
         if self._settled:
+            self._left = True
             self.kill()
 
     async def _end(self) -> int:

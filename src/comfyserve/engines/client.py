@@ -28,7 +28,10 @@ LAST_WORD_SECONDS = 0.25
 KEEP_ALIVE_SECONDS = 30.0
 """Shorter than any engine's own, so that a request does not meet a connection that is just being closed."""
 
-RETRY_LATER = frozenset({401, 403, 404, 408, 425, 429, 502, 503, 504})
+NO_ENTRY = frozenset({401, 403})
+"""Answers that stay what they are until the operator sets other headers."""
+
+RETRY_LATER = NO_ENTRY | frozenset({404, 408, 425, 429, 502, 503, 504})
 """Answers of `POST /prompt` that say nothing about the graph: a proxy, a full queue, a wrong address."""
 
 log = structlog.get_logger(__name__)
@@ -88,8 +91,9 @@ class ComfyClient:
         """Return when the engine answers and the websocket is up (or was given its time). Raises EngineLost."""
         async with self._request("GET", routes.SYSTEM_STATS) as response:
             if response.status != 200:
-                hint = " Set COMFYSERVE_COMFY_HEADERS to what it wants." if response.status in (401, 403) else ""
-                raise EngineLost(f"The engine at {self.url} answers {response.status} to {routes.SYSTEM_STATS}.{hint}")
+                hint = " Set COMFYSERVE_COMFY_HEADERS to what it wants." if response.status in NO_ENTRY else ""
+                sentence = f"The engine at {self.url} answers {response.status} to {routes.SYSTEM_STATS}.{hint}"
+                raise EngineLost(sentence, details={"status": response.status})
         await self._listener.connected(self._patience.socket)
 
     async def object_info(self) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ On Linux the reaper adopts orphans (PR_SET_CHILD_SUBREAPER), so that even a deta
 the engine's process group is all it can reach. SIGTERM is passed on to the group. Its exit status is the engine's.
 
 A start script may put the engine into the background and end with 0: that is told to us as `0`, what it left is then
-the engine, and the reaper ends with the last of it. Whoever wants no such engine closes the socket.
+the engine, and the reaper ends with the last of it and its exit status. Whoever wants no such engine closes the socket.
 """
 
 import os
@@ -47,14 +47,14 @@ def main(command: list[str]) -> int:
         if terminated:
             terminated.clear()
             _ask_to_end(engine)
-        status = _collect(engine, status)
+        status, last = _collect(engine, status)
         if status == 0 and _children():
             if not left:
                 _tell(0)
             left = True
         elif status is not None:
             _kill_all(engine)
-            return status
+            return last if left and last is not None else status
 
 
 def _tell(number: int) -> None:
@@ -92,18 +92,20 @@ def _start(command: list[str]) -> int:
     os._exit(127)
 
 
-def _collect(engine: int, found: int | None) -> int | None:
-    """Bury the dead; the engine's exit status when it is among them, or was before (`found`)."""
+def _collect(engine: int, found: int | None) -> tuple[int | None, int | None]:
+    """Bury the dead: the engine's exit status when it is among them, or was before (`found`), and that of the last."""
+    last = None
     while True:
         try:
             pid, status = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
-            return found
+            return found, last
         if pid == 0:
-            return found
+            return found, last
+        code = os.waitstatus_to_exitcode(status)
+        last = code if code >= 0 else 128 - code
         if pid == engine:
-            code = os.waitstatus_to_exitcode(status)
-            found = code if code >= 0 else 128 - code
+            found = last
 
 
 def _kill_all(engine: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from comfyserve.core.errors import EngineLost, InvalidInput
-from comfyserve.engines.client import ComfyClient, Patience
+from comfyserve.engines.client import NO_ENTRY, ComfyClient, Patience
 from comfyserve.engines.folders import Folders
 from comfyserve.engines.models import MODELS
 
@@ -51,7 +51,7 @@ class RemoteEngine(ComfyClient):
         self._ready_seconds = ready_seconds
 
     async def ready(self) -> None:
-        """Wait until it answers. Raises EngineLost when it does not within `ready_seconds`."""
+        """Wait until it answers. Raises EngineLost when it does not within `ready_seconds`, or lets nobody in."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._ready_seconds
         tries = 0
@@ -59,6 +59,8 @@ class RemoteEngine(ComfyClient):
             try:
                 await super().ready()
             except EngineLost as error:
+                if error.details.get("status") in NO_ENTRY:
+                    raise
                 delay = READY_DELAYS[min(tries, len(READY_DELAYS) - 1)]
                 if loop.time() + delay > until:
                     raise EngineLost(f"{error.message} Is ComfyUI running there?") from error
