@@ -146,9 +146,17 @@ async def test_no_network(tmp_path: Path) -> None:
 
 FAILS = CLONES + 'echo "no space for torch"; exit 7\n'
 CLAIMS = "#!/bin/sh\necho done\n"
+REPEATS = "#!/bin/sh\necho 'fatal: early EOF'; echo 'Traceback'; echo 'status 128.'; exit 1\n"
 
 
-@pytest.mark.parametrize(("script", "why"), [(FAILS, "code 7: no space for torch"), (CLAIMS, "no main.py")])
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        (FAILS, "code 7: no space for torch"),
+        (CLAIMS, "no main.py"),
+        (REPEATS, "code 1: fatal: early EOF$"),
+    ],
+)
 async def test_an_installation_that_fails_leaves_nothing(tmp_path: Path, script: str, why: str) -> None:
     yard = Yard(tmp_path, script)
     with pytest.raises(InstallFailed, match=why):

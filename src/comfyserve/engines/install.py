@@ -8,7 +8,7 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -26,6 +26,8 @@ TAG = re.compile(r"refs/tags/(v\d+\.\d+\.\d+)(?:\^\{\})?$")
 GIT_SECONDS, TOOL_SECONDS = 120.0, 1200.0
 SHOWN_VERSIONS = 5
 SHOWN_LINES = 5
+CAUSES = ("fatal: ", "ERROR: ")
+"""How git and pip begin the line with the reason."""
 
 INHERITED = frozenset(
     {
@@ -184,8 +186,13 @@ class Installer:
         try:
             await run(command, environment=self._environment, seconds=seconds, on_line=on_line)
         except CommandFailed as error:
-            said = f": {error.lines[-1]}" if error.lines else ""
+            said = f": {_telling(error.lines)}" if error.lines else ""
             raise InstallFailed(f"{failure}. {error}{said}", details={"lines": error.lines[-SHOWN_LINES:]}) from error
+
+
+def _telling(lines: Sequence[str]) -> str:
+    """The line that says why: comfy-cli repeats at length what git and pip say first."""
+    return next((line for line in lines if line.startswith(CAUSES)), lines[-1])
 
 
 def _check(wish: Wish) -> None:
