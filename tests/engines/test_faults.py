@@ -9,7 +9,7 @@ from comfyserve.core.errors import EngineLost
 from comfyserve.embedded.faults.table import parse_fault
 from comfyserve.embedded.files.folders import Folders
 from comfyserve.engines.client import ComfyClient, Patience
-from comfyserve.ports import Outcome
+from comfyserve.ports import NodeStarted, Outcome
 from tests.embedded.faults.test_playing import engine, plain
 
 PATIENCE = Patience(socket=1, quiet=0.2, poll=0.05, forgotten=0.1, lost=20)
@@ -44,6 +44,21 @@ async def ending(tmp_path: Path, fault: str, patience: Patience = PATIENCE) -> O
 )
 async def test_what_an_engine_says_wrongly_does_not_cost_the_run(tmp_path: Path, fault: str) -> None:
     assert (await ending(tmp_path, fault)).ending == "success"
+
+
+async def test_a_socket_that_was_silent_is_replaced(tmp_path: Path) -> None:
+    folders = Folders(tmp_path)
+    folders.create()
+    async with engine(folders, parse_fault("socket-silent,step=2")) as seat:
+        client = ComfyClient(seat.url, patience=PATIENCE)
+        heard = []
+        for number in range(2):
+            async with client.execute(f"run-{number}", plain(3 + number), {}) as events:
+                told = [event async for event in events]
+            assert isinstance(told[-1], Outcome) and told[-1].ending == "success"
+            heard.append(any(isinstance(event, NodeStarted) for event in told))
+        await client.close()
+    assert heard == [True, True], "the second run was heard on a socket of its own"
 
 
 async def test_an_engine_out_of_memory_asks_to_be_restarted(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ class Inbox:
         """The engine's last answer was that it executes this prompt."""
         self.lost: EngineLost | None = None
         """Why the engine is gone, once somebody said so."""
+        self.overslept = False
+        """The last wait ended in silence, not by news or in doubt."""
         self.missing_since: float | None = None
         self.unreachable_since: float | None = None
         self._started = False
@@ -100,6 +102,7 @@ class Inbox:
                 async with asyncio.timeout(delay):
                     await self._wake.wait()
         woken, asked = self._wake.is_set(), self._hint
+        self.overslept = not woken and self._delay is None
         self._wake.clear()
         self._hint = False
         if self._delay is not None and not woken:

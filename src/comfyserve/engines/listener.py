@@ -36,6 +36,7 @@ class Listener:
         self._heartbeat = heartbeat
         self._inboxes: dict[str, Inbox] = {}
         self._running: Inbox | None = None
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._up = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._complained = False
@@ -76,6 +77,12 @@ class Listener:
         for inbox in self._inboxes.values():
             inbox.lose(error)
 
+    async def renew(self) -> None:
+        """Open another socket in the place of this one, which says nothing although there was something to say."""
+        if self._socket is not None:
+            log.warning("engine.socket_silent", url=self._url)
+            await self._socket.close()
+
     async def close(self) -> None:
         """Stop listening."""
         if self._task is not None:
@@ -106,7 +113,7 @@ class Listener:
             failures += 1
 
     async def _listen(self, socket: aiohttp.ClientWebSocketResponse, client_id: str) -> None:
-        self.client_id = client_id
+        self.client_id, self._socket = client_id, socket
         self._up.set()
         async for frame in socket:
             if frame.type is aiohttp.WSMsgType.ERROR:
@@ -127,7 +134,7 @@ class Listener:
 
     def _down(self) -> None:
         """Messages for the prompts in flight go nowhere from now on: each must be asked for."""
-        self.client_id = None
+        self.client_id = self._socket = None
         self._up.clear()
         self._running = None
         for inbox in self._inboxes.values():
