@@ -23,7 +23,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from comfyserve.core.errors import Conflict
+from comfyserve.core.buckets import read_location
+from comfyserve.core.errors import Conflict, InvalidInput
 from comfyserve.originals import said_by, variables_for
 
 PREFIX = "COMFYSERVE_"
@@ -37,7 +38,6 @@ CACHE_FOLDER = "cache"
 
 WEB_ADDRESS = re.compile(r"https?://[^/\s@?#]+(/[^\s@?#]*)?")
 ORIGIN = re.compile(r"https?://[^/\s]+")
-BUCKET = re.compile(r"(?:s3|az|azure|gs)://[^/\s?#]+(?:/[^\s?#]*)?")
 GPUS = re.compile(r"[\w-]+(\s*,\s*[\w-]+)*")
 LOGIN = re.compile(r"//[^/@\s]*@")
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -52,8 +52,11 @@ def _absolute(path: Path) -> Path:
 
 
 def _bucket(place: str) -> str:
-    if place and not BUCKET.fullmatch(place):
-        raise ValueError("write s3://bucket/prefix, az://container/prefix or gs://bucket/prefix, or leave this empty")
+    try:
+        if place:
+            read_location(place)
+    except InvalidInput as error:
+        raise ValueError(error.message) from error
     return place
 
 

@@ -138,7 +138,7 @@ def test_a_decoded_reading_that_cannot_be_a_key_is_left_out() -> None:
 
 def test_which_addresses_are_of_object_stores() -> None:
     page = "https://acc.blob.core.windows.net/c/x"
-    assert all(is_bucket_url(url) for url in ("s3://b/k", "gs://b/k", "az://b/k", "azure://b/k", "gcs://b/k"))
+    assert all(is_bucket_url(url) for url in ("s3://b/k", "gs://b/k", "az://b/k", "azure://b/k"))
     assert is_bucket_url(page, AzureAuth("acc", "key"))
     assert is_bucket_url(page, None, "acc")
     assert is_bucket_url("https://b.s3.amazonaws.com/k", S3Auth("a", "b"))
@@ -252,7 +252,8 @@ async def test_a_file_arrives_in_pieces(
     assert told[0] == (0, len(BIG))
     assert told[-1] == (len(BIG), len(BIG))
     assert left(tmp_path) == ["got"]
-    await source.check(what.url, auth)
+    assert await source.check(what.url, auth, arrived.validators)
+    assert not await source.check(what.url, auth, Validators(etag='"other"', size=len(BIG)))
     again = order(bucket, "dir/big.bin", auth, held=arrived.validators)
     assert isinstance(await source.download(again, tmp_path / "got"), Unchanged)
     changed = order(bucket, "dir/big.bin", auth, held=Validators(etag='"other"'))

@@ -7,6 +7,7 @@ from urllib.request import getproxies
 
 from comfyserve.app.base import SENDING
 from comfyserve.blobs.targets import OpenTargets, TargetOptions
+from comfyserve.core.buckets import read_location
 from comfyserve.fetch.build import FetchOptions, open_fetching
 from comfyserve.fetch.fetching import Caps, Fetching, FetchingLimits
 from comfyserve.fetch.guard import Guard
@@ -73,4 +74,5 @@ def target_options(settings: Settings, scratch: Path) -> TargetOptions:
         lend_own=lend,
         hub=settings.hf_endpoint,
         hub_token=settings.hf_token.get_secret_value() if lend else "",
+        kept=read_location(settings.blobs) if settings.blobs else None,
     )

@@ -1,6 +1,5 @@
 """The operator's own bucket: where it is, and the credentials of the standard environment variables."""
 
-import re
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,10 +8,8 @@ from typing import Any
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from comfyserve.blobs.stream import Store
+from comfyserve.core.buckets import BucketKind, read_location
 from comfyserve.core.errors import InvalidInput
-
-LOCATION = re.compile(r"(s3|az|azure|gs)://([A-Za-z0-9][A-Za-z0-9._-]{1,221})((?:/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*)/?")
-"""Scheme, bucket or container, prefix."""
 
 CONNECT_SECONDS = 10
 RETRIES = 4
@@ -93,8 +90,7 @@ AZURE = Service(
     "AZURE_STORAGE_ENDPOINT",
 )
 GCS = Service("GCS", GCSStore, GCS_OPTIONS, "base_url", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_BASE_URL")
-SERVICES: Mapping[str, Service] = {"s3": S3, "az": AZURE, "azure": AZURE, "gs": GCS}
-"""Scheme of the setting `blobs` -> service."""
+SERVICES: Mapping[BucketKind, Service] = {"s3": S3, "azure": AZURE, "gcs": GCS}
 
 
 @dataclass(frozen=True)
@@ -109,31 +105,21 @@ class Opened:
     signs: bool = True
 
 
-def check_location(text: str) -> str:
-    """The text itself, if it names a bucket. Raises InvalidInput."""
-    if not LOCATION.fullmatch(text):
-        raise InvalidInput(
-            f"{text[:80]!r} is no place for files; write s3://bucket/prefix, az://container/prefix or gs://bucket/prefix."
-        )
-    return text
-
-
 def open_own(location: str, environment: Mapping[str, str], *, idle_seconds: float) -> Opened:
     """The bucket of a location, with the operator's credentials. Nothing is asked over the network yet.
 
     Raises InvalidInput for a location or credentials that cannot be.
     """
-    found = LOCATION.fullmatch(check_location(location))
-    assert found is not None
-    service, bucket, prefix = SERVICES[found[1]], found[2], found[3].strip("/")
+    place = read_location(location)
+    service = SERVICES[place.kind]
     given = {option: environment[name] for name, option in service.options.items() if environment.get(name)}
     if service is AZURE:
         given = _connection(environment.get(AZURE_CONNECTION, "")) | given
     endpoint = given.get(service.endpoint, "")
     try:
         store = service.open(
-            bucket,
-            prefix=prefix or None,
+            place.bucket,
+            prefix=place.prefix or None,
             config=given,
             client_options=client_options(idle_seconds, plain_http=endpoint.startswith("http://")),
             retry_config=retries(idle_seconds),
@@ -143,7 +129,7 @@ def open_own(location: str, environment: Mapping[str, str], *, idle_seconds: flo
             f"The storage {location} cannot be opened with the credentials that are set. Check {service.credentials}."
         ) from None
     signs = service is not AZURE or "account_key" in given or "sas_key" not in given
-    return Opened(store, service, bucket, bool(endpoint), signs)
+    return Opened(store, service, place.bucket, bool(endpoint), signs)
 
 
 def hide_from_callers(environment: MutableMapping[str, str]) -> None:

@@ -2,19 +2,15 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 from urllib.parse import unquote
 
 from yarl import URL
 
+from comfyserve.core.buckets import NAME, SCHEMES, BucketKind
 from comfyserve.core.credentials import Auth, AzureAuth, GcsAuth, S3Auth
 from comfyserve.core.errors import FetchRefused
 
-Kind = Literal["s3", "azure", "gcs"]
-
-SCHEMES: dict[str, Kind] = {"s3": "s3", "az": "azure", "azure": "azure", "gs": "gcs", "gcs": "gcs"}
-NAMES: dict[Kind, str] = {"s3": "S3", "azure": "Azure", "gcs": "Google"}
-_BUCKET = re.compile(r"[A-Za-z0-9$][A-Za-z0-9._-]{0,221}")
+NAMES: dict[BucketKind, str] = {"s3": "S3", "azure": "Azure", "gcs": "Google"}
 _REGION = r"(?:[.-](?P<region>[a-z]{2}(?:-[a-z]+)+-\d))?"
 
 AZURE_PAGE = re.compile(r"(?P<account>[a-z0-9]{3,24})\.blob\.core\.windows\.net")
@@ -31,7 +27,7 @@ class Place:
     """An object. `keys` are readings of its key, best first; `account` and `region` are empty when the address names
     none."""
 
-    kind: Kind
+    kind: BucketKind
     bucket: str
     keys: tuple[str, ...]
     account: str = ""
@@ -91,7 +87,7 @@ def _read_page(text: str) -> Place:
     if found := AZURE_PAGE.fullmatch(host):
         bucket, _, key = path.partition("/")
         return _place("azure", bucket, (key,), account=found["account"])
-    pages: tuple[tuple[Kind, tuple[re.Pattern[str], ...]], ...] = (("s3", S3_PAGES), ("gcs", GCS_PAGES))
+    pages: tuple[tuple[BucketKind, tuple[re.Pattern[str], ...]], ...] = (("s3", S3_PAGES), ("gcs", GCS_PAGES))
     for kind, (with_bucket, without) in pages:
         if found := with_bucket.fullmatch(host):
             return _place(kind, found["bucket"], (path,), region=found.groupdict().get("region") or "")
@@ -101,8 +97,8 @@ def _read_page(text: str) -> Place:
     raise FetchRefused("This is not the address of an object store.")
 
 
-def _place(kind: Kind, bucket: str, keys: tuple[str, ...], account: str = "", region: str = "") -> Place:
-    if not _BUCKET.fullmatch(bucket):
+def _place(kind: BucketKind, bucket: str, keys: tuple[str, ...], account: str = "", region: str = "") -> Place:
+    if not NAME.fullmatch(bucket):
         raise FetchRefused("The URL names no bucket.")
     if not keys[0]:
         raise FetchRefused("The URL names a bucket, but no file in it.")

@@ -19,13 +19,14 @@ from obstore.exceptions import (
     UnauthenticatedError,
 )
 
+from comfyserve.core.buckets import read_location
 from comfyserve.core.credentials import Auth
 from comfyserve.core.errors import FetchFailed, FetchRefused, TooLarge
 from comfyserve.fetch.bucket_url import Place, read_bucket_url
 from comfyserve.fetch.buckets import IDLE_SECONDS, Store, client, plan
 from comfyserve.fetch.pieces import PIECE_BYTES, PiecedFile, Whole
 from comfyserve.fetch.proxy import GuardingProxy, Lease
-from comfyserve.fetch.source import Arrived, Order, Unchanged, Validators
+from comfyserve.fetch.source import UNKNOWN, Arrived, Order, Unchanged, Validators
 from comfyserve.fetch.tries import DELAYS, with_tries
 
 CHUNK_BYTES = 1024 * 1024
@@ -84,7 +85,7 @@ class ObjectStoreSource:
     ) -> None:
         self._proxy = proxy
         self._own = dict(own)
-        self._kept = read_bucket_url(f"{kept.rstrip('/')}/*") if kept else None
+        self._kept = read_location(kept) if kept else None
         self._seconds = seconds
         self._delays = delays
         self._piece_bytes = piece_bytes
@@ -99,12 +100,12 @@ class ObjectStoreSource:
         except TimeoutError as error:
             raise FetchFailed(f"{place.label} did not give the file within {self._seconds:g} s.") from error
 
-    async def check(self, url: str, auth: Auth | None) -> None:
+    async def check(self, url: str, auth: Auth | None, held: Validators = UNKNOWN) -> bool:
         """Ask about the object. See Source."""
         place = read_bucket_url(url)
         try:
             async with asyncio.timeout(self._seconds), self._open(place, auth) as bucket:
-                await _find(bucket)
+                return held.shows((await _find(bucket)).validators)
         except TimeoutError as error:
             raise FetchFailed(f"{place.label} does not answer within {self._seconds:g} s.", retryable=True) from error
 
@@ -114,7 +115,7 @@ class ObjectStoreSource:
     async def _try(self, place: Place, order: Order, path: Path) -> Arrived | Unchanged:
         async with self._open(place, order.auth) as bucket:
             found = await _find(bucket)
-            if order.held is not None and _is_same(order.held, found.validators):
+            if order.held is not None and order.held.shows(found.validators):
                 return Unchanged()
             if found.size > order.limit:
                 raise TooLarge(f"The file is larger than the {order.limit} bytes that are allowed.")
@@ -123,10 +124,7 @@ class ObjectStoreSource:
         return _arrived(order, place, found, whole)
 
     def _keeps(self, place: Place) -> bool:
-        kept = self._kept
-        if kept is None or (kept.kind, kept.bucket) != (place.kind, place.bucket):
-            return False
-        return any(key.startswith(kept.keys[0].removesuffix("*")) for key in place.keys)
+        return self._kept is not None and self._kept.holds(place.kind, place.bucket, place.keys)
 
     @asynccontextmanager
     async def _open(self, place: Place, auth: Auth | None) -> AsyncIterator[_Open]:
@@ -210,12 +208,6 @@ def _failed(error: Exception, bucket: _Open) -> FetchFailed:
     if bucket.lease.trouble is not None:
         return FetchFailed(bucket.lease.trouble.message, retryable=True)
     return FetchFailed(f"{label} does not answer properly.", retryable=True)
-
-
-def _is_same(held: Validators, now: Validators) -> bool:
-    if held.etag or now.etag:
-        return held.etag == now.etag
-    return held.last_modified == now.last_modified != "" and held.size == now.size
 
 
 def _arrived(order: Order, place: Place, found: _Found, whole: Whole) -> Arrived:

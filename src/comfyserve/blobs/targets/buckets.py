@@ -6,9 +6,10 @@ from urllib.parse import quote
 from comfyserve.blobs.failures import ERRORS, Failure, Kind, read_failure
 from comfyserve.blobs.stream import ShortContent, Written, upload
 from comfyserve.blobs.targets.names import join
-from comfyserve.blobs.targets.outside import BucketKind, CallersBucket, Passage
+from comfyserve.blobs.targets.outside import CallersBucket
 from comfyserve.blobs.theirs import Theirs
-from comfyserve.core.errors import TargetFailed
+from comfyserve.core.buckets import NAME, BucketKind, Location
+from comfyserve.core.errors import InvalidInput, Place, TargetFailed
 from comfyserve.core.targets import AzureTarget, GcsTarget, S3Target
 from comfyserve.ports import ByteStream
 
@@ -28,6 +29,30 @@ SENTENCES: Mapping[Kind, str] = {
 OTHER = "The bucket {bucket} refuses the file{said}."
 
 
+def bucket_of(wish: BucketTarget) -> tuple[BucketKind, str]:
+    """The kind and the name of the bucket."""
+    match wish:
+        case S3Target():
+            return "s3", wish.bucket
+        case AzureTarget():
+            return "azure", wish.container
+        case GcsTarget():
+            return "gcs", wish.bucket
+
+
+def check_bucket(wish: BucketTarget, kept: Location | None) -> None:
+    """Raise InvalidInput for a bucket that cannot be, or that holds the server's own files: `kept`, which are out of
+    reach for the server's own credentials only, for a caller's open what the caller may open anyway."""
+    kind, name = bucket_of(wish)
+    field = "target.container" if kind == "azure" else "target.bucket"
+    if not NAME.fullmatch(name):
+        raise InvalidInput(f"{field} is no name of a bucket.", place=Place(field=field))
+    if wish.auth is None and kept is not None and kept.is_bucket(kind, name):
+        sentence = f"The bucket {name} holds this server's own files. Choose another, or give credentials of your own."
+        raise InvalidInput(sentence, place=Place(field=field))
+    key_of(wish, "name")
+
+
 def key_of(wish: BucketTarget, name: str) -> str:
     """The key of a file in the bucket. Raises InvalidInput."""
     if isinstance(wish, AzureTarget):
@@ -38,14 +63,10 @@ def key_of(wish: BucketTarget, name: str) -> str:
 class BucketWriter:
     """The Target port on a bucket."""
 
-    def __init__(
-        self, wish: BucketTarget, kind: BucketKind, bucket: CallersBucket, passage: Passage, idle_seconds: float
-    ) -> None:
-        self._kind = kind
-        self._name = wish.container if isinstance(wish, AzureTarget) else wish.bucket
+    def __init__(self, wish: BucketTarget, bucket: CallersBucket, idle_seconds: float) -> None:
+        self._kind, self._name = bucket_of(wish)
         self._wish = wish
         self._bucket = bucket
-        self._passage = passage
         self._seconds = idle_seconds
 
     async def put(self, name: str, content: ByteStream, *, size: int, mime: str) -> str:
@@ -74,7 +95,7 @@ class BucketWriter:
         return f"{SCHEMES[self._kind]}://{self._name}/{key}"
 
     def _failed(self, failure: Failure) -> TargetFailed:
-        if self._passage.trouble:
-            return TargetFailed(self._passage.trouble, retryable=not self._passage.refused)
+        if self._bucket.trouble:
+            return TargetFailed(self._bucket.trouble, retryable=not self._bucket.refused)
         sentence = SENTENCES.get(failure.kind, OTHER).format(bucket=self._name, said=failure.said)
         return TargetFailed(sentence, retryable=failure.retryable)

@@ -1,20 +1,20 @@
 """The Targets port: opens what a caller wishes for."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from comfyserve.blobs.targets.buckets import BucketTarget, BucketWriter, key_of
+from comfyserve.blobs.targets.buckets import BucketTarget, BucketWriter, bucket_of, check_bucket
 from comfyserve.blobs.targets.hf import HUB, HfWriter, check_hf
 from comfyserve.blobs.targets.http import HttpWriter, opened_by, read_prefix
-from comfyserve.blobs.targets.outside import BucketKind, Outside, Passage
+from comfyserve.blobs.targets.outside import Outside
+from comfyserve.core.buckets import Location
 from comfyserve.core.credentials import BearerAuth
 from comfyserve.core.errors import FetchFailed, FetchRefused, InvalidInput, Place, TargetFailed
-from comfyserve.core.targets import AzureTarget, GcsTarget, HfTarget, HttpTarget, S3Target, TargetWish
+from comfyserve.core.targets import HfTarget, HttpTarget, TargetWish
 from comfyserve.ports import Target
 
-KINDS: Mapping[type[TargetWish], BucketKind] = {S3Target: "s3", AzureTarget: "azure", GcsTarget: "gcs"}
 CONNECT_SECONDS = 10.0
 FOR_EVER = 24 * 3600.0
 
@@ -23,13 +23,14 @@ FOR_EVER = 24 * 3600.0
 class TargetOptions:
     """`folder` keeps files on their way to Hugging Face. `storage_seconds`: how long a target may stand still or owe an
     answer; 0: for ever. `lend_own`: whether a caller without credentials may use the server's for buckets; `hub_token`
-    is what such a caller uses for Hugging Face, empty: nothing."""
+    is what such a caller uses for Hugging Face, empty: nothing. `kept` is where the server's own files are."""
 
     folder: Path
     storage_seconds: float = 120.0
     lend_own: bool = False
     hub: str = HUB
     hub_token: str = field(default="", repr=False)
+    kept: Location | None = None
 
 
 def check_wish(wish: TargetWish, options: TargetOptions) -> None:
@@ -39,7 +40,7 @@ def check_wish(wish: TargetWish, options: TargetOptions) -> None:
     elif isinstance(wish, HfTarget):
         check_hf(_with_token(wish, options))
     else:
-        key_of(wish, "name")
+        check_bucket(wish, options.kept)
         if wish.auth is None and not options.lend_own:
             raise InvalidInput(
                 "The target needs credentials: give them in target.auth.", place=Place(field="target.auth")
@@ -67,20 +68,20 @@ class OpenTargets:
             async with self._outside.session(connect_seconds=connect, idle_seconds=self._seconds) as session:
                 yield HttpWriter(wish, self._outside, session, self._seconds)
             return
-        async with self._outside.passage() as passage:
-            if isinstance(wish, HfTarget):
+        if isinstance(wish, HfTarget):
+            async with self._outside.programs() as programs:
                 wish = _with_token(wish, self._options)
-                yield HfWriter(wish, passage, self._options.folder, self._options.hub, self._seconds)
-            else:
-                yield self._bucket(wish, passage)
+                yield HfWriter(wish, programs, self._options.folder, self._options.hub, self._seconds)
+            return
+        async with AsyncExitStack() as ending:
+            yield await self._bucket(wish, ending)
 
-    def _bucket(self, wish: BucketTarget, passage: Passage) -> Target:
-        kind = KINDS[type(wish)]
-        name = wish.container if isinstance(wish, AzureTarget) else wish.bucket
+    async def _bucket(self, wish: BucketTarget, ending: AsyncExitStack) -> Target:
         try:
-            bucket = passage.bucket(kind, name, wish.auth, self._seconds)
+            opening = self._outside.bucket(*bucket_of(wish), wish.auth, self._seconds)
+            bucket = await ending.enter_async_context(opening)
         except FetchRefused as error:
             raise InvalidInput(error.message, place=Place(field="target.auth")) from None
         except FetchFailed as error:
             raise TargetFailed(error.message, retryable=error.retryable) from None
-        return BucketWriter(wish, kind, bucket, passage, self._seconds)
+        return BucketWriter(wish, bucket, self._seconds)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from comfyserve.blobs.targets import hf_upload
 from comfyserve.blobs.targets.names import join
-from comfyserve.blobs.targets.outside import Passage
+from comfyserve.blobs.targets.outside import Programs
 from comfyserve.core.credentials import BearerAuth
 from comfyserve.core.errors import InvalidInput, Place, StorageFailed, TargetFailed
 from comfyserve.core.targets import HfTarget
@@ -43,11 +43,11 @@ RETRYABLE = frozenset({hf_upload.BUSY, hf_upload.FAILED})
 class HfWriter:
     """The Target port on a repository. Each file is a commit; it lies in `folder` until it is there."""
 
-    def __init__(self, wish: HfTarget, passage: Passage, folder: Path, endpoint: str, idle_seconds: float) -> None:
+    def __init__(self, wish: HfTarget, programs: Programs, folder: Path, endpoint: str, idle_seconds: float) -> None:
         """Raises InvalidInput for a wish that cannot be."""
         self._wish = wish
         self._token = check_hf(wish)
-        self._passage = passage
+        self._programs = programs
         self._folder = folder
         self._endpoint = endpoint.rstrip("/")
         self._seconds = idle_seconds
@@ -71,11 +71,11 @@ class HfWriter:
         wish = self._wish
         own = PLAIN | {"HF_TOKEN": self._token, "HF_ENDPOINT": self._endpoint, "HF_HOME": str(file.parent)}
         arguments = (wish.repo_type, wish.repo, wish.revision, path, str(file))
-        return await self._passage.run(Path(hf_upload.__file__), arguments, own, file.parent)
+        return await self._programs.run(Path(hf_upload.__file__), arguments, own, file.parent)
 
     def _failed(self, status: int) -> TargetFailed:
-        if self._passage.trouble:
-            return TargetFailed(self._passage.trouble, retryable=not self._passage.refused)
+        if self._programs.trouble:
+            return TargetFailed(self._programs.trouble, retryable=not self._programs.refused)
         sentence = SENTENCES.get(status, SENTENCES[hf_upload.FAILED])
         retryable = status in RETRYABLE or status not in SENTENCES
         return TargetFailed(sentence.format(repo=self._wish.repo, revision=self._wish.revision), retryable=retryable)

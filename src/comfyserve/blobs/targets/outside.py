@@ -3,27 +3,14 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import aiohttp
 from yarl import URL
 
 from comfyserve.blobs.stream import Store
+from comfyserve.core.buckets import BucketKind
 from comfyserve.core.credentials import Auth
-
-BucketKind = Literal["s3", "azure", "gcs"]
-
-
-class CallersBucket(Protocol):
-    """A bucket opened under the policy."""
-
-    @property
-    def store(self) -> Store:
-        """Its obstore client."""
-
-    @property
-    def endpoint(self) -> str:
-        """The service's address."""
 
 
 class Passage(Protocol):
@@ -37,13 +24,24 @@ class Passage(Protocol):
     def refused(self) -> bool:
         """Whether the trouble is a refusal, which another try does not change."""
 
-    def bucket(self, kind: BucketKind, name: str, auth: Auth | None, idle_seconds: float) -> CallersBucket:
-        """A bucket with the caller's credentials; without them with the server's own.
 
-        Raises DomainError for credentials that cannot be."""
+class CallersBucket(Passage, Protocol):
+    """A bucket opened under the policy."""
+
+    @property
+    def store(self) -> Store:
+        """Its obstore client."""
+
+    @property
+    def endpoint(self) -> str:
+        """The service's address."""
+
+
+class Programs(Passage, Protocol):
+    """Runs children whose only way out is the proxy."""
 
     async def run(self, program: Path, arguments: Sequence[str], own: Mapping[str, str], folder: Path) -> int:
-        """Run a Python program of ours as a child whose only way out is the proxy; its exit status.
+        """Run a Python program of ours; its exit status.
 
         `own` are variables of its environment besides; `folder` is its working directory."""
 
@@ -51,8 +49,15 @@ class Passage(Protocol):
 class Outside(Protocol):
     """The outbound policy."""
 
-    def passage(self) -> AbstractAsyncContextManager[Passage]:
-        """A way out through the guarding proxy, for one piece of work."""
+    def bucket(
+        self, kind: BucketKind, name: str, auth: Auth | None, idle_seconds: float
+    ) -> AbstractAsyncContextManager[CallersBucket]:
+        """A bucket with the caller's credentials; without them with the server's own.
+
+        Raises DomainError for credentials that cannot be."""
+
+    def programs(self) -> AbstractAsyncContextManager[Programs]:
+        """A way out for children of ours, for one piece of work."""
 
     def session(self, *, connect_seconds: float, idle_seconds: float) -> aiohttp.ClientSession:
         """An HTTP session that reaches checked addresses only."""
