@@ -37,6 +37,15 @@ def is_data(value: str) -> bool:
     return value[: len(DATA_PREFIX)].lower() == DATA_PREFIX
 
 
+def is_web_address(value: str) -> bool:
+    """Whether a value is a whole http or https URL, with a host and, if any, a port that can be."""
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def public_name(url: str) -> str:
     """What people may be told of an address: its host and the last part of its path, no user, no query."""
     if is_data(url):

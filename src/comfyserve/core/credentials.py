@@ -3,14 +3,14 @@
 Secrets stand in fields that no `repr` shows. They are never echoed and never logged.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
-from functools import lru_cache
 from typing import Any
 
+from comfyserve.core.addresses import is_data, is_web_address
 from comfyserve.core.errors import InvalidInput, Place
 from comfyserve.core.limits import MAX_TOKEN, MAX_URL
+from comfyserve.core.patterns import MAX_WILDCARDS, fits, wildcards
 
 MAX_CREDENTIALS = 100
 
@@ -89,18 +89,19 @@ AUTH_TYPES: Mapping[str, type[Auth]] = {
 """The word in `type` and what it means; `azure` and `gcs` are ours, the rest is comfyui-api's."""
 
 MAX_SERVICE_ACCOUNT = 16_384
+_LINES = str.maketrans(dict.fromkeys("\t\r\n"))
 
 
 @dataclass(frozen=True)
 class Credential:
-    """What opens the addresses that a pattern names: `**` any run of characters, `*` any run without `/`, `?` one."""
+    """What opens the addresses that a pattern names (see core/patterns); never what brings its bytes with it."""
 
     url_pattern: str
     auth: Auth
 
     def matches(self, url: str) -> bool:
         """Whether the whole URL, as it was given, fits the pattern."""
-        return _compiled(self.url_pattern).fullmatch(url) is not None
+        return len(url) <= MAX_URL and not is_data(url) and fits(self.url_pattern, url)
 
 
 def auth_for(url: str, credentials: Iterable[Credential]) -> Auth | None:
@@ -119,21 +120,15 @@ def read_credentials(value: Any, field_name: str = "credentials") -> tuple[Crede
 
 def read_auth(value: Any, field_name: str = "auth") -> Auth:
     """One `{type, ...}` object. Raises InvalidInput; it quotes no secret."""
-    if not isinstance(value, Mapping) or value.get("type") not in AUTH_TYPES:
+    kind = AUTH_TYPES.get(str(value.get("type"))) if isinstance(value, Mapping) else None
+    if kind is None:
         raise _wrong(f"{field_name}.type must be one of {', '.join(AUTH_TYPES)}.", field_name)
-    kind = AUTH_TYPES[value["type"]]
     given: dict[str, str] = {}
     for known in fields(kind):
         text = value.get(known.name)
         if text is None and known.default is not MISSING:
             continue
-        longest = MAX_SERVICE_ACCOUNT if known.name == "service_account_json" else MAX_TOKEN
-        if not isinstance(text, str) or len(text) > longest or "\0" in text:
-            raise _wrong(
-                f"{field_name}.{known.name} must be a text of at most {longest} characters.",
-                f"{field_name}.{known.name}",
-            )
-        given[known.name] = text
+        given[known.name] = _read_text(known.name, text, f"{field_name}.{known.name}")
     return kind(**given)
 
 
@@ -144,20 +139,37 @@ def write_auth(auth: Auth) -> dict[str, str]:
     return {"type": name} | {key: value for key, value in values.items() if value is not None}
 
 
+def is_readable(credential: Credential) -> bool:
+    """Whether `read_credentials` would take it."""
+    try:
+        _read_one({"url_pattern": credential.url_pattern, "auth": write_auth(credential.auth)}, "credential")
+    except InvalidInput:
+        return False
+    return True
+
+
 def _read_one(item: Any, field_name: str) -> Credential:
     pattern = item.get("url_pattern") if isinstance(item, Mapping) else None
-    if not isinstance(pattern, str) or not pattern or len(pattern) > MAX_URL:
-        raise _wrong(f"{field_name}.url_pattern must be a text of 1 to {MAX_URL} characters.", field_name)
+    place = f"{field_name}.url_pattern"
+    if not isinstance(pattern, str) or not pattern or len(pattern) > MAX_URL or not pattern.isprintable():
+        raise _wrong(f"{place} must be a text of 1 to {MAX_URL} printable characters.", place)
+    if wildcards(pattern) > MAX_WILDCARDS:
+        raise _wrong(f"{place} has more than {MAX_WILDCARDS} wildcards. Use ** for several of them.", place)
     return Credential(pattern, read_auth(item.get("auth"), f"{field_name}.auth"))
 
 
-@lru_cache(maxsize=256)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    parts = re.findall(r"\*\*+|\*|\?|[^*?]+", pattern)
-    signs = {"*": "[^/]*", "?": "."}
-    return re.compile(
-        "".join(".*" if part.startswith("**") else signs.get(part) or re.escape(part) for part in parts), re.S
-    )
+def _read_text(name: str, text: Any, place: str) -> str:
+    """One field of a credential. A service account is JSON, which may have lines; nothing else has control characters
+    or halves of characters, which no header, key or address can carry."""
+    longest = MAX_SERVICE_ACCOUNT if name == "service_account_json" else MAX_TOKEN
+    plain = text.translate(_LINES) if isinstance(text, str) and name == "service_account_json" else text
+    if not isinstance(plain, str) or len(plain) > longest or not plain.isprintable():
+        raise _wrong(f"{place} must be a text of at most {longest} printable characters.", place)
+    if name == "username" and ":" in plain:
+        raise _wrong(f"{place} cannot have a colon, which parts it from the password.", place)
+    if name == "endpoint" and not is_web_address(plain):
+        raise _wrong(f"{place} must be an http or https URL.", place)
+    return str(text)
 
 
 def _wrong(sentence: str, field_name: str) -> InvalidInput:

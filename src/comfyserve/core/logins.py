@@ -8,9 +8,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from comfyserve.core.addresses import is_url
 from comfyserve.core.catalogue import Catalogue
-from comfyserve.core.credentials import MAX_CREDENTIALS, Auth, BasicAuth, Credential, auth_for
+from comfyserve.core.credentials import MAX_CREDENTIALS, Auth, BasicAuth, Credential, auth_for, is_readable
 from comfyserve.core.graph import Graph
-from comfyserve.core.limits import MAX_TOKEN, MAX_URL
+from comfyserve.core.limits import MAX_URL
 from comfyserve.core.media import media_places, renamed
 from comfyserve.core.models import candidates, split_wish
 
@@ -53,8 +53,10 @@ def lift_logins(graph: Graph, catalogue: Catalogue | None, credentials: Sequence
     changes: dict[str, dict[str, Any]] = {}
     for node_id, field_name, value, asked in _addresses(graph, catalogue):
         if value not in names:
+            if len(found) + len(credentials) >= MAX_CREDENTIALS:
+                continue
             bare, auth = _opened(asked, credentials)
-            if auth is None or found.setdefault(bare, auth) != auth or len(found) + len(credentials) > MAX_CREDENTIALS:
+            if auth is None or found.setdefault(bare, auth) != auth:
                 continue
             names[value] = bare + value[len(asked) :]
             opened.add(bare)
@@ -85,6 +87,6 @@ def _opened(url: str, credentials: Sequence[Credential]) -> tuple[str, Auth | No
         bare, login = split_login(url)
     except ValueError:
         return url, None
-    if login is None or "*" in urlsplit(bare).netloc or max(len(login.username), len(login.password)) > MAX_TOKEN:
+    if login is None or "*" in urlsplit(bare).netloc or not is_readable(Credential(bare, login)):
         return url, None
     return bare, auth_for(url, credentials) or login

@@ -6,7 +6,7 @@ What no table knows is read from the engine: a choice that lists the files of on
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import parse_qs, urldefrag
+from urllib.parse import parse_qs
 
 from comfyserve.core.addresses import is_outside, is_url
 from comfyserve.core.catalogue import COMBO, Catalogue, FieldSpec, field_specs
@@ -155,6 +155,7 @@ HINTS: Mapping[str, str] = {
 """Name of a field -> what it usually names; asked when the engine's lists do not decide."""
 
 FOLDER_WISH = "folder"
+MOST_WISHES = 100
 HOW_TO_SAY = "say which with #folder=<name> at the end of the address"
 
 
@@ -212,9 +213,13 @@ def undecided(graph: Graph) -> bool:
 
 
 def split_wish(value: str) -> tuple[str, str]:
-    """The address and the kind of model that its `#folder=<name>` asks for, empty without one."""
-    url, fragment = urldefrag(value) if "#" in value else (value, "")
-    wishes = parse_qs(fragment).get(FOLDER_WISH, [])
+    """The address and the kind of model that its `#folder=<name>` asks for, empty without one. Whether it is an address
+    that can be opened is for Fetch to say."""
+    url, _, fragment = value.partition("#")
+    try:
+        wishes = parse_qs(fragment, max_num_fields=MOST_WISHES).get(FOLDER_WISH, [])
+    except ValueError:
+        return value, ""
     return (url, wishes[0]) if len(wishes) == 1 else (value, "")
 
 

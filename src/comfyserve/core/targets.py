@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Literal
 
+from comfyserve.core.addresses import is_web_address
 from comfyserve.core.credentials import (
     Auth,
     AzureAuth,
@@ -95,9 +96,9 @@ REPO_TYPES = ("model", "dataset")
 
 def read_target(value: Any, field_name: str = "target") -> TargetWish:
     """A target from JSON: `{type, auth?, ...}` with the fields of its kind. Raises InvalidInput, quoting no secret."""
-    if not isinstance(value, Mapping) or value.get("type") not in TARGET_TYPES:
+    kind = TARGET_TYPES.get(str(value.get("type"))) if isinstance(value, Mapping) else None
+    if kind is None:
         raise _wrong(f"{field_name}.type must be one of {', '.join(TARGET_TYPES)}.", f"{field_name}.type")
-    kind = TARGET_TYPES[value["type"]]
     names = {known.name for known in fields(kind)} | {"type"}
     if unknown := sorted(str(name) for name in value if name not in names):
         raise _wrong(f"{field_name} has no field {unknown[0][:40]!r}; it takes {', '.join(sorted(names))}.", field_name)
@@ -110,6 +111,8 @@ def read_target(value: Any, field_name: str = "target") -> TargetWish:
         given[known.name] = _auth(one, kind, place) if known.name == "auth" else _text(one, place)
     if given.get("repo_type", REPO_TYPES[0]) not in REPO_TYPES:
         raise _wrong(f"{field_name}.repo_type must be {' or '.join(REPO_TYPES)}.", f"{field_name}.repo_type")
+    if not is_web_address(given.get("url_prefix", "http://host")):
+        raise _wrong(f"{field_name}.url_prefix must be an http or https URL.", f"{field_name}.url_prefix")
     return kind(**given)
 
 
@@ -121,8 +124,8 @@ def write_target(wish: TargetWish) -> dict[str, Any]:
 
 
 def _text(value: Any, place: str) -> str:
-    if not isinstance(value, str) or len(value) > MAX_URL or "\0" in value:
-        raise _wrong(f"{place} must be a text of at most {MAX_URL} characters.", place)
+    if not isinstance(value, str) or len(value) > MAX_URL or not value.isprintable():
+        raise _wrong(f"{place} must be a text of at most {MAX_URL} printable characters.", place)
     return value
 
 
