@@ -1,6 +1,7 @@
 """Whose credentials open what: targets beside a server that lends its own."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,11 @@ async def lend(tmp_path: Path) -> AsyncIterator[Lend]:
 
 
 def without_auth(bucket: Bucket) -> TargetWish:
-    kinds = {"s3": S3Target, "azure": AzureTarget, "gcs": GcsTarget}
+    kinds: Mapping[str, type[S3Target] | type[AzureTarget] | type[GcsTarget]] = {
+        "s3": S3Target,
+        "azure": AzureTarget,
+        "gcs": GcsTarget,
+    }
     return kinds[bucket.kind](bucket.name, "out/")
 
 
@@ -69,8 +74,8 @@ async def test_the_bucket_of_the_servers_own_files_is_no_target(
     ids=["s3", "azure", "gcs"],
 )
 async def test_what_is_no_name_of_a_bucket_is_refused(
-    lend: Lend, s3_bucket: Bucket, wish: TargetWish, name: str
+    lend: Lend, s3_bucket: Bucket, wish: S3Target | AzureTarget | GcsTarget, name: str
 ) -> None:
-    kind = type(wish)
+    named = replace(wish, container=name) if isinstance(wish, AzureTarget) else replace(wish, bucket=name)
     with pytest.raises(InvalidInput, match="is no name of a bucket"):
-        await put(lend(s3_bucket), kind(name, "", wish.auth))
+        await put(lend(s3_bucket), named)
