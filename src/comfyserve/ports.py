@@ -323,6 +323,10 @@ class Blobs(Protocol):
 class Target(Protocol):
     """A caller's own bucket, repository or address, reached under the outbound policy with the caller's credentials."""
 
+    @property
+    def at_once(self) -> int:
+        """How many files it takes at the same time."""
+
     async def put(self, name: str, content: ByteStream, *, size: int, mime: str) -> str:
         """Write a file of `size` bytes there; the answer is its address, without any secret.
 

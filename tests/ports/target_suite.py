@@ -1,5 +1,6 @@
 """What every Target must do. A test class inherits this and brings an `at` fixture."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
@@ -49,6 +50,14 @@ class TargetSuite:
             for name in ("1.png", "2.png"):
                 await target.put(name, stream(SMALL), size=len(SMALL), mime="image/png")
         assert [await at.look(name) for name in ("1.png", "2.png", "3.png")].count(None) == 1
+
+    async def test_it_takes_as_many_files_at_once_as_it_says(self, at: At) -> None:
+        async with at.targets.open(at.wish) as target:
+            names = [f"{number}.png" for number in range(target.at_once)]
+            await asyncio.gather(
+                *(target.put(name, stream(SMALL), size=len(SMALL), mime="image/png") for name in names)
+            )
+        assert None not in [await at.look(name) for name in names]
 
     async def test_a_stream_that_breaks_leaves_nothing(self, at: At) -> None:
         async def broken() -> AsyncIterator[bytes]:

@@ -345,8 +345,11 @@ class ScriptedTarget:
         failures: Mapping[str, Sequence[DomainError | None]] | None = None,
         *,
         default: DomainError | None = None,
+        at_once: int = 4,
     ) -> None:
         self.default = default
+        self.at_once = at_once
+        self.putting = self.most_at_once = 0
         self.files: dict[str, tuple[bytes, int, str]] = {}
         self.asked: list[str] = []
         self.open_now = 0
@@ -355,7 +358,16 @@ class ScriptedTarget:
     async def put(self, name: str, content: ByteStream, *, size: int, mime: str) -> str:
         """Keep, or fail."""
         self.asked.append(name)
-        data = b"".join([piece async for piece in content])
+        self.putting += 1
+        self.most_at_once = max(self.most_at_once, self.putting)
+        try:
+            return await self._put(name, b"".join([piece async for piece in content]), size, mime)
+        finally:
+            self.putting -= 1
+
+    async def _put(self, name: str, data: bytes, size: int, mime: str) -> str:
+        for _ in range(10):  # so that others could come meanwhile
+            await asyncio.sleep(0)
         if self._failures.get(name):
             failure = self._failures[name].pop(0)
             if failure is None:
@@ -442,6 +454,13 @@ async def test_a_target_that_cannot_be_opened_loses_nothing(refusal: DomainError
     blobs = MemoryBlobs()
     collected = await send(ScriptedTarget(), blobs, refusal=refusal)
     assert collected.error is refusal and len(blobs.files) == 3
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+async def test_a_target_gets_no_more_files_at_once_than_it_takes(at_once: int) -> None:
+    target = ScriptedTarget(at_once=at_once)
+    assert (await send(target, MemoryBlobs())).error is None
+    assert (target.most_at_once, len(target.files)) == (at_once, 3)
 
 
 async def test_a_worker_without_targets_loses_nothing() -> None:

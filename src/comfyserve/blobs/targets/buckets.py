@@ -63,6 +63,8 @@ def key_of(wish: BucketTarget, name: str) -> str:
 class BucketWriter:
     """The Target port on a bucket."""
 
+    at_once = 4
+
     def __init__(self, wish: BucketTarget, bucket: CallersBucket, idle_seconds: float) -> None:
         self._kind, self._name = bucket_of(wish)
         self._wish = wish

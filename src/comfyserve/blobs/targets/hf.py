@@ -43,6 +43,9 @@ RETRYABLE = frozenset({hf_upload.BUSY, hf_upload.FAILED})
 class HfWriter:
     """The Target port on a repository. Each file is a commit; it lies in `folder` until it is there."""
 
+    at_once = 1
+    """Commits at once fail as conflicts."""
+
     def __init__(self, wish: HfTarget, programs: Programs, folder: Path, endpoint: str, idle_seconds: float) -> None:
         """Raises InvalidInput for a wish that cannot be."""
         self._wish = wish
@@ -51,12 +54,11 @@ class HfWriter:
         self._folder = folder
         self._endpoint = endpoint.rstrip("/")
         self._seconds = idle_seconds
-        self._one = asyncio.Lock()
 
     async def put(self, name: str, content: ByteStream, *, size: int, mime: str) -> str:
         """Commit a file; the answer is its address on the hub. Raises TargetFailed, StorageFailed (our disk)."""
         path = in_directory(self._wish, name)
-        async with self._one, _spooled(content, size, self._folder) as file:  # Commits at once fail as conflicts.
+        async with _spooled(content, size, self._folder) as file:
             try:
                 async with asyncio.timeout(START_SECONDS + self._seconds + size / SLOWEST_BYTES):
                     status = await self._upload(path, file)
@@ -106,9 +108,7 @@ async def _spooled(content: ByteStream, size: int, folder: Path) -> AsyncIterato
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         own = await asyncio.to_thread(tempfile.TemporaryDirectory, dir=folder, ignore_cleanup_errors=True)
     except OSError as error:
-        raise StorageFailed(
-            f"A file on its way to a target cannot be kept: {os.strerror(error.errno or 0)}."
-        ) from error
+        raise _not_kept(error) from error
     try:
         file = Path(own.name, "file")
         if await _write(content, file) != size:
@@ -127,9 +127,7 @@ async def _write(content: ByteStream, path: Path) -> int:
                 size += len(chunk)
                 await asyncio.to_thread(file.write, chunk)
     except OSError as error:
-        raise StorageFailed(
-            f"A file on its way to a target cannot be kept: {os.strerror(error.errno or 0)}."
-        ) from error
+        raise _not_kept(error) from error
     return size
 
 

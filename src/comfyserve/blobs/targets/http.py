@@ -25,6 +25,8 @@ class HttpWriter:
     """The Target port on an address: a file is PUT to `<url_prefix>/<name>`. Redirects are not followed: what has been
     read of a stream cannot be sent again, and the caller named this host."""
 
+    at_once = 4
+
     def __init__(self, wish: HttpTarget, outside: Outside, session: aiohttp.ClientSession, idle_seconds: float) -> None:
         """Raises InvalidInput for a prefix or credentials that cannot be."""
         self._prefix = read_prefix(wish.url_prefix)

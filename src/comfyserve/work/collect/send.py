@@ -16,7 +16,6 @@ from comfyserve.work.limits import WorkLimits
 
 log = structlog.get_logger(__name__)
 
-FILES_AT_ONCE = 4
 NO_TARGETS = "This worker cannot write to a target of the caller's; its operator has to allow that."
 
 
@@ -49,14 +48,14 @@ class Sending:
         """Fill `urls`, by blob key."""
         if self._targets is None:
             raise TargetFailed(NO_TARGETS)
-        gate = asyncio.Semaphore(FILES_AT_ONCE)
-
-        async def put(target: Target, name: str, output: StoredOutput) -> None:
-            async with gate:
-                urls[output.blob_key] = await self._put(target, name, output)
-
         async with self._targets.open(wish) as target:
-            await gather(put(target, name, output) for name, output in files.items())
+            gate = asyncio.Semaphore(target.at_once)
+
+            async def put(name: str, output: StoredOutput) -> None:
+                async with gate:
+                    urls[output.blob_key] = await self._put(target, name, output)
+
+            await gather(put(name, output) for name, output in files.items())
 
     async def _put(self, target: Target, name: str, output: StoredOutput) -> str:
         """One file, again with back-off for as long as another try may help."""

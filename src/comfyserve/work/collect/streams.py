@@ -26,7 +26,8 @@ def waits(tries: int, first: float) -> Iterator[float | None]:
 async def patiently(put: Callable[[ByteStream], Awaitable[T]], content: ByteStream, seconds: float) -> T:
     """Hand a stream to `put`. Raises TimeoutError when it takes nothing for so many seconds; 0 waits for ever.
 
-    The time in which `content` itself is waited for does not count; after its end the receiver has the time besides
+    The time until it first asks for a piece (to connect, say) is bounded so, too. The time in which `content` itself is
+    waited for does not count; after its end the receiver has the time besides
     that passing on all of it needs at the slowest.
     """
     if not seconds:
