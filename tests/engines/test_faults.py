@@ -1,6 +1,7 @@
 """The client against the embedded engine as it misbehaves on request."""
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -52,13 +53,13 @@ async def test_a_socket_that_was_silent_is_replaced(tmp_path: Path) -> None:
     async with engine(folders, parse_fault("socket-silent,step=2")) as seat:
         client = ComfyClient(seat.url, patience=PATIENCE)
         heard = []
-        for number in range(2):
+        for number in range(3):
             async with client.execute(f"run-{number}", plain(3 + number), {}) as events:
                 told = [event async for event in events]
             assert isinstance(told[-1], Outcome) and told[-1].ending == "success"
             heard.append(any(isinstance(event, NodeStarted) for event in told))
         await client.close()
-    assert heard == [True, True], "the second run was heard on a socket of its own"
+    assert (False, False) not in pairwise(heard), "after a silent run the next one has a socket of its own"
 
 
 async def test_an_engine_out_of_memory_asks_to_be_restarted(tmp_path: Path) -> None:

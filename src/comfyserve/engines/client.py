@@ -260,8 +260,6 @@ class ComfyClient:
             for event in inbox.take():
                 yield event
             if outcome is not None:
-                if inbox.overslept and not inbox.orphan:
-                    await self._listener.renew()
                 yield outcome
                 return
             if inbox.executing:

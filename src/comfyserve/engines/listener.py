@@ -39,6 +39,7 @@ class Listener:
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._up = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._leaving: asyncio.Task[bool] | None = None
         self._complained = False
 
     def start(self) -> None:
@@ -62,11 +63,15 @@ class Listener:
         return inbox
 
     def unregister(self, inbox: Inbox) -> None:
-        """Nobody reads this mailbox any more."""
+        """Nobody reads this mailbox any more. A socket that stayed silent to its end is replaced."""
         if self._inboxes.get(inbox.prompt_id) is inbox:
             del self._inboxes[inbox.prompt_id]
         if self._running is inbox:
             self._running = None
+        if inbox.overslept and not inbox.orphan and self._socket is not None:
+            log.warning("engine.socket_silent", url=self._url)
+            self._leaving = asyncio.create_task(self._socket.close())
+            self._down()
 
     def find(self, prompt_id: str) -> Inbox | None:
         """The mailbox of a prompt in flight."""
@@ -77,18 +82,12 @@ class Listener:
         for inbox in self._inboxes.values():
             inbox.lose(error)
 
-    async def renew(self) -> None:
-        """Open another socket in the place of this one, which says nothing although there was something to say."""
-        if self._socket is not None:
-            log.warning("engine.socket_silent", url=self._url)
-            await self._socket.close()
-
     async def close(self) -> None:
         """Stop listening."""
-        if self._task is not None:
-            self._task.cancel()
+        for task in filter(None, (self._task, self._leaving)):
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._task
+                await task
 
     async def _stay_connected(self) -> None:
         failures = 0
