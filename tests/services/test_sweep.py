@@ -1,8 +1,10 @@
 """The sweep ends what nobody else ends, and keeps memory and disk flat."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Connection, select, update
 
 from comfyserve.core.errors import NotFound
@@ -10,8 +12,8 @@ from comfyserve.core.runs import Fact, FactKind, Status
 from comfyserve.db.tables import deliveries, keys
 from comfyserve.ports import Claim, Clocks, StoredOutput
 from comfyserve.services.leftovers import LATE
-from comfyserve.services.sweep import MOST_AHEAD, RUN_CLOCK_GRACE, Keeping
-from tests.services.bundle import CLOCKS, PNG, Bundle, open_bundle, pieces
+from comfyserve.services.sweep import Keeping, Swept
+from tests.services.bundle import CLOCKS, LEASE, PNG, Bundle, open_bundle, pieces
 
 
 async def test_nothing_to_do(bundle: Bundle) -> None:
@@ -33,51 +35,28 @@ async def test_a_run_that_waits_too_long_times_out(bundle: Bundle) -> None:
     assert (await bundle.runs.get(bundle.caller, fresh.id)).status is Status.QUEUED
 
 
-async def test_a_run_that_its_worker_does_not_end_is_ended(bundle: Bundle) -> None:
+@pytest.mark.parametrize(
+    "facts",
+    [
+        [],
+        [Fact(FactKind.STARTED)],
+        [Fact(FactKind.STARTED), Fact(FactKind.EXECUTED)],
+    ],
+    ids=["a model arrives", "running", "outputs wait for a bucket"],
+)
+async def test_a_run_that_a_living_worker_holds_is_the_worker_s_however_long(
+    bundle: Bundle, facts: Sequence[Fact]
+) -> None:
     run = await bundle.run()
     claim = await bundle.claim()
-    await bundle.record.apply(run.id, claim.lease.token, [Fact(FactKind.STARTED)])
-    bundle.clock.step(CLOCKS.start + CLOCKS.run + RUN_CLOCK_GRACE + 1)
+    if facts:
+        await bundle.record.apply(run.id, claim.lease.token, facts)
+    bundle.clock.step(20 * (CLOCKS.queue + CLOCKS.start + CLOCKS.run))
     await bundle.record.renew([claim.lease])
-    assert (await bundle.sweep.run_once()).overdue == 1
-    shown = await bundle.runs.get(bundle.caller, run.id)
-    assert (shown.status, (shown.error or {})["code"]) == (Status.TIMEOUT, "run_timeout")
-
-
-async def test_a_run_that_waits_in_its_engine_keeps_its_whole_time(bundle: Bundle) -> None:
-    run = await bundle.run()
-    claim = await bundle.claim()
-    bundle.clock.step(CLOCKS.start + CLOCKS.run + RUN_CLOCK_GRACE + 1)
-    await bundle.record.renew([claim.lease])
-    assert (await bundle.sweep.run_once()).overdue == 0
-    await bundle.record.apply(run.id, claim.lease.token, [Fact(FactKind.STARTED)])
-    bundle.clock.step(CLOCKS.run)
-    await bundle.record.renew([claim.lease])
-    assert (await bundle.sweep.run_once()).overdue == 0
-    await bundle.record.apply(run.id, claim.lease.token, [Fact(FactKind.EXECUTED), Fact(FactKind.SUCCEEDED)])
-
-
-async def test_a_second_attempt_has_the_whole_time_again(bundle: Bundle) -> None:
-    run = await bundle.run()
-    claim = await bundle.claim()
-    await bundle.record.apply(run.id, claim.lease.token, [Fact(FactKind.STARTED)])
-    bundle.clock.step(CLOCKS.run)
-    await bundle.record.apply(run.id, claim.lease.token, [Fact(FactKind.LOST, {"at_once": True})])
-    claim = await bundle.claim()
-    await bundle.record.apply(run.id, claim.lease.token, [Fact(FactKind.STARTED)])
-    bundle.clock.step(CLOCKS.run)
-    await bundle.record.renew([claim.lease])
-    assert (await bundle.sweep.run_once()).overdue == 0
-
-
-async def test_a_run_that_never_starts_is_ended(bundle: Bundle) -> None:
-    run = await bundle.run()
-    claim = await bundle.claim()
-    bundle.clock.step(CLOCKS.start + (1 + MOST_AHEAD) * CLOCKS.run + RUN_CLOCK_GRACE + 1)
-    await bundle.record.renew([claim.lease])
-    assert (await bundle.sweep.run_once()).overdue == 1
-    shown = await bundle.runs.get(bundle.caller, run.id)
-    assert (shown.status, (shown.error or {})["code"]) == (Status.TIMEOUT, "start_timeout")
+    assert await bundle.sweep.run_once() == Swept()
+    bundle.clock.step(LEASE + 1)
+    swept = await bundle.sweep.run_once()
+    assert (swept.lost, swept.overdue) == (1, 0)
 
 
 async def test_the_queue_clock_begins_anew_with_a_loss(bundle: Bundle) -> None:

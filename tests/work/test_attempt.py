@@ -10,7 +10,17 @@ import pytest
 from comfyserve.core.errors import EngineError, EngineLost, Place, StorageFailed
 from comfyserve.core.outputs import EngineFile, NodeOutput
 from comfyserve.core.runs import Fact, FactKind, Run, Status
-from comfyserve.ports import ByteStream, Clocks, NodeFinished, NodeStarted, Outcome, Started, StoredBlob, StoredOutput
+from comfyserve.ports import (
+    Alive,
+    ByteStream,
+    Clocks,
+    NodeFinished,
+    NodeStarted,
+    Outcome,
+    Started,
+    StoredBlob,
+    StoredOutput,
+)
 from comfyserve.services.record import Record
 from comfyserve.testing import Hold, MemoryBlobs, ScriptedEngine, Step
 from tests.services.bundle import Bundle
@@ -214,18 +224,22 @@ async def test_a_cancel_is_recorded_although_the_engine_cannot_be_restarted(tmp_
 
 
 @pytest.mark.parametrize(
-    ("clocks", "code", "restarts"),
+    ("steps", "clocks", "code", "restarts"),
     [
-        (Clocks(queue=0, start=0, run=0.1, heartbeat=0), "run_timeout", 0),
-        (Clocks(queue=0, start=0, run=60, heartbeat=0.1), "heartbeat_timeout", 1),
+        ([Started(), Hold()], Clocks(queue=0, start=0, run=0.1, heartbeat=0), "run_timeout", 0),
+        ([Started(), Hold()], Clocks(queue=0, start=0, run=60, heartbeat=0.1), "heartbeat_timeout", 1),
+        ([Alive(), Hold()], Clocks(queue=0, start=0.1, run=0.01, heartbeat=60), "start_timeout", 0),
     ],
-    ids=["run", "heartbeat"],
+    ids=["run", "heartbeat", "never begun"],
 )
-async def test_clocks_of_an_executing_run(tmp_path: Path, clocks: Clocks, code: str, restarts: int) -> None:
-    scripted = engine([Started(), Hold()])
+async def test_clocks_of_a_run_that_its_engine_has(
+    tmp_path: Path, steps: Sequence[Step], clocks: Clocks, code: str, restarts: int
+) -> None:
+    scripted = engine(steps)
     async with shop(tmp_path, scripted, clocks=clocks) as place:
         ended = await place.ended((await place.bundle.run(text_graph("a"))).id)
-        assert (ended.status, ended.attempts, ended.error and ended.error["code"]) == ("timeout", 1, code)
+        begun = int(Started() in steps)
+        assert (ended.status, ended.attempts, ended.error and ended.error["code"]) == ("timeout", begun, code)
         assert len(scripted.restarts) == restarts
 
 

@@ -211,19 +211,6 @@ def queued_since(connection: Connection, before: datetime, limit: int) -> Sequen
     return many(connection, statement)
 
 
-def starting_since(connection: Connection, before: datetime, limit: int) -> Sequence[Row]:
-    """Runs that were claimed before this moment and whose attempt has not begun."""
-    statement = select(runs).where(runs.c.status == Status.STARTING, runs.c.claimed_at < before).limit(limit)
-    return many(connection, statement)
-
-
-def running_since(connection: Connection, before: datetime, limit: int) -> Sequence[Row]:
-    """Held runs whose present attempt began before this moment."""
-    begun = runs.c.status.in_([Status.RUNNING, Status.COLLECTING])
-    statement = select(runs).where(begun, runs.c.attempt_started_at < before).limit(limit)
-    return many(connection, statement)
-
-
 def finished_beyond(connection: Connection, keep: int, limit: int) -> Sequence[str]:
     """The ids of finished runs that are older than the newest `keep` runs of all and owe no webhook any more."""
     owed = select(deliveries.c.run_id).where(deliveries.c.state == OWED)

@@ -133,7 +133,7 @@ def _apply(run: Run, fact: Fact, now: datetime, told: _Told) -> Run:
 
 
 def _moments(before: Run, after: Run, now: datetime) -> dict[str, datetime]:
-    """From when the clocks of the sweep count: the present attempt's start, or when a lost run may be claimed again."""
+    """When the present attempt began, or from when a lost run waits again."""
     if after.attempts > before.attempts:
         return {"attempt_started_at": now}
     if after.status is Status.QUEUED and before.status is not Status.QUEUED:

@@ -18,12 +18,6 @@ DETAIL_BATCH = 5_000
 SLOW_PAUSE = timedelta(hours=1)
 """What reads a whole table is done now and then only."""
 
-MOST_AHEAD = 8
-"""Runs that an engine may have taken before the one that is still starting; each may use its whole time."""
-
-RUN_CLOCK_GRACE = 60.0
-"""Seconds over its whole time after which a run ends even though its worker, whose clock it is, does not end it."""
-
 DETAILS = (FactKind.NODE_STARTED.value,)
 """Kinds of events that are kept for a shorter time than their run."""
 
@@ -93,27 +87,14 @@ class Sweep:
         )
 
     async def _end_overdue(self) -> int:
-        """Runs that were not claimed in their time, and runs that a worker should have ended."""
-        overdue = 0
-        if (queue := self._clocks.queue) > 0:
-            overdue += await self._record.lose(
-                lambda connection: runs.queued_since(connection, self._clock() - timedelta(seconds=queue), BATCH),
-                _timed_out("queue", queue),
-            )
-        if self._clocks.start > 0 and self._clocks.run > 0:
-            overdue += await self._end_held(self._clocks.start, self._clocks.run)
-        return overdue
-
-    async def _end_held(self, start: float, run: float) -> int:
-        """Runs that a worker holds for longer than it ever should: it may wait behind others, run and collect."""
-        waiting = timedelta(seconds=(1 + MOST_AHEAD) * run + start + RUN_CLOCK_GRACE)
-        running = timedelta(seconds=start + run + RUN_CLOCK_GRACE)
+        """Runs that were not claimed in their time. The other clocks are the worker's: a run that it holds ends by
+        them, or, when the worker is gone, by its lease."""
+        queue = self._clocks.queue
+        if queue <= 0:
+            return 0
         return await self._record.lose(
-            lambda connection: runs.starting_since(connection, self._clock() - waiting, BATCH),
-            _timed_out("start", start),
-        ) + await self._record.lose(
-            lambda connection: runs.running_since(connection, self._clock() - running, BATCH),
-            _timed_out("run", run),
+            lambda connection: runs.queued_since(connection, self._clock() - timedelta(seconds=queue), BATCH),
+            Fact(FactKind.TIMED_OUT, {"error": ClockRanOut("queue", queue).as_dict()}),
         )
 
     async def _remove_runs(self) -> int:
@@ -150,7 +131,3 @@ class Sweep:
             self._details_due = moment + SLOW_PAUSE
         await self._db.write(lambda connection: events.delete(connection, old))
         return len(old)
-
-
-def _timed_out(clock: str, seconds: float) -> Fact:
-    return Fact(FactKind.TIMED_OUT, {"error": ClockRanOut(clock, seconds).as_dict()})

@@ -34,6 +34,7 @@ from comfyserve.ports import (
     Started,
     Warned,
 )
+from comfyserve.work.clocks import EngineClocks
 from comfyserve.work.collect import Collect, Collected
 from comfyserve.work.journal import Journal
 from comfyserve.work.limits import WorkLimits
@@ -281,25 +282,19 @@ class Attempt:
         return True
 
     async def _follow(self, events: AsyncIterator[EngineEvent]) -> Outcome:
-        """Read events until the outcome, under the clocks for running and for signs of life."""
-        now = asyncio.get_running_loop().time
-        run_seconds, silence = (
-            seconds or float("inf") for seconds in (self.claim.clocks.run, self.claim.clocks.heartbeat)
-        )
-        run_ends = float("inf")
+        """Read events until the outcome, under the clocks for waiting, for running and for signs of life."""
+        clocks = EngineClocks(self.claim.clocks, asyncio.get_running_loop().time)
         try:
-            async with asyncio.timeout(None) as clock:
+            async with asyncio.timeout_at(clocks.next_end()) as timeout:
                 async for event in events:
                     if isinstance(event, Outcome):
                         return event
                     if isinstance(event, Started):
-                        run_ends = now() + run_seconds
+                        clocks.begin()
                     self._note(event)
-                    if self._journal.started:
-                        clock.reschedule(_earliest(run_ends, now() + silence))
+                    timeout.reschedule(clocks.next_end())
         except TimeoutError:
-            overdue = now() >= run_ends
-            raise ClockRanOut("run", run_seconds) if overdue else ClockRanOut("heartbeat", silence) from None
+            raise clocks.ran_out() from None
         raise EngineLost("The engine ended its events without an outcome.")
 
     def _note(self, event: EngineEvent) -> None:
@@ -373,9 +368,3 @@ def _push_back(clock: asyncio.Timeout, seconds: float) -> None:
     """Let a clock that has not run out run for so long again; 0 is for ever."""
     if seconds and not clock.expired():
         clock.reschedule(asyncio.get_running_loop().time() + seconds)
-
-
-def _earliest(*moments: float) -> float | None:
-    """The first of these moments, or None when all of them are never."""
-    first = min(moments)
-    return None if first == float("inf") else first
