@@ -207,8 +207,11 @@ async def test_private_repositories_open_with_credentials_only(
         with pytest.raises(FetchFailed, match="credentials"):
             await source.check(url, wrong)
     for auth in (BasicAuth("ann", "s3cret"), BearerAuth("t0ken")):
-        assert (await arrives(source, order(url, auth), tmp_path / "got")).size
-        await source.check(url, auth)
+        got = await arrives(source, order(url, auth), tmp_path / "got")
+        assert got.size
+        assert await source.check(url, auth, got.validators)
+        assert not await source.check(url, auth, Validators("0" * 40))
+        assert not await source.check(f"{url}@{got.validators.etag}", auth, got.validators), "nothing names that commit"
     await source.check(url.replace("http://", "http://ann:s3cret@"), None)
     assert not any((tmp_path / "temporary").iterdir())
 

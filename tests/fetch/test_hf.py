@@ -159,8 +159,10 @@ async def test_private_repositories_open_for_a_token_only(
             with pytest.raises(FetchFailed, match="gated" if owner == "gated" else "token") as caught:
                 await call
             assert not caught.value.retryable
-    await source.check(url, BearerAuth(TOKEN))
-    assert (await arrives(source, order(url, BearerAuth(TOKEN)), tmp_path / "got")).size
+    got = await arrives(source, order(url, BearerAuth(TOKEN)), tmp_path / "got")
+    assert got.size
+    assert await source.check(url, BearerAuth(TOKEN), got.validators)
+    assert not await source.check(url, BearerAuth(TOKEN), Validators("other"))
     own = HfSource(proxy, token=TOKEN, endpoint=hub.url, delays=())
     await own.check(url, None)
     with pytest.raises(FetchFailed):

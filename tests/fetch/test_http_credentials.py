@@ -14,7 +14,7 @@ from comfyserve.core.credentials import Auth, BasicAuth, BearerAuth, Credential,
 from comfyserve.core.errors import FetchFailed, FetchRefused
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.http import HttpSource
-from comfyserve.fetch.source import Order
+from comfyserve.fetch.source import UNKNOWN, Order, Validators
 from tests.fetch.downloads import LIMIT, LIMITS, arrived
 from tests.fetch.scripted import Asked, Scripted, answer, scripted, serve_content
 
@@ -137,14 +137,43 @@ async def test_what_http_cannot_carry_is_refused(source: HttpSource, tmp_path: P
         assert not server.asked
 
 
-async def test_check_asks_for_a_byte_where_head_is_not_allowed(source: HttpSource) -> None:
+OLD, NEW = "Wed, 01 Jan 2025 00:00:00 GMT", "Thu, 02 Jan 2025 00:00:00 GMT"
+HELD = Validators('"1"', size=5)
+DATED = Validators(last_modified=OLD, size=5)
+
+
+@pytest.mark.parametrize(
+    ("held", "status", "headers", "same"),
+    [
+        (HELD, 304, {"ETag": '"1"'}, True),
+        (HELD, 304, {}, True),
+        (HELD, 304, {"ETag": '"2"'}, False),
+        (HELD, 206, {"ETag": '"1"', "Content-Range": "bytes 0-0/5"}, True),
+        (HELD, 206, {"ETag": '"1"', "Content-Range": "bytes 0-0/6"}, False),
+        (HELD, 200, {"ETag": '"1"', "Content-Length": "5"}, True),
+        (HELD, 200, {"ETag": '"2"', "Content-Length": "5"}, False),
+        (HELD, 200, {"Content-Length": "5", "Last-Modified": OLD}, False),
+        (HELD, 416, {"ETag": '"1"'}, False),
+        (DATED, 206, {"Last-Modified": OLD, "Content-Range": "bytes 0-0/5"}, True),
+        (DATED, 206, {"Last-Modified": NEW, "Content-Range": "bytes 0-0/5"}, False),
+        (DATED, 206, {"Last-Modified": OLD, "Content-Range": "bytes 0-0/6"}, False),
+        (DATED, 200, {"Last-Modified": OLD, "Content-Length": ""}, False),
+        (DATED, 206, {"Last-Modified": OLD, "Content-Range": "bytes 0-0/5", "ETag": '"1"'}, False),
+        (UNKNOWN, 200, {"Content-Length": "5"}, False),
+    ],
+)
+async def test_check_tells_whether_the_origin_gives_this_state(
+    source: HttpSource, held: Validators, status: int, headers: dict[str, str], same: bool
+) -> None:
     async def play(asked: Asked, writer: asyncio.StreamWriter) -> None:
-        await (answer(writer, 405) if asked.method == "HEAD" else serve_content(asked, writer))
+        await answer(writer, status, **{name.replace("-", "_"): value for name, value in headers.items()})
 
     async with scripted(play) as server:
-        await source.check(server.url, None)
-        assert [asked.method for asked in server.asked] == ["HEAD", "GET"]
-        assert server.ranges == ["", "bytes=0-0"]
+        assert await source.check(server.url, None, held) is same
+        assert [asked.method for asked in server.asked] == ["GET"], "some origins guard GET alone"
+        assert server.ranges == ["bytes=0-0"]
+        assert server.asked[0].headers.get("if-none-match", "") == held.etag
+        assert "if-modified-since" not in server.asked[0].headers, "another caller's file may be older than ours"
 
 
 @pytest.mark.parametrize(("status", "retryable"), [(404, False), (500, True)])

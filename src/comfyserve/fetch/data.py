@@ -7,7 +7,7 @@ from pathlib import Path
 from comfyserve.core.credentials import Auth
 from comfyserve.core.data_uri import decode_data_uri
 from comfyserve.core.errors import FetchFailed, StorageFailed
-from comfyserve.fetch.source import Arrived, Order, Unchanged, Validators
+from comfyserve.fetch.source import UNKNOWN, Arrived, Order, Unchanged, Validators
 
 HEAD_BYTES = 64
 
@@ -19,8 +19,9 @@ class DataSource:
         """Decode to `path`. Raises TooLarge, StorageFailed; InvalidInput for what is no data URI."""
         return await asyncio.to_thread(_decode, order, path)
 
-    async def check(self, url: str, auth: Auth | None) -> None:
+    async def check(self, url: str, auth: Auth | None, held: Validators = UNKNOWN) -> bool:
         """Everybody who has a data URI has its content."""
+        return True
 
     async def close(self) -> None:
         """Nothing to let go of."""

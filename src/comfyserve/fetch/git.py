@@ -14,7 +14,7 @@ from comfyserve.core.errors import FetchFailed, FetchRefused, StorageFailed
 from comfyserve.fetch.child import Ended, check_size, environment, folder_size, make_folder, remove, run_child, weigher
 from comfyserve.fetch.git_url import GitUrl, read_git_url
 from comfyserve.fetch.proxy import GuardingProxy, Lease
-from comfyserve.fetch.source import Arrived, Order, Unchanged, Validators
+from comfyserve.fetch.source import UNKNOWN, Arrived, Order, Unchanged, Validators
 from comfyserve.fetch.tries import with_tries
 
 FULL_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -110,22 +110,22 @@ class GitSource:
                 await asyncio.shield(asyncio.to_thread(remove, path))
         return arrived
 
-    async def check(self, url: str, auth: Auth | None) -> None:
-        """Ask for the list of refs. See Source."""
+    async def check(self, url: str, auth: Auth | None, held: Validators = UNKNOWN) -> bool:
+        """Ask for the list of refs. See Source. That a commit is there which none of them names, nothing proves."""
         place = read_git_url(url)
         try:
             async with asyncio.timeout(CHECK_SECONDS), self._proxy.lease() as lease:
-                await self._look(place, auth, lease)
+                return held.shows(Validators(await self._look(place, auth, lease)))
         except TimeoutError as error:
             raise FetchFailed(f"{place.base.host} does not answer.", retryable=True) from error
 
     async def close(self) -> None:
         """Nothing to let go of."""
 
-    async def _look(self, place: GitUrl, auth: Auth | None, lease: Lease) -> None:
+    async def _look(self, place: GitUrl, auth: Auth | None, lease: Lease) -> str:
         folder = self._temporary / f"git-{lease.name}"
         try:
-            await self._resolve(await self._begin(place, auth, lease, folder))
+            return await self._listed(await self._begin(place, auth, lease, folder))
         finally:
             await asyncio.shield(asyncio.to_thread(remove, folder))
 
@@ -155,6 +155,10 @@ class GitSource:
 
     async def _resolve(self, work: _Work) -> str:
         """The id of the wanted commit; empty when it is only an id's beginning, which no server looks up."""
+        return await self._listed(work) or (work.place.commit if FULL_ID.fullmatch(work.place.commit) else "")
+
+    async def _listed(self, work: _Work) -> str:
+        """The id of the commit that a wanted ref names; empty when only the address itself tells an id."""
         wanted = work.place.refs or ("HEAD",)
         patterns = [pattern for ref in wanted for pattern in _names(ref)]
         listed = await self._run(work, "ls-remote", "--quiet", "origin", *patterns)
@@ -163,7 +167,7 @@ class GitSource:
         if found := next((ids[name] for name in patterns if name in ids), ""):
             return found
         if work.place.commit:
-            return work.place.commit if FULL_ID.fullmatch(work.place.commit) else ""
+            return ""
         raise FetchFailed(
             f"The repository at {work.host} has no such branch, tag or commit."
             if work.place.refs

@@ -22,7 +22,7 @@ from comfyserve.fetch import hf_child
 from comfyserve.fetch.child import check_size, environment, make_folder, remove, run_child, weigher
 from comfyserve.fetch.hf_url import HfPlace, read_hf_url
 from comfyserve.fetch.proxy import GuardingProxy, Lease
-from comfyserve.fetch.source import Arrived, Order, Unchanged, Validators
+from comfyserve.fetch.source import UNKNOWN, Arrived, Order, Unchanged, Validators
 from comfyserve.fetch.tries import DELAYS, with_tries
 
 HUB = "https://huggingface.co"
@@ -106,17 +106,18 @@ class HfSource:
         except TimeoutError as error:
             raise FetchFailed(f"{self._host} did not give the file within {self._seconds:g} s.") from error
 
-    async def check(self, url: str, auth: Auth | None) -> None:
-        """Ask about the file, or whether the repository opens. See Source."""
+    async def check(self, url: str, auth: Auth | None, held: Validators = UNKNOWN) -> bool:
+        """Ask about the file, or whether the repository opens and at which commit it is. See Source."""
         place = self._read(url)
 
-        async def ask(hub: _Hub) -> None:
-            if place.path:
-                await _find_file(hub, place)
-            else:
+        async def ask(hub: _Hub) -> bool:
+            if not place.path:
                 await _ask(hub, "GET", place.access_route)
+            found = await (_find_file(hub, place) if place.path else _find_repo(hub, place))
+            return held.shows(Validators(found.etag))
 
-        await self._with_hub(self._token_for(auth), ask)
+        same: bool = await self._with_hub(self._token_for(auth), ask)
+        return same
 
     async def close(self) -> None:
         """Nothing to let go of."""

@@ -20,6 +20,18 @@ class Validators:
     last_modified: str = ""
     size: int | None = None
 
+    def shows(self, other: "Validators") -> bool:
+        """Whether both are proven to be of one state: the same ETag, or without any the same date and size; an ETag is
+        not trusted where sizes contradict it."""
+        sized = None not in (self.size, other.size)
+        if self.etag or other.etag:
+            return self.etag == other.etag and (not sized or self.size == other.size)
+        return self.last_modified == other.last_modified != "" and sized and self.size == other.size
+
+
+UNKNOWN = Validators()
+"""Of a state that nothing tells from others: no other is proven to be the same."""
+
 
 @dataclass(frozen=True)
 class Order:
@@ -67,8 +79,11 @@ class Source(Protocol):
         broken download of the same URL, which the source may continue; when it raises they may stay for the next.
         """
 
-    async def check(self, url: str, auth: Auth | None) -> None:
-        """Raise FetchRefused or FetchFailed unless these credentials open the address, without reading the file."""
+    async def check(self, url: str, auth: Auth | None, held: Validators = UNKNOWN) -> bool:
+        """Whether the origin proves that it gives these credentials the very state `held`, without reading the file.
+
+        Raises FetchRefused or FetchFailed unless they open the address at all.
+        """
 
     async def close(self) -> None:
         """Let go of connections."""

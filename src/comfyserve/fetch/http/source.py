@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from yarl import URL
@@ -10,11 +10,12 @@ from yarl import URL
 from comfyserve.core.credentials import Auth, Credential
 from comfyserve.core.errors import FetchFailed
 from comfyserve.fetch.guard import Guard
+from comfyserve.fetch.http.answer import read_facts
 from comfyserve.fetch.http.ask import Asker
 from comfyserve.fetch.http.download import Download
 from comfyserve.fetch.http.identity import Identity, identify
 from comfyserve.fetch.http.limits import HttpLimits
-from comfyserve.fetch.source import Arrived, Order, Unchanged
+from comfyserve.fetch.source import UNKNOWN, Arrived, Order, Unchanged, Validators
 
 NOT_ALLOWED = frozenset({401, 403, 407})
 
@@ -58,21 +59,25 @@ class HttpSource:
                 seconds = f"{self._limits.total_seconds:g}"
                 raise FetchFailed(f"{url.host} did not give the file within {seconds} s.", retryable=True) from error
 
-    async def check(self, url: str, auth: Auth | None) -> None:
-        """Ask with HEAD, and where that gives nothing good for the first byte, as signed addresses are for GET alone.
+    async def check(self, url: str, auth: Auth | None, held: Validators = UNKNOWN) -> bool:
+        """Ask for the first byte, unless the file has the ETag that we hold. See Source.
 
-        Raises FetchRefused or FetchFailed unless the address opens.
+        Not with HEAD, which some origins answer to everybody; nor by date, since another file may be older than ours.
         """
         checked, identity = self._identified(url, auth)
-        status = await self._status(checked, identity, "HEAD", {})
-        if status >= 300:
-            status = await self._status(checked, identity, "GET", {"Range": "bytes=0-0"})
+        condition = {"If-None-Match": held.etag} if held.etag else {}
+        exchange = await self._asker.ask(checked, identity, "GET", {"Range": "bytes=0-0"} | condition)
+        exchange.close()
+        headers, status = exchange.response.headers, exchange.response.status
         if status in NOT_ALLOWED:
             raise FetchFailed(
                 f"{checked.host} does not open this file with these credentials (status {status}).",
             )
+        if status == 304 and held.etag:
+            return headers.get("ETag", held.etag).removeprefix("W/") == held.etag.removeprefix("W/")
         if status >= 300 and status != 416:
             raise FetchFailed(f"{checked.host} answers with status {status}.", retryable=status >= 500)
+        return status in (200, 206) and held.shows(read_facts(headers, status).validators)
 
     async def close(self) -> None:
         """Let go of the threads."""
@@ -81,8 +86,3 @@ class HttpSource:
     def _identified(self, url: str, auth: Auth | None) -> tuple[URL, Identity]:
         checked = self._guard.check_url(url)
         return checked.with_user(None), identify(checked, url, auth, self._own)
-
-    async def _status(self, url: URL, identity: Identity, method: str, headers: Mapping[str, str]) -> int:
-        exchange = await self._asker.ask(url, identity, method, headers)
-        exchange.close()
-        return exchange.response.status
