@@ -135,7 +135,8 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class OfferedModel:
-    """A model of ours that an engine has: the name that graphs use, and the symbolic link to our file, if it is one."""
+    """A model of ours that an engine has: the name that graphs use, and where the symbolic link to our file, or else a
+    copy of it, lies."""
 
     name: str
     link: Path | None = None
@@ -383,8 +384,10 @@ class Fetch(Protocol):
         """
 
     async def link(self, path: Path, destination: Path) -> None:
-        """Remember that a symbolic link leads to a fetched file (place it, if it is not there), so that it goes when
-        the file is evicted. Raises NotFound, Conflict (something else lies there), StorageFailed."""
+        """Remember that a symbolic link leads to a fetched file (place it, if it is not there) or that a copy of it
+        lies there, so that it goes when the file is evicted.
+
+        Raises NotFound, Conflict (something else lies there), StorageFailed."""
 
 
 # ------------------------------------------------------------------------------------------- pools, webhooks

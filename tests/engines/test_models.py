@@ -1,5 +1,6 @@
 """Files of ours among an engine's models: linked where its folders are ours, copied where it is elsewhere."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,11 @@ from comfyserve.core.errors import EngineError
 from comfyserve.core.outputs import EngineFile
 from comfyserve.engines.folders import Folders
 from comfyserve.engines.models import Models, Shelf
+from comfyserve.fetch.cache.store import Store
+from comfyserve.fetch.fetching import Fetching, FetchingLimits
+from comfyserve.fetch.guard import Guard
 from comfyserve.protocol.files import MODEL_EXTENSIONS
+from tests.fetch.cache.scripted import File, ScriptedSource
 
 KEY = "Pk6VSKLStckZydwGhX0bM8TqaqHEW9yt.safetensors"
 
@@ -177,9 +182,30 @@ async def test_an_engine_elsewhere_gets_a_file_that_needs_no_link(base: Path, ca
     models = Models(engine, Folders(mounted, {"models": mounted}), far=True)
     for _ in range(2):
         offered = await models.add("loras", KEY, cached)
-        assert (offered.name, offered.link) == (KEY, None)
+        assert (offered.name, offered.link) == (KEY, mounted / "loras" / KEY)
     place = mounted / "loras" / KEY
     assert place.read_bytes() == b"weights" and not place.is_symlink()
+
+
+@pytest.mark.parametrize("far", [True, False], ids=["elsewhere", "here"])
+async def test_what_an_engine_was_given_goes_with_the_cached_file(base: Path, tmp_path: Path, far: bool) -> None:
+    urls = [f"http://host.example/{number}.safetensors" for number in range(2)]
+    source = ScriptedSource({url: File(b"x" * 100_000) for url in urls})
+    store = Store(tmp_path / "downloads", 150_000)
+    store.open()
+    fetching = Fetching({"http": source}, store, Guard("off"), FetchingLimits(), clock=time.time)
+    engine = Listing({"loras": [base / "models" / "loras"]})
+    models = Models(engine, Folders(base), far=far)
+    places = []
+    for url in urls:
+        async with fetching.fetch(url, purpose="model") as file:
+            offered = await models.add("loras", file.path.name, file.path)
+            assert offered.link is not None
+            await fetching.link(file.path, offered.link)
+            places.append(offered.link)
+            assert offered.link.read_bytes() == b"x" * 100_000
+    assert [place.exists() for place in places] == [False, True]
+    await fetching.close()
 
 
 def test_a_copy_on_another_disk_is_known_again(base: Path, cached: Path) -> None:

@@ -116,8 +116,7 @@ class Models:
                 f"The engine's folder of {kind} takes no model: {reason}. Make it writable for comfyserve."
             ) from error
         await self._await_listing(kind, given, directory, path)
-        link = directory / given
-        return OfferedModel(given, link if await asyncio.to_thread(link.is_symlink) else None)
+        return OfferedModel(given, directory / given)
 
     async def _folders_of(self, kind: str) -> Sequence[str]:
         if self._paths is None:

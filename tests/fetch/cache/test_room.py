@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -168,6 +170,45 @@ async def test_a_folder_is_kept_and_evicted_as_one(bench: Bench, tmp_path: Path)
     await read(bench, 1)
     assert bench.names() == [name(1)] and bench.partials() == []
     assert not link.is_symlink()
+
+
+@pytest.mark.parametrize("copy", [os.link, shutil.copy2], ids=["hard link", "copy"])
+@pytest.mark.parametrize("whose", ["ours", "somebody else's"])
+async def test_a_copy_goes_with_its_file_while_it_is_ours(
+    bench: Bench, tmp_path: Path, copy: Callable[[Path, Path], object], whose: str
+) -> None:
+    bench.fetching = bench.build(100_000 + 2 * CARD)
+    fill(bench, range(2), 100_000)
+    place = tmp_path / "a.bin"
+    async with bench.fetching.fetch(url(0), purpose="model") as file:
+        copy(file.path, place)
+        await bench.fetching.link(file.path, place)
+    if whose != "ours":
+        place.unlink()
+        place.write_bytes(b"x" * 100_000)
+    await read(bench, 1)
+    assert bench.names() == [name(1)]
+    assert place.exists() is (whose != "ours")
+
+
+async def test_a_copied_folder_goes_with_its_own(bench: Bench, tmp_path: Path) -> None:
+    bench.fetching = bench.build(100_000 + 2 * CARD)
+    fill(bench, range(2), 100_000)
+    bench.source.files[url(0)].is_folder = True
+    place = tmp_path / "repo"
+    async with bench.fetching.fetch(url(0), purpose="model") as found:
+        shutil.copytree(found.path, place)
+        await bench.fetching.link(found.path, place)
+    await read(bench, 1)
+    assert bench.names() == [name(1)] and not place.exists()
+
+
+async def test_a_file_offered_where_it_lies_is_no_link(bench: Bench, tmp_path: Path) -> None:
+    fill(bench, range(1), 10)
+    (tmp_path / "loras").symlink_to(bench.folder)
+    async with bench.fetching.fetch(url(0), purpose="model") as file:
+        await bench.fetching.link(file.path, tmp_path / "loras" / file.path.name)
+    assert (await read(bench, 0)).read_bytes()
 
 
 async def test_a_link_replaces_a_dead_one_and_nothing_else(bench: Bench, tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 """The side-car of a cached file: `<file>.meta`, JSON (stateless-comfyui-api.md section 3.7, and ours besides)."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from comfyserve.fetch.cache.links import Link
 from comfyserve.fetch.cache.names import CARD_ENDING
 from comfyserve.fetch.source import Validators
 
@@ -29,7 +30,7 @@ class Card:
     validators: Validators
     is_folder: bool = False
     superseded: bool = False
-    links: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
 
     def write(self) -> bytes:
         """The file's content."""
@@ -48,7 +49,7 @@ class Card:
             "originSize": self.validators.size,
             "isFolder": self.is_folder,
             "superseded": self.superseded,
-            "links": list(self.links),
+            "links": [asdict(link) for link in self.links],
         }
         return json.dumps(shown, indent=2).encode()
 
@@ -82,7 +83,7 @@ def _read(found: Any) -> Card:
         validators=Validators(str(found["etag"]), str(found["lastModified"]), found["originSize"]),
         is_folder=bool(found["isFolder"]),
         superseded=bool(found["superseded"]),
-        links=tuple(str(link) for link in found["links"]),
+        links=tuple(Link(str(link["path"]), int(link["size"]), int(link["modified_ns"])) for link in found["links"]),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from comfyserve.core.errors import StorageFailed
 from comfyserve.fetch.cache.card import card_path, read_card
+from comfyserve.fetch.cache.links import remove_link
 from comfyserve.fetch.cache.locks import Claim, Pin, is_held, read_note
 from comfyserve.fetch.cache.names import KEY_LENGTH, is_entry
 
@@ -102,9 +103,8 @@ class Room:
         """Take away a cached file that we hold alone, its links and its side-car: the side-car last, so that the mark
         of a private file lives as long as the file."""
         if (card := read_card(entry)) is not None:
-            for link in map(Path, card.links):
-                if link.is_symlink() and link.readlink() == entry:
-                    link.unlink(missing_ok=True)
+            for link in card.links:
+                remove_link(entry, link)
         remove(entry, aside=self._folders.incoming)
         card_path(entry).unlink(missing_ok=True)
 

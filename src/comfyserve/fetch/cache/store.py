@@ -15,6 +15,7 @@ from pathlib import Path
 
 from comfyserve.core.errors import Conflict, NotFound, StorageFailed
 from comfyserve.fetch.cache.card import Card, card_path, read_card
+from comfyserve.fetch.cache.links import Link, find_link
 from comfyserve.fetch.cache.locks import Claim, Pin, read_note, room_lock
 from comfyserve.fetch.cache.names import CARD_ENDING, KEY_LENGTH, Slot, is_entry
 from comfyserve.fetch.cache.room import Folders, Room, remove
@@ -97,7 +98,7 @@ class Store:
                 self._write_card(copy.path, replace(card, checked_at=checked_at))
 
     def link(self, path: Path, destination: Path) -> None:
-        """Place a symlink to a cached file, or adopt one that is there; eviction removes it.
+        """Place a symlink to a cached file, or adopt one or a copy that is there; eviction removes it.
 
         Raises NotFound when the file is not in the cache, Conflict when something else lies at the destination.
         """
@@ -105,12 +106,16 @@ class Store:
             card = read_card(path) if path.parent == self._folders.root else None
             if card is None:
                 raise NotFound("The file is not in the download cache any more.")
-            there = destination.readlink() if destination.is_symlink() else None
-            if there != path and destination.exists():
+            if destination.parent.resolve() / destination.name == path.resolve():
+                return
+            there = find_link(path, destination)
+            if there is None and destination.exists():
                 raise PlaceTaken(f"Something else lies at {destination.name} in the folder of models.")
-            if str(destination) not in card.links:
-                self._write_card(path, replace(card, links=(*card.links, str(destination))))
-            if there != path:
+            link = there or Link(str(destination))
+            if link not in card.links:
+                others = (known for known in card.links if known.path != link.path)
+                self._write_card(path, replace(card, links=(*others, link)))
+            if there is None:
                 destination.parent.mkdir(parents=True, exist_ok=True)
                 destination.unlink(missing_ok=True)
                 destination.symlink_to(path)
