@@ -5,12 +5,14 @@ import os
 import shlex
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from comfyserve.core.errors import EngineLost
-from comfyserve.engines.launch import Launch, free_port
+from comfyserve.core.outputs import EngineFile
+from comfyserve.engines.launch import Launch, comfyui, free_port
 from comfyserve.engines.ownership import strangers
 from comfyserve.engines.process import EngineState, ProcessEngine, RestartPolicy
 from tests.engines.test_process import SERVER, alive, gone, launch, pids_in, running, state
@@ -90,6 +92,20 @@ async def test_how_an_engine_in_the_background_ended_is_told(tmp_path: Path) -> 
             os.kill((await pids_in(pids, 1))[0], signal.SIGKILL)
             with pytest.raises(EngineLost, match="exit code 137"):
                 [_ async for _ in events]
+
+
+async def test_the_folders_that_only_a_start_script_knows_are_read_and_tidied(tmp_path: Path) -> None:
+    folder = tmp_path / "elsewhere" / "p1"
+    folder.mkdir(parents=True)
+    (folder / "a.png").write_bytes(b"a picture")
+    port = free_port("127.0.0.1")
+    started = comfyui(tmp_path, command=("sh", "-c", f"{TINY} --output-directory {folder.parent} & exit 0"))
+    async with running(replace(started, port=port)) as engine:
+        await engine.ready()
+        async with engine.open(EngineFile("a.png", "p1")) as pieces:
+            assert b"".join([piece async for piece in pieces]) == b"a picture"
+        await engine.forget(["p1"], [])
+        assert not folder.exists() and folder.parent.exists()
 
 
 async def test_an_end_with_0_is_an_end(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from comfyserve.engines.launch import PORT, Launch, comfyui, with_temp
+from comfyserve.engines.folders import Folders
+from comfyserve.engines.launch import PORT, Launch, comfyui, folders_of, with_temp
 
 KINDS = ("input", "output", "temp")
 
@@ -80,3 +81,21 @@ def test_temporary_files_of_its_own(command: tuple[str, ...], takes: bool, tmp_p
     assert apart.folders is not None
     assert apart.folders.root("temp") == (Path("/data/engine-2/temp") if takes else tmp_path / "temp")
     assert apart.folders.root("output") == tmp_path / "output"
+
+
+def test_the_folders_of_a_start_script_are_those_that_its_engine_names(tmp_path: Path) -> None:
+    home, out = tmp_path / "comfy", tmp_path / "out"
+    home.mkdir()
+    script = comfyui(home, command=("start.sh",))
+    assert folders_of(script, ["main.py", "--output-directory", str(out)]) == Folders(home, {"output": out})
+    assert folders_of(script, ["main.py", f"--base-directory={tmp_path}"]) == Folders(tmp_path)
+    for foreign in ([], ["\0"], ["/app/main.py", "--base-directory", "/app/x", "--output-directory", "/app/x/out"]):
+        assert folders_of(script, foreign) == script.folders
+    told = comfyui(home, command=("start.sh",), moved={"output": home})
+    assert folders_of(told, ["main.py", "--output-directory", str(out)]) == told.folders
+
+
+def test_a_start_script_without_a_folder_gets_that_of_its_engine(tmp_path: Path) -> None:
+    script = comfyui(None, command=("start.sh",))
+    assert folders_of(script, [str(tmp_path / "main.py")]) == Folders(tmp_path)
+    assert folders_of(script, ["main.py"]) is None and folders_of(script, ["/nowhere/here/main.py"]) is None

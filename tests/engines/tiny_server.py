@@ -16,7 +16,10 @@ class Answers(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         running = [[1, prompt_id, {}, {}, []] for prompt_id in self.prompts]
-        known = {"/system_stats": {}, "/queue": {"queue_running": running, "queue_pending": []}}
+        known = {
+            "/system_stats": {"system": {"argv": sys.argv}},
+            "/queue": {"queue_running": running, "queue_pending": []},
+        }
         if self.path.startswith("/ws"):
             self._answer(404, {})
         else:

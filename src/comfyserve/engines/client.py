@@ -96,6 +96,13 @@ class ComfyClient:
                 raise EngineLost(sentence, details={"status": response.status})
         await self._listener.connected(self._patience.socket)
 
+    async def arguments(self) -> Sequence[str]:
+        """The command line that the engine says it was started with; empty when it says none."""
+        told = await self._told(routes.SYSTEM_STATS)
+        system = told.get("system") if isinstance(told, dict) else None
+        words = system.get("argv") if isinstance(system, dict) else None
+        return [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
+
     async def object_info(self) -> Mapping[str, Any]:
         """The node catalogue."""
         catalogue = await self._json("GET", routes.OBJECT_INFO)

@@ -171,6 +171,18 @@ def _folders(command: Sequence[str], home: Path | None, moved: Mapping[str, Path
     return Folders(named.get(BASE, home), {**moved, **found})
 
 
+def folders_of(launch: Launch, arguments: Sequence[str]) -> Folders | None:
+    """The folders of an engine that a script started, and that says that these are its arguments. Paths that are none
+    here, as of a container, do not count; what the launch was told does before all."""
+    known, script = launch.folders, Path(arguments[0] if arguments else "")
+    home = known.base if known else script.parent
+    if not arguments or "\0" in "".join(arguments) or not home.is_absolute() or not home.is_dir():
+        return known
+    said = _folders(arguments, home, {}) or Folders(home)
+    moved = {kind: path for kind, path in said.moved.items() if path.parent.is_dir()}
+    return Folders(said.base if said.base.is_dir() else home, {**moved, **(known.moved if known else {})})
+
+
 def _values(command: Sequence[str]) -> Iterator[tuple[str, str]]:
     """The options that move folders, with their values, given as one word or as two."""
     for word, following in zip(command, (*command[1:], ""), strict=True):

@@ -15,7 +15,7 @@ from comfyserve.core.errors import EngineLost, EngineRestarted, EngineUnreached
 from comfyserve.core.outputs import EngineFile
 from comfyserve.engines.child import Child
 from comfyserve.engines.client import ComfyClient, Patience
-from comfyserve.engines.launch import Launch
+from comfyserve.engines.launch import Launch, folders_of, takes_arguments
 from comfyserve.ports import ByteStream, EngineEvent, OfferedModel
 from comfyserve.protocol import routes
 
@@ -74,6 +74,7 @@ class ProcessEngine:
         self._policy = policy or RestartPolicy()
         self._client: ComfyClient | None = None
         self._child: Child | None = None
+        self._folders = launch.folders
         self._keeper: asyncio.Task[None] | None = None
         self._failures = 0
         self._failure = EngineLost(f"The {launch.name} is not started.")
@@ -169,7 +170,7 @@ class ProcessEngine:
 
     def input_path(self, name: str) -> str | None:
         """Where a file or folder among the engine's inputs lies; None when its folders are not ours."""
-        path = None if self.launch.folders is None else self.launch.folders.input_path(name)
+        path = None if self._folders is None else self._folders.input_path(name)
         return None if path is None else str(path)
 
     def execute(
@@ -188,8 +189,8 @@ class ProcessEngine:
 
     async def forget(self, prompt_ids: Sequence[str], files: Sequence[EngineFile]) -> None:
         """Drop the history records, these files and the prompts' folders; the files also when the process is dead."""
-        if self._client is None and self.launch.folders is not None:
-            await self.launch.folders.remove(prompt_ids, files)
+        if self._client is None and self._folders is not None:
+            await self._folders.remove(prompt_ids, files)
         await self._now().forget(prompt_ids, files)
 
     async def restart(self, reason: str) -> None:
@@ -237,8 +238,7 @@ class ProcessEngine:
         try:
             self._child = child = await Child.spawn(self.launch)
             await self._await_answer(child)
-            self._client = ComfyClient(child.url, folders=self.launch.folders, patience=self._patience)
-            await self._client.ready()
+            await self._connect(child.url)
             since = asyncio.get_running_loop().time()
             await self._set(EngineState.READY)
             code = await asyncio.shield(child.ended)
@@ -248,6 +248,20 @@ class ProcessEngine:
             self._failure = error
         await self._let_go(self._failure, 0.0)
         return since
+
+    async def _connect(self, url: str) -> None:
+        """Make the client, with the folders that the engine has where only its start script knows them."""
+        self._client = client = ComfyClient(url, folders=self._folders, patience=self._patience)
+        await client.ready()
+        if takes_arguments(self.launch.command):
+            return
+        folders = folders_of(self.launch, await client.arguments())
+        if folders == self._folders:
+            return
+        self._folders = folders
+        await client.close()
+        self._client = ComfyClient(url, folders=folders, patience=self._patience)
+        await self._client.ready()
 
     async def _await_answer(self, child: Child) -> None:
         """Return when it answers HTTP. Raises EngineLost when it ends before or takes too long."""
