@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import traceback
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -261,6 +262,23 @@ async def test_a_cancelled_download_leaves_no_process_and_is_continued(
     arrived = await arrives(source, order(f"hf://open/r/{LARGE}"), tmp_path / "got")
     assert arrived.sha256 == hashlib.sha256(BIG).hexdigest()
     assert left(tmp_path) == ["got"]
+
+
+async def test_a_cancel_while_the_file_is_put_in_place_waits_for_that(source: HfSource, tmp_path: Path) -> None:
+    """Otherwise the next download would begin in the same folder, beside a thread that still moves things."""
+    got = tmp_path / "got"
+    got.mkdir()
+    for number in range(20_000):  # what lies in the way takes a while to remove
+        os.mknod(got / str(number))
+    download = asyncio.create_task(source.download(order(f"hf://open/r/{LARGE}"), got))
+    async with asyncio.timeout(60):
+        while (got / "0").exists() and (got / "19999").exists():  # noqa: ASYNC110  (nobody tells when it begins)
+            await asyncio.sleep(0.001)
+    download.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await download
+    assert left(tmp_path) == ["got"]
+    assert got.read_bytes() == BIG
 
 
 async def test_a_hub_that_stops_is_given_up(hub: Hub, proxy: GuardingProxy, tmp_path: Path) -> None:

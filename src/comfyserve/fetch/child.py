@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from comfyserve.core.errors import FetchFailed, StorageFailed, TooLarge
+from comfyserve.fetch.threads import in_thread
 from comfyserve.ports import OnBytes
 
 KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR", "LD_LIBRARY_PATH", "SYSTEMROOT")
@@ -84,7 +85,7 @@ def weigher(
     """A `look` for run_child: tells the bytes in a folder, and raises TooLarge when they are more than the limit."""
 
     async def look() -> None:
-        size = await asyncio.to_thread(folder_size, folder)
+        size = await in_thread(lambda: folder_size(folder))
         check_size(size, limit)
         on_bytes(size, total())
 

@@ -1,12 +1,13 @@
 """One download into the cache: whether a copy will do, the claim between processes, room, the source, the slot."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import PurePosixPath
-from typing import Any, TypeVar
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 import structlog
@@ -19,6 +20,8 @@ from comfyserve.fetch.cache.names import Slot, ending_from_answer, without_secre
 from comfyserve.fetch.cache.store import Copy, Store
 from comfyserve.fetch.names import mime_of, safe_name, with_extension
 from comfyserve.fetch.source import Arrived, Order, Source, Unchanged, Validators
+from comfyserve.fetch.threads import in_thread
+from comfyserve.fetch.turns import Turns
 from comfyserve.ports import OnBytes, Purpose
 
 log = structlog.get_logger(__name__)
@@ -32,9 +35,18 @@ AHEAD_BYTES = 64 * 1024 * 1024
 """The most that room is made ahead of a download that does not tell its size."""
 
 
+CHECK_SECONDS = 60.0
+"""How long an origin may take to say whether a caller's credentials open what we hold."""
+
+HASH_BLOCK = 1024 * 1024
+HASH_STEP = 64 * 1024 * 1024
+"""Bytes of a copy that are hashed between two looks at whether anybody still waits."""
+
+
 @dataclass(frozen=True)
 class Wish:
-    """What one caller wants, read."""
+    """What one caller wants, read. `asker` is the seal of the credentials, empty without any; `seconds` bounds the
+    download itself, not the wait for its turn."""
 
     route: Route
     source: Source
@@ -42,13 +54,18 @@ class Wish:
     given_url: str = field(repr=False)
     purpose: Purpose
     limit: int
+    seconds: float
+    asker: str
     sha256: str
     fresh_seconds: float
     asked_at: float
 
 
-class HeldPrivately(FetchRefused):
-    """The copy we hold is for callers with credentials, and this one has none."""
+class HeldForOthers(FetchRefused):
+    """The copy we hold came for other credentials, and nothing proves that this caller would get the same."""
+
+    def __init__(self) -> None:
+        super().__init__("Authentication required to access this cached file: give `credentials` for it.")
 
 
 async def blocking(call: Callable[[], Result]) -> Result:
@@ -56,19 +73,14 @@ async def blocking(call: Callable[[], Result]) -> Result:
 
     What the disk refuses becomes StorageFailed.
     """
-    task = asyncio.ensure_future(asyncio.to_thread(call))
     try:
-        return await asyncio.shield(task)
+        return await in_thread(call, undo=_let_go)
     except OSError as error:
         raise StorageFailed(f"The download cache cannot be used: {error.strerror}.") from error
-    except asyncio.CancelledError:
-        task.add_done_callback(_let_go)
-        await asyncio.wait([task])
-        raise
 
 
-def _let_go(task: asyncio.Future[Any]) -> None:
-    if not task.cancelled() and task.exception() is None and isinstance(held := task.result(), Copy | Claim):
+def _let_go(held: object) -> None:
+    if isinstance(held, Copy | Claim):
         held.release()
 
 
@@ -78,10 +90,7 @@ class Downloads:
     def __init__(self, store: Store, at_once: int, *, clock: Callable[[], float]) -> None:
         self._store = store
         self._clock = clock
-        self._turns: dict[Purpose, asyncio.Semaphore] = {
-            "input": asyncio.Semaphore(at_once),
-            "model": asyncio.Semaphore(at_once),
-        }
+        self._turns: dict[Purpose, Turns] = {"input": Turns(at_once), "model": Turns(at_once)}
 
     async def find(self, slot: Slot) -> Copy | None:
         """The copy in a slot, pinned."""
@@ -94,25 +103,48 @@ class Downloads:
     async def may_use(self, copy: Copy, wish: Wish) -> bool:
         """Whether a copy serves a wish; it stays pinned only if so.
 
-        Raises TooLarge, HeldPrivately, and what the source says of credentials that do not open the address.
+        Raises TooLarge, HeldForOthers, and what the source says of credentials that do not open the address.
         """
         usable = False
         try:
-            if copy.card.auth_required and wish.route.auth is None:
-                raise HeldPrivately("Authentication required to access this cached file: give `credentials` for it.")
-            if not _matches(copy.card, wish):
-                return False
-            if not self._is_fresh(copy.card, wish):
-                return False
-            if copy.card.size > wish.limit:
+            is_own = copy.card.owner == wish.asker and copy.card.auth_required == (wish.route.auth is not None)
+            usable = await (self._serves_again(copy, wish) if is_own else self._serves_too(copy, wish))
+            if usable and copy.card.size > wish.limit:
+                usable = False
                 raise TooLarge(f"The file is larger than the {wish.limit} bytes that are allowed.")
-            if copy.card.auth_required:
-                await wish.source.check(wish.route.url, wish.route.auth)
-            usable = True
-            return True
+            return usable
         finally:
             if not usable:
                 copy.release()
+
+    async def _serves_again(self, copy: Copy, wish: Wish) -> bool:
+        """A copy that came for the same credentials, or for none as now."""
+        if not await self._matches(copy, wish) or not self._is_fresh(copy.card, wish):
+            return False
+        if not copy.card.auth_required:
+            return True
+        same = await self._check(copy.card, wish)
+        return same or not _tells_states(copy.card.validators)
+
+    async def _serves_too(self, copy: Copy, wish: Wish) -> bool:
+        """A copy that came for others: the origin must prove that it is what it gives to this caller."""
+        if wish.route.auth is None or not await self._check(copy.card, wish) or not await self._matches(copy, wish):
+            raise HeldForOthers
+        return True
+
+    async def _check(self, card: Card, wish: Wish) -> bool:
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                return await wish.source.check(wish.route.url, wish.route.auth, card.validators)
+        except TimeoutError as error:
+            raise FetchFailed(f"{wish.route.host} does not answer within {CHECK_SECONDS:g} s.", retryable=True) from error
+
+    async def _matches(self, copy: Copy, wish: Wish) -> bool:
+        """Whether the content is what the caller says; a large file that was never hashed is hashed now, once."""
+        card = copy.card
+        if wish.sha256 and not card.sha256 and not card.is_folder:
+            card = await blocking(partial(self._store.note_sha256, copy, await _sha256_of(copy)))
+        return not wish.sha256 or card.is_folder or card.sha256 == wish.sha256
 
     async def run(self, wish: Wish, on_bytes: OnBytes) -> tuple[Copy, bool]:
         """The file, pinned, and whether nothing of it was downloaded by us."""
@@ -121,14 +153,14 @@ class Downloads:
             held = _held(copy, wish)
             if copy is not None and await self.may_use(copy, wish):
                 return copy, True
-            async with self._turns[wish.purpose]:
+            async with self._turns[wish.purpose].take(wish.route.host):
                 return await self._download(wish, claim, held, on_bytes)
 
     async def _download(
         self, wish: Wish, claim: Claim, held: Validators | None, on_bytes: OnBytes
     ) -> tuple[Copy, bool]:
         try:
-            arrived = await self._receive(wish, claim, held, on_bytes)
+            arrived = await self._in_time(wish, self._receive(wish, claim, held, on_bytes))
         except FetchFailed as error:
             if not error.retryable:
                 await blocking(lambda: self._store.discard(wish.slot))
@@ -145,6 +177,15 @@ class Downloads:
             await blocking(partial(self._store.confirm, copy, self._clock()))
             return copy, True
         return await self._take_in(wish, claim, arrived), False
+
+    async def _in_time(self, wish: Wish, receiving: Awaitable[Arrived | Unchanged]) -> Arrived | Unchanged:
+        try:
+            async with asyncio.timeout(wish.seconds):
+                return await receiving
+        except TimeoutError as error:
+            raise FetchFailed(
+                f"{wish.route.host} did not give the file within {wish.seconds:g} s.", retryable=True
+            ) from error
 
     async def _receive(
         self, wish: Wish, claim: Claim, held: Validators | None, on_bytes: OnBytes
@@ -174,7 +215,7 @@ class Downloads:
 
     async def _take_in(self, wish: Wish, claim: Claim, arrived: Arrived) -> Copy:
         try:
-            confirm_sha256(arrived, wish)
+            confirm_sha256(arrived, wish.sha256, wish.route.host)
             card = arrived_card(arrived, wish, self._clock())
             ending = wish.slot.ending or ending_from_answer(arrived.names, card.mime)
             return await blocking(lambda: self._store.take_in(wish.slot, claim, card, ending))
@@ -187,7 +228,7 @@ class Downloads:
         copy = await self.find(wish.slot)
         if copy is None:
             return None
-        if copy.card.auth_required or wish.route.auth is not None or not _matches(copy.card, wish):
+        if copy.card.auth_required or wish.route.auth is not None or not await self._matches(copy, wish):
             copy.release()
             return None
         return copy
@@ -211,8 +252,6 @@ class Downloads:
 
     def _is_fresh(self, card: Card, wish: Wish) -> bool:
         """Whether the copy may go without asking the origin."""
-        if wish.route.auth is not None and not card.auth_required:
-            return False  # what everybody gets need not be what these credentials open
         if wish.purpose == "model":
             return True
         since = self._clock() - card.checked_at
@@ -244,19 +283,19 @@ class _Growth:
         return self._size, self._ahead
 
 
-def confirm_sha256(arrived: Arrived, wish: Wish) -> None:
+def confirm_sha256(arrived: Arrived, wanted: str, sender: str) -> None:
     """Raise FetchFailed when the caller knows the content's SHA-256 and it is another."""
-    if wish.sha256 and not arrived.is_folder and arrived.sha256.lower() != wish.sha256:
-        raise FetchFailed(f"{wish.route.host} gave a file whose SHA-256 is not the one that was asked for.")
+    if wanted and not arrived.is_folder and arrived.sha256.lower() != wanted:
+        raise FetchFailed(f"{sender} gave a file whose SHA-256 is not the one that was asked for.")
 
 
 def arrived_card(arrived: Arrived, wish: Wish, now: float) -> Card:
     """What to remember of a file that has arrived."""
-    last = "" if wish.route.kind == "data" else PurePosixPath(unquote(urlsplit(wish.route.url).path)).name
+    last = PurePosixPath(unquote(urlsplit(wish.route.url).path)).name
     name = safe_name(*arrived.names, last)
     mime = mime_of(arrived.head, arrived.mime, name)
     return Card(
-        url="" if wish.route.kind == "data" else without_secrets(wish.given_url),
+        url=without_secrets(wish.given_url),
         auth_required=wish.route.auth is not None,
         cached_at=now,
         checked_at=now,
@@ -267,16 +306,33 @@ def arrived_card(arrived: Arrived, wish: Wish, now: float) -> Card:
         filename=name if arrived.is_folder else with_extension(name, mime),
         validators=arrived.validators,
         is_folder=arrived.is_folder,
+        owner=wish.asker,
     )
 
 
-def _matches(card: Card, wish: Wish) -> bool:
-    return not wish.sha256 or card.is_folder or card.sha256 == wish.sha256
+async def _sha256_of(copy: Copy) -> str:
+    digest, at = hashlib.sha256(), 0
+    while at < copy.card.size:
+        await blocking(partial(_hash_step, digest, copy.path, at))
+        at += HASH_STEP
+    return digest.hexdigest()
+
+
+def _hash_step(digest: "hashlib._Hash", path: Path, at: int) -> None:
+    with path.open("rb") as file:
+        file.seek(at)
+        left = HASH_STEP
+        while left and (data := file.read(min(left, HASH_BLOCK))):
+            digest.update(data)
+            left -= len(data)
 
 
 def _held(copy: Copy | None, wish: Wish) -> Validators | None:
     """What to tell the origin about our copy; None when it would not do, or when nothing tells it from others."""
-    if copy is None or not _matches(copy.card, wish):
+    if copy is None or (wish.sha256 and not copy.card.is_folder and copy.card.sha256 != wish.sha256):
         return None
-    validators = copy.card.validators
-    return validators if validators.etag or validators.last_modified else None
+    return copy.card.validators if _tells_states(copy.card.validators) else None
+
+
+def _tells_states(validators: Validators) -> bool:
+    return bool(validators.etag or validators.last_modified)

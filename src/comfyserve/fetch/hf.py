@@ -23,6 +23,7 @@ from comfyserve.fetch.child import check_size, environment, make_folder, remove,
 from comfyserve.fetch.hf_url import HfPlace, read_hf_url
 from comfyserve.fetch.proxy import GuardingProxy, Lease
 from comfyserve.fetch.source import UNKNOWN, Arrived, Order, Unchanged, Validators
+from comfyserve.fetch.threads import in_thread
 from comfyserve.fetch.tries import DELAYS, with_tries
 
 HUB = "https://huggingface.co"
@@ -152,7 +153,7 @@ class HfSource:
             folder = path.with_name(path.name + RESUME)
             await _fetch(hub, place, found, order, folder)
             finish = _finish_file if place.path else _finish_folder
-            arrived = await asyncio.to_thread(finish, place, found, order, folder, path)
+            arrived = await in_thread(lambda: finish(place, found, order, folder, path))
             order.on_bytes(arrived.size, arrived.size)
             return arrived
 
@@ -237,7 +238,7 @@ def _denied(hub: _Hub, status: int, headers: Mapping[str, str]) -> Exception:
 async def _fetch(hub: _Hub, place: HfPlace, found: _Found, order: Order, folder: Path) -> None:
     """Fill `folder/files`; what an earlier, broken download left there is continued."""
     if not (folder / "files").is_dir():
-        await asyncio.to_thread(make_folder, folder)
+        await in_thread(lambda: make_folder(folder))
         (folder / "files").mkdir()
     own = dict(SAFE_ENVIRONMENT) | dict.fromkeys(PROXY_VARIABLES, hub.lease.url)
     own |= {"HF_HOME": str(folder / "home"), "HOME": str(folder / "home"), "HF_ENDPOINT": hub.endpoint}

@@ -7,9 +7,11 @@ import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from comfyserve.core.errors import StorageFailed
+from comfyserve.fetch.threads import in_thread
 from comfyserve.ports import OnBytes
 
 PIECE_BYTES = 16 * 1024 * 1024
@@ -50,7 +52,7 @@ class PiecedFile:
     async def fill(self, get: GetPiece) -> Whole:
         """Get the pieces that are missing, several at once, and hash the file meanwhile."""
         with _disk():
-            done = await asyncio.to_thread(self._begin)
+            done = await in_thread(self._begin)
             handle = os.open(self._path, os.O_RDWR)
         arrived = [asyncio.Event() for _ in range(self._count)]
         for index in done:
@@ -78,7 +80,7 @@ class PiecedFile:
             async def write(chunk: memoryview) -> None:
                 nonlocal at
                 with _disk():
-                    await _in_thread(_write, handle, chunk, at)
+                    await in_thread(partial(_write, handle, chunk, at))
                 at += len(chunk)
                 self._tell(len(chunk))
 
@@ -87,13 +89,13 @@ class PiecedFile:
             async with self._noting:
                 done = [number for number, event in enumerate(arrived) if event.is_set()]
                 with _disk():
-                    await _in_thread(self._remember, done)
+                    await in_thread(partial(self._remember, done))
 
     async def _hash(self, handle: int, arrived: list[asyncio.Event]) -> Whole:
         digest = hashlib.sha256()
         for index, event in enumerate(arrived):
             await event.wait()
-            await _in_thread(_read_into, digest, handle, index * self._piece, self._end(index))
+            await in_thread(partial(_read_into, digest, handle, index * self._piece, self._end(index)))
         head = os.pread(handle, HEAD_BYTES, 0)
         return Whole(digest.hexdigest(), head)
 
@@ -134,16 +136,6 @@ def _disk() -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageFailed(f"The file cannot be kept on disk: {error.strerror}.") from error
-
-
-async def _in_thread(work: Callable[..., None], *arguments: object) -> None:
-    """Run in a thread that is waited for even when this is cancelled: it uses an open file."""
-    task = asyncio.ensure_future(asyncio.to_thread(work, *arguments))
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait({task})
-        raise
 
 
 def _write(handle: int, view: memoryview, at: int) -> None:

@@ -17,6 +17,7 @@ from comfyserve.fetch.http.body import Exchange
 from comfyserve.fetch.http.identity import Identity
 from comfyserve.fetch.http.limits import HttpLimits
 from comfyserve.fetch.http.wire import connect
+from comfyserve.fetch.threads import in_thread
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "comfyserve"}
@@ -78,19 +79,14 @@ class Asker:
             raise FetchFailed(f"{url.host} keeps us waiting too long.", retryable=True) from error
         return Exchange(wire, response, url)
 
-    async def in_thread(self, work: Callable[[], Result], stop: Callable[[], None] | None = None) -> Result:
-        """Run blocking work. Who is cancelled meanwhile waits for its end, since it may be writing the file; `stop`
-        makes that end come soon."""
-        future = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            if stop is not None:
-                stop()
-            await asyncio.wait([future])
-            if not future.cancelled():
-                future.exception()
-            raise
+    async def in_thread(
+        self,
+        work: Callable[[], Result],
+        stop: Callable[[], None] | None = None,
+        undo: Callable[[Result], None] | None = None,
+    ) -> Result:
+        """Run blocking work in a thread of ours; see threads.in_thread."""
+        return await in_thread(work, executor=self._threads, stop=stop, undo=undo)
 
     def close(self) -> None:
         """Let the threads end."""

@@ -48,11 +48,11 @@ class Download:
 
     async def run(self, path: Path) -> Arrived | Unchanged:
         """Fill `path`. Raises as Source does; what another download can go on with stays."""
-        part = await self._asker.in_thread(lambda: Part(path, self._order.limit))
+        part = await self._asker.in_thread(lambda: Part(path, self._order.limit), undo=Part.close)
         try:
             return await self._try_often(part)
         except BaseException:
-            await asyncio.shield(self._asker.in_thread(part.abandon))
+            await self._asker.in_thread(part.abandon)
             raise
         finally:
             part.close()
