@@ -1,11 +1,15 @@
 """What the outbound policy lets through."""
 
+import asyncio
 from ipaddress import ip_address
+from threading import Event
 
 import pytest
+from yarl import URL
 
-from comfyserve.core.errors import FetchRefused, InvalidInput
+from comfyserve.core.errors import FetchFailed, FetchRefused, InvalidInput
 from comfyserve.fetch.guard import AllowPrivate, CheckedResolver, Guard
+from comfyserve.fetch.lookup import Lookup
 from tests.fetch.hostile import ALLOWED_URLS, INSIDE, METADATA, OUTSIDE, REFUSED_URLS
 
 
@@ -68,3 +72,51 @@ async def test_the_resolver_gives_only_checked_addresses() -> None:
         await CheckedResolver(Guard()).resolve("localhost", 80)
     found = await CheckedResolver(Guard("localhost")).resolve("localhost", 80)
     assert {result["host"] for result in found} <= {"127.0.0.1", "::1"}
+
+
+@pytest.mark.parametrize(
+    "host", ["a..b", "...", ".a", "xn--", "a" * 64 + ".test", "a" * 300, "\udc80.test"], ids=range(7)
+)
+async def test_names_that_no_host_can_have_are_refused(host: str) -> None:
+    with pytest.raises((FetchRefused, OSError)):
+        await CheckedResolver(Guard()).resolve(host, 80)
+
+
+async def test_name_servers_that_do_not_answer_hold_nobody_else() -> None:
+    asked, answer = Event(), Event()
+
+    def silent(*_: object, **__: object) -> list[object]:
+        asked.set()
+        answer.wait(20)
+        return []
+
+    names = CheckedResolver(Guard(lookup=Lookup(silent, at_once=64)))
+    waiting = [asyncio.create_task(names.resolve(f"{number}.test", 80)) for number in range(50)]
+    try:
+        async with asyncio.timeout(10):
+            await asyncio.to_thread(asked.wait)  # and asyncio's own threads are free all the time
+            await asyncio.gather(*(asyncio.to_thread(len, "") for _ in range(50)))
+        assert not any(task.done() for task in waiting)
+    finally:
+        answer.set()
+    assert await asyncio.gather(*waiting) == [[]] * 50
+
+
+async def test_a_name_server_has_its_time() -> None:
+    answer = Event()
+    guard = Guard(
+        lookup=Lookup(lambda *_, **__: [answer.wait(20)][:0], at_once=1, seconds=0.01), proxies={"http": "http://p:1"}
+    )
+    try:
+        for _ in range(2):  # the second waits for its turn alone
+            with pytest.raises(FetchFailed, match=r"a\.test cannot be found") as failed:
+                await guard.proxy_for(URL("http://a.test/"))
+            assert failed.value.retryable
+    finally:
+        answer.set()
+
+
+@pytest.mark.parametrize("proxy", ["https://p:3128", "socks5://p:1080", "p:3128", "http://"])
+def test_proxies_that_cannot_be_used_are_refused_at_the_start(proxy: str) -> None:
+    with pytest.raises(InvalidInput, match="HTTPS_PROXY"):
+        Guard(proxies={"https": proxy})

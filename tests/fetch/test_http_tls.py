@@ -139,8 +139,9 @@ async def test_no_proxy_is_honoured(tmp_path: Path) -> None:
         assert (len(proxy.asked), len(server.asked)) == (0, 1)
 
 
-async def test_a_proxy_of_another_kind_is_named(tmp_path: Path) -> None:
-    source = HttpSource(Guard("on", proxies={"http": "socks5://localhost:1"}), LIMITS)
-    with pytest.raises(FetchFailed, match="Only http proxies"):
+async def test_the_operators_proxy_is_not_told_to_callers(tmp_path: Path) -> None:
+    source = HttpSource(Guard("off", proxies={"http": "http://localhost:1"}), LIMITS)
+    with pytest.raises(FetchFailed) as failed:
         await arrived(source, "http://1.1.1.1/m", tmp_path / "f")
+    assert failed.value.message == "1.1.1.1 cannot be reached through the forward proxy."
     await source.close()

@@ -1,14 +1,14 @@
-"""Connections to checked addresses."""
+"""Connections to the addresses that a resolver gives."""
 
 import asyncio
 import socket
 from dataclasses import dataclass
 
-from aiohttp import ThreadedResolver
+from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from comfyserve.core.errors import FetchFailed
-from comfyserve.fetch.guard import CheckedResolver, Guard
+from comfyserve.fetch.guard import not_found
 
 BUFFER_BYTES = 256 * 1024
 
@@ -25,30 +25,23 @@ class Streams:
         self.writer.close()
 
 
-async def dial(url: URL, guard: Guard | None, seconds: float, *, tls: bool = False) -> Streams:
-    """A connection to the URL's host and port, at an address that the guard allows; without a guard at any.
+async def dial(url: URL, names: AbstractResolver, seconds: float) -> Streams:
+    """A connection to the URL's host and port, at an address that `names` gives: a CheckedResolver where a caller
+    chose the host.
 
     Raises FetchRefused, FetchFailed.
     """
     host, port = url.host or "", url.port or 0
-    names = CheckedResolver(guard) if guard is not None else ThreadedResolver()
     try:
         found = await names.resolve(host, port, socket.AF_UNSPEC)
     except OSError as error:
-        raise FetchFailed(f"The host {host} cannot be found.", retryable=True) from error
-    finally:
-        await names.close()
+        raise not_found(host) from error
     reason = "no address"
     for address in found:
         try:
             async with asyncio.timeout(seconds):
                 reader, writer = await asyncio.open_connection(
-                    address["host"],
-                    port,
-                    limit=BUFFER_BYTES,
-                    flags=socket.AI_NUMERICHOST,
-                    ssl=tls,
-                    server_hostname=host if tls else None,
+                    address["host"], port, limit=BUFFER_BYTES, flags=socket.AI_NUMERICHOST
                 )
             return Streams(reader, writer)
         except TimeoutError:

@@ -15,6 +15,7 @@ from yarl import URL
 
 from comfyserve.core.errors import FetchFailed, FetchRefused, InvalidInput
 from comfyserve.core.limits import MAX_URL
+from comfyserve.fetch.lookup import Lookup
 from comfyserve.fetch.networks import Address, Network, is_metadata, is_special, plain
 
 SCHEMES = frozenset({"http", "https"})
@@ -62,11 +63,19 @@ class Guard:
 
     `proxies` maps `http` and `https` to forward proxies, `no` to hosts without one, as `urllib.request.getproxies()`
     gives them. Behind a proxy the check comes first all the same, but it is the proxy that resolves and connects.
+    `lookup` is who knows the addresses of hosts. Raises InvalidInput for a setting or a proxy that cannot be used.
     """
 
-    def __init__(self, allow_private: AllowPrivate | str = "off", *, proxies: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        allow_private: AllowPrivate | str = "off",
+        *,
+        proxies: Mapping[str, str] | None = None,
+        lookup: Lookup | None = None,
+    ) -> None:
         self._allow = AllowPrivate.parse(allow_private) if isinstance(allow_private, str) else allow_private
-        self._proxies = dict(proxies or {})
+        self.lookup = lookup or Lookup()
+        self._proxies = _read_proxies(proxies or {})
         self._proxy_hosts = frozenset(
             urlsplit(proxy).hostname or "" for name, proxy in self._proxies.items() if name != "no"
         )
@@ -77,17 +86,17 @@ class Guard:
             raise FetchRefused(f"The URL is longer than {MAX_URL} characters.")
         try:
             url = URL(text)
-            port = url.port
+            host, port = url.host, url.port
         except ValueError as error:
             raise FetchRefused("This is not a valid URL.") from error
         if url.scheme not in SCHEMES:
             raise FetchRefused(
                 f"Only http and https URLs are fetched, not {url.scheme[:20] or 'a URL without a scheme'}."
             )
-        if not url.host or not port:
+        if not host or not port:
             raise FetchRefused("The URL names no host or no valid port.")
-        if (address := _literal(url.host)) is not None:
-            self.check_address(url.host, address)
+        if (address := _literal(host)) is not None:
+            self.check_address(host, address)
         return url
 
     def check_address(self, host: str, address: Address) -> None:
@@ -111,7 +120,7 @@ class Guard:
             try:
                 await CheckedResolver(self).resolve(host, url.port or 0, socket.AF_UNSPEC)
             except OSError as error:
-                raise FetchFailed(f"The host {host} cannot be found.", retryable=True) from error
+                raise not_found(host) from error
         return self.forward_proxy(url)
 
     def forward_proxy(self, url: URL) -> str | None:
@@ -142,18 +151,16 @@ class CheckedResolver(AbstractResolver):
     def __init__(self, guard: Guard, trusted: frozenset[str] = frozenset()) -> None:
         self._guard = guard
         self._trusted = trusted
-        self._names = aiohttp.ThreadedResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         """The allowed addresses of a host. Raises FetchRefused when it has none, OSError when it has no address."""
-        found = await self._names.resolve(host, port, family)
+        found = await self._guard.lookup.resolve(host, port, family)
         return found if host in self._trusted else self._allowed(host, found)
 
     async def close(self) -> None:
         """Nothing to let go of."""
-        await self._names.close()
 
     def _allowed(self, host: str, found: Iterable[ResolveResult]) -> list[ResolveResult]:
         allowed: list[ResolveResult] = []
@@ -168,6 +175,21 @@ class CheckedResolver(AbstractResolver):
         if refused is not None and not allowed:
             raise refused
         return allowed
+
+
+def not_found(host: str | None) -> FetchFailed:
+    """A host has no address, as far as we can see."""
+    return FetchFailed(f"The host {host} cannot be found.", retryable=True)
+
+
+def _read_proxies(given: Mapping[str, str]) -> dict[str, str]:
+    """The proxies that are used. Raises InvalidInput for one that is reached otherwise than by plain HTTP."""
+    used = {scheme: given[scheme] for scheme in SCHEMES if given.get(scheme)}
+    for scheme, proxy in used.items():
+        parts = urlsplit(proxy)
+        if parts.scheme != "http" or not parts.hostname:
+            raise InvalidInput(f"{scheme.upper()}_PROXY must be an address that begins with http://, or not be set.")
+    return used | {"no": given.get("no", "")}
 
 
 def _without_proxy(host: str, no_proxy: str) -> bool:

@@ -20,7 +20,7 @@ from yarl import URL
 
 from comfyserve.core.errors import FetchFailed, FetchRefused
 from comfyserve.fetch.dial import BUFFER_BYTES, Streams, dial
-from comfyserve.fetch.guard import Guard
+from comfyserve.fetch.guard import CheckedResolver, Guard
 from comfyserve.fetch.heads import BadHead, Head, proxy_authorization, read_head
 
 LOOPBACK = "127.0.0.1"
@@ -190,9 +190,14 @@ class GuardingProxy:
             url = self._guard.check_url(str(url))
             proxy = await self._guard.proxy_for(url)
         if proxy is None:
-            return await dial(url, None if trusted else self._guard, self._limits.connect_seconds), None
+            names = self._guard.lookup if trusted else CheckedResolver(self._guard)
+            return await dial(url, names, self._limits.connect_seconds), None
         by = URL(proxy)
-        onward = await dial(by, None, self._limits.connect_seconds, tls=by.scheme == "https")
+        try:
+            onward = await dial(by, self._guard.lookup, self._limits.connect_seconds)
+        except FetchFailed as error:
+            log.warning("proxy.forward_proxy_failed", proxy=by.host, reason=error.message)
+            raise FetchFailed(f"{url.host} cannot be reached through the forward proxy.", retryable=True) from error
         if tunnel:
             await self._ask_for_tunnel(onward, url, by)
         return onward, by

@@ -8,7 +8,7 @@ from yarl import URL
 from comfyserve.core.errors import FetchFailed
 from comfyserve.fetch.http.answer import encoding_of
 from comfyserve.fetch.http.part import Part, Stretch, too_large
-from comfyserve.fetch.http.wire import Wire, broken_off, told
+from comfyserve.fetch.http.wire import Wire, as_fetch_failed, broken_off
 
 READ_BYTES = 1024 * 1024
 TLS_READ_BYTES = 32 * 1024
@@ -86,7 +86,7 @@ def fill(exchange: Exchange, stretch: Stretch, part: Part) -> None:
     pieces: list[bytes] = []
     try:
         while (room := stretch.end - stretch.seen) > 0:
-            with told(exchange.host):
+            with as_fetch_failed(exchange.host):
                 piece = exchange.read(room)
             if not piece:
                 break

@@ -12,11 +12,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
 
+import structlog
+from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from comfyserve.core.errors import FetchFailed
-from comfyserve.fetch.guard import CheckedResolver, Guard
+from comfyserve.fetch.guard import CheckedResolver, Guard, not_found
 from comfyserve.fetch.heads import proxy_authorization
+
+log = structlog.get_logger(__name__)
 
 
 class Wire:
@@ -36,7 +40,7 @@ class Wire:
         """Go through the proxy and begin TLS, where the URL wants that. Blocks. Raises FetchFailed."""
         if self._url.scheme != "https":
             return
-        with told(self._url.host):
+        with as_fetch_failed(self._url.host):
             if self._proxy is not None:
                 self._tunnel(self._proxy)
             wrapped = tls.wrap_socket(self._socket, server_hostname=self._url.host, do_handshake_on_connect=False)
@@ -50,7 +54,7 @@ class Wire:
         if self._proxy is not None and url.scheme == "http":
             target = f"http://{head['Host']}{target}"
             head |= dict(line.split(": ", 1) for line in proxy_authorization(self._proxy))
-        with told(self._url.host):
+        with as_fetch_failed(self._url.host):
             self._connection.request(method, target, headers=head)
             return self._connection.getresponse()
 
@@ -88,15 +92,22 @@ async def connect(guard: Guard, url: URL, *, connect_seconds: float, idle_second
     Raises FetchRefused, FetchFailed.
     """
     by = await guard.proxy_for(url)
-    proxy = URL(by) if by else None
-    if proxy is not None and proxy.scheme != "http":
-        raise FetchFailed("Only http proxies are supported: set HTTP_PROXY and HTTPS_PROXY to http:// addresses.")
-    to = proxy or url
-    resolver = CheckedResolver(guard, frozenset({proxy.host or ""}) if proxy else frozenset())
+    if not by:
+        return Wire(await _open(url, CheckedResolver(guard), connect_seconds), url, None, idle_seconds)
+    proxy = URL(by)
     try:
-        found = await resolver.resolve(to.host or "", to.port or 0, socket.AF_UNSPEC)
+        connected = await _open(proxy, guard.lookup, connect_seconds)
+    except FetchFailed as error:
+        log.warning("fetch.forward_proxy_failed", proxy=proxy.host, reason=error.message)
+        raise FetchFailed(f"{url.host} cannot be reached through the forward proxy.", retryable=True) from error
+    return Wire(connected, url, proxy, idle_seconds)
+
+
+async def _open(to: URL, names: AbstractResolver, connect_seconds: float) -> socket.socket:
+    try:
+        found = await names.resolve(to.host or "", to.port or 0, socket.AF_UNSPEC)
     except OSError as error:
-        raise FetchFailed(f"The host {to.host} cannot be found.", retryable=True) from error
+        raise not_found(to.host) from error
     reason = "it has no address"
     for address in found:
         made = socket.socket(address["family"], socket.SOCK_STREAM)
@@ -105,7 +116,7 @@ async def connect(guard: Guard, url: URL, *, connect_seconds: float, idle_second
             async with asyncio.timeout(connect_seconds / len(found)):
                 await asyncio.get_running_loop().sock_connect(made, (address["host"], address["port"]))
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return Wire(made, url, proxy, idle_seconds)
+            return made
         except TimeoutError:
             reason = "it does not answer"
         except OSError as error:
@@ -118,7 +129,7 @@ async def connect(guard: Guard, url: URL, *, connect_seconds: float, idle_second
 
 
 @contextmanager
-def told(host: str | None) -> Iterator[None]:
+def as_fetch_failed(host: str | None) -> Iterator[None]:
     """Say what went wrong on a connection in a sentence that names the host alone. Raises FetchFailed."""
     try:
         yield
