@@ -272,6 +272,8 @@ async def test_what_is_not_there(server: GitServer, source: GitSource, tmp_path:
     [
         ({}, {"out": "../../etc"}, "symbolic link"),
         ({}, {"out": "/etc/passwd"}, "symbolic link"),
+        ({}, {"a": "b", "b": "a"}, "symbolic link"),
+        ({}, {"a": "model_index.json/x"}, "symbolic link"),
         ({"big.bin": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"}, {}, "LFS"),
     ],
 )

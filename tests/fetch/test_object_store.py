@@ -12,6 +12,8 @@ from urllib.request import Request, urlopen
 
 import obstore
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from comfyserve.core.credentials import Auth, AzureAuth, BearerAuth, GcsAuth, S3Auth
 from comfyserve.core.errors import FetchFailed, FetchRefused, StorageFailed, TooLarge
@@ -180,6 +182,46 @@ def test_the_callers_credentials_come_before_the_servers() -> None:
         "access_key_id": "a", "secret_access_key": "s", "token": None, "expires_at": None,
     }  # fmt: skip
     assert (theirs.options["endpoint"], theirs.options["region"], theirs.trusted) == ("https://other:9", "x", ())
+
+
+def test_callers_credentials_go_to_the_provider_unless_they_name_an_endpoint() -> None:
+    own = ENVIRONMENT | {
+        "AWS_REGION": "eu-west-1",
+        "AWS_ENDPOINT_URL": "http://minio.local:9000",
+        "GOOGLE_BASE_URL": "http://gcs.local:9000",
+        "AZURE_STORAGE_CONNECTION_STRING": AZURE,
+    }
+    plans = [
+        plan(Place("s3", "b", ("k",)), S3Auth("a", "s"), own),
+        plan(Place("gcs", "b", ("k",)), GcsAuth(service_account()), own),
+        plan(Place("azure", "c", ("k",)), AzureAuth("acc", "a2V5"), own),
+    ]
+    assert [planned.trusted for planned in plans] == [(), (), ()]
+    assert [planned.options.get("endpoint") or planned.options["base_url"] for planned in plans] == [
+        "https://s3.us-east-1.amazonaws.com",
+        "https://storage.googleapis.com",
+        "https://acc.blob.core.windows.net",
+    ]
+
+
+def key_of(bits: int) -> str:
+    """A service account whose key has so many bits, and no primes."""
+    p, q = (2 ** (bits // 2) - odd for odd in (3, 5))
+    public = rsa.RSAPublicNumbers(65537, p * q)
+    numbers = rsa.RSAPrivateNumbers(p, q, 65539, 65539 % (p - 1), 65539 % (q - 1), pow(q, -1, p), public)
+    pem = numbers.private_key(unsafe_skip_rsa_key_validation=True).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
+    return json.dumps({"client_email": "x", "private_key_id": "1", "private_key": pem.decode()})
+
+
+def test_no_caller_has_us_look_for_primes() -> None:
+    """That takes seconds on the event loop, and a minute for the largest key that fits into a request."""
+    place = Place("gcs", "b", ("k",))
+    assert plan(place, GcsAuth(key_of(2048)), {}).options["credential_provider"]
+    for bits in (4900, 8192, 16_384):
+        with pytest.raises(FetchRefused, match="4096 bits"):
+            plan(place, GcsAuth(key_of(bits)), {})
 
 
 def test_without_any_credentials_a_bucket_is_asked_as_a_public_one() -> None:

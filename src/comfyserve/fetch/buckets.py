@@ -8,7 +8,7 @@ import json
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,6 +21,9 @@ from comfyserve.fetch.bucket_url import Place
 CONNECT_SECONDS = 10
 IDLE_SECONDS = 60
 TOKEN_SECONDS = 3600
+MAX_KEY_BITS = 4096
+MAX_KEY_TEXT = 4_000
+"""Characters of a private key; one of 4096 bits has 3,272."""
 DEFAULT_REGION = "us-east-1"
 GCS_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 GCS_ENDPOINT = "https://storage.googleapis.com"
@@ -57,8 +60,12 @@ class OpenedBucket:
 
 
 def plan(place: Place, auth: Auth | None, own: Mapping[str, str]) -> OpenedBucket:
-    """How a bucket is opened: with the caller's credentials, else the server's own from its environment `own`, else
-    without any. Raises FetchRefused for credentials of another kind."""
+    """How a bucket is opened: with the caller's credentials at the place that they name or at the provider's, else with
+    the server's own from its environment `own`, else without any. Raises FetchRefused for credentials of another kind.
+    """
+    if auth is not None:
+        _check_words(auth)
+        own = {}
     by_kind = {"s3": _plan_s3, "azure": _plan_azure, "gcs": _plan_gcs}
     return by_kind[place.kind](place, auth, own)
 
@@ -179,11 +186,20 @@ def _plan_gcs(place: Place, auth: Auth | None, own: Mapping[str, str]) -> Opened
     return OpenedBucket("gcs", options, _places(own_endpoint) if not given else ())
 
 
+def _check_words(auth: Auth) -> None:
+    """Raise FetchRefused for text that no header carries: obstore panics over it."""
+    for known in fields(auth):
+        text = getattr(auth, known.name) or ""
+        if known.name != "service_account_json" and not (text.isprintable() and text.isascii()):
+            raise FetchRefused(f"The credentials have characters in {known.name} that do not belong there.")
+
+
 def google_token(service_account: str) -> Any:
     """A provider of tokens that a service account signs for itself, without asking anybody (Google's AIP-4111).
 
     Raises FetchRefused when the text is no key of a service account.
     """
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.hashes import SHA256
@@ -192,11 +208,16 @@ def google_token(service_account: str) -> Any:
     try:
         account = json.loads(service_account)
         email, key_id = str(account["client_email"]), str(account["private_key_id"])
-        key = load_pem_private_key(account["private_key"].encode(), None)
-        if not isinstance(key, RSAPrivateKey):
+        if len(account["private_key"]) > MAX_KEY_TEXT:
+            raise ValueError
+        # To test whether its primes are primes takes seconds for a large key, and harms nobody but who signs with it.
+        key = load_pem_private_key(account["private_key"].encode(), None, unsafe_skip_rsa_key_validation=True)
+        if not isinstance(key, RSAPrivateKey) or key.key_size > MAX_KEY_BITS:
             raise TypeError
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise FetchRefused("service_account_json is not the JSON key of a Google service account.") from error
+    except (UnsupportedAlgorithm, RecursionError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise FetchRefused(
+            f"service_account_json is not the JSON key of a Google service account, of at most {MAX_KEY_BITS} bits."
+        ) from error
 
     def token() -> dict[str, Any]:
         now = int(time.time())

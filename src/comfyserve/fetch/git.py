@@ -4,7 +4,6 @@ import asyncio
 import os
 import re
 import shutil
-from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,10 @@ from comfyserve.core.credentials import Auth, BasicAuth, BearerAuth, HeaderAuth
 from comfyserve.core.errors import FetchFailed, FetchRefused, StorageFailed
 from comfyserve.fetch.child import Ended, check_size, environment, folder_size, make_folder, remove, run_child, weigher
 from comfyserve.fetch.git_url import GitUrl, read_git_url
+from comfyserve.fetch.heads import basic
 from comfyserve.fetch.proxy import GuardingProxy, Lease
 from comfyserve.fetch.source import UNKNOWN, Arrived, Order, Unchanged, Validators
+from comfyserve.fetch.threads import in_thread
 from comfyserve.fetch.tries import with_tries
 
 FULL_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -107,7 +108,7 @@ class GitSource:
             raise FetchFailed(f"{host} did not give the repository within {self._seconds:g} s.") from error
         finally:
             if not isinstance(arrived, Arrived):
-                await asyncio.shield(asyncio.to_thread(remove, path))
+                await in_thread(lambda: remove(path))
         return arrived
 
     async def check(self, url: str, auth: Auth | None, held: Validators = UNKNOWN) -> bool:
@@ -127,7 +128,7 @@ class GitSource:
         try:
             return await self._listed(await self._begin(place, auth, lease, folder))
         finally:
-            await asyncio.shield(asyncio.to_thread(remove, folder))
+            await in_thread(lambda: remove(folder))
 
     async def _clone(self, place: GitUrl, order: Order, path: Path) -> Arrived | Unchanged:
         async with self._proxy.lease() as lease:
@@ -137,13 +138,13 @@ class GitSource:
                 return Unchanged()
             commit = await self._get(work, found, order)
             await self._run(work, "checkout", "--quiet", "--force", "--detach", commit, order=order)
-        size = await asyncio.to_thread(_settle, path)
+        size = await in_thread(lambda: _settle(path))
         check_size(size, order.limit)
         order.on_bytes(size, size)
         return Arrived(size, "", "inode/directory", (place.name,), Validators(etag=commit, size=size), is_folder=True)
 
     async def _begin(self, place: GitUrl, auth: Auth | None, lease: Lease, folder: Path) -> _Work:
-        await asyncio.to_thread(make_folder, folder)
+        await in_thread(lambda: make_folder(folder))
         header = authorization(auth or place.auth, place.base.host or "")
         config = dict(SAFE_CONFIG) | {"http.proxy": lease.url, "remote.origin.url": str(place.base)}
         if header:
@@ -209,7 +210,7 @@ def authorization(auth: Auth | None, host: str) -> str:
     if isinstance(auth, BearerAuth) and host in TOKEN_USERS:
         auth = BasicAuth(TOKEN_USERS[host], auth.token)
     if isinstance(auth, BasicAuth):
-        return f"Authorization: Basic {b64encode(f'{auth.username}:{auth.password}'.encode()).decode()}"
+        return f"Authorization: {basic(auth.username, auth.password)}"
     line = ""
     if isinstance(auth, BearerAuth):
         line = f"Authorization: Bearer {auth.token}"
@@ -238,11 +239,22 @@ def _settle(folder: Path) -> int:
     root = folder.resolve()
     for parent, folders, names in os.walk(folder):
         for path in (Path(parent, name) for name in (*folders, *names)):
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
-                raise FetchRefused("The repository has a symbolic link that leads out of it.")
+            if path.is_symlink() and not _stays_in(root, path):
+                raise FetchRefused("The repository has a symbolic link that leads out of it, or round in a circle.")
             if _is_lfs_pointer(path):
                 raise FetchFailed("The repository keeps files in Git LFS, which is not fetched from git addresses.")
     return folder_size(folder)
+
+
+def _stays_in(root: Path, link: Path) -> bool:
+    """Whether a link leads to something below the root, there or not."""
+    try:
+        link.stat()
+    except FileNotFoundError:
+        pass  # what is not there does no harm
+    except OSError:  # a circle of links, or one that leads through a file
+        return False
+    return link.resolve().is_relative_to(root)
 
 
 def _is_lfs_pointer(path: Path) -> bool:

@@ -68,9 +68,10 @@ def read_git_url(text: str) -> GitUrl:
     """The repository, the refs and the credentials in an address. Raises FetchRefused for what is none."""
     try:
         url = URL(text.removeprefix(PREFIX)).with_fragment(None)
+        host = url.host
     except ValueError as error:
         raise FetchRefused("This is not a valid URL.") from error
-    if url.scheme not in ("http", "https") or not url.host:
+    if url.scheme not in ("http", "https") or not host:
         raise FetchRefused("Git repositories are fetched from http and https URLs only.")
     auth = BasicAuth(url.user or "", url.password or "") if url.raw_user or url.raw_password else None
     path = url.raw_path.rstrip("/")

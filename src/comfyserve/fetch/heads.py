@@ -8,6 +8,8 @@ from urllib.parse import unquote, urlsplit
 
 from yarl import URL
 
+from comfyserve.core.errors import FetchRefused
+
 MAX_HEAD = 64 * 1024
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "host"})
 
@@ -69,8 +71,15 @@ def proxy_authorization(proxy: URL) -> list[str]:
     parts = urlsplit(str(proxy))
     if parts.username is None:
         return []
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-    return [f"Proxy-Authorization: Basic {b64encode(pair.encode()).decode()}"]
+    return [f"Proxy-Authorization: {basic(unquote(parts.username), unquote(parts.password or ''))}"]
+
+
+def basic(username: str, password: str) -> str:
+    """The value of an Authorization header (RFC 7617). Raises FetchRefused for text that UTF-8 cannot carry."""
+    try:
+        return f"Basic {b64encode(f'{username}:{password}'.encode()).decode()}"
+    except UnicodeEncodeError as error:
+        raise FetchRefused("The credential has characters that no header can carry.") from error
 
 
 async def read_head(reader: asyncio.StreamReader) -> Head:

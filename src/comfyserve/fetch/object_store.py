@@ -12,7 +12,6 @@ from typing import Any
 import obstore
 from aiohttp import content_disposition_filename, parse_content_disposition
 from obstore.exceptions import (
-    BaseError,
     NotModifiedError,
     PermissionDeniedError,
     PreconditionError,
@@ -21,7 +20,7 @@ from obstore.exceptions import (
 
 from comfyserve.core.buckets import read_location
 from comfyserve.core.credentials import Auth
-from comfyserve.core.errors import FetchFailed, FetchRefused, TooLarge
+from comfyserve.core.errors import DomainError, FetchFailed, FetchRefused, TooLarge
 from comfyserve.fetch.bucket_url import Place, read_bucket_url
 from comfyserve.fetch.buckets import IDLE_SECONDS, Store, client, plan
 from comfyserve.fetch.pieces import PIECE_BYTES, PiecedFile, Whole
@@ -30,8 +29,6 @@ from comfyserve.fetch.source import UNKNOWN, Arrived, Order, Unchanged, Validato
 from comfyserve.fetch.tries import DELAYS, with_tries
 
 CHUNK_BYTES = 1024 * 1024
-ERRORS = (BaseError, OSError, ValueError, TypeError)
-"""What obstore raises; its texts hold whole URLs, signatures included, and are never passed on."""
 
 _REGION = re.compile(r"PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint")
 
@@ -150,7 +147,7 @@ async def _head(bucket: _Open, key: str) -> _Found:
         result = await obstore.get_async(bucket.store, key, options={"head": True})
         meta: Any = result.meta
         attributes = {str(name): str(value) for name, value in result.attributes.items()}
-    except ERRORS as error:
+    except Exception as error:
         raise _failed(error, bucket) from None
     modified = format_datetime(meta["last_modified"], usegmt=True) if meta["last_modified"] else ""
     return _Found(key, Validators(meta["e_tag"] or "", modified, int(meta["size"])), attributes)
@@ -173,7 +170,9 @@ def _getter(bucket: _Open, found: _Found) -> Callable[..., Awaitable[None]]:
                     at += len(data)
                 if at == end:
                     return
-            except ERRORS as error:
+            except DomainError:
+                raise
+            except Exception as error:
                 failure = _failed(error, bucket)
                 if delay is None or not failure.retryable or isinstance(error, PreconditionError):
                     raise failure from None
@@ -189,7 +188,8 @@ class _Elsewhere(FetchFailed):
 
 
 def _failed(error: Exception, bucket: _Open) -> FetchFailed:
-    """What obstore's exception means. Raises FetchRefused when the policy was the reason."""
+    """What obstore's exception means; even its panics are such. Its texts hold whole URLs, signatures included, and are
+    never passed on. Raises FetchRefused when the policy was the reason."""
     label, text = bucket.place.label, str(error)
     if bucket.lease.refused is not None:
         raise bucket.lease.refused

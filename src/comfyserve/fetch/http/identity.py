@@ -1,7 +1,6 @@
 """Who asks: credentials, and where they may go."""
 
 import re
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +8,7 @@ from yarl import URL
 
 from comfyserve.core.credentials import Auth, BasicAuth, BearerAuth, Credential, HeaderAuth, QueryAuth, auth_for
 from comfyserve.core.errors import FetchRefused
+from comfyserve.fetch.heads import basic
 
 OURS = frozenset(
     {"host", "connection", "content-length", "transfer-encoding", "te", "upgrade", "range", "if-range",
@@ -56,8 +56,7 @@ def identify(url: URL, given: str, auth: Auth | None, own: Sequence[Credential])
         case BearerAuth(token):
             return Identity(url, _header("Authorization", f"Bearer {token}"))
         case BasicAuth(username, password):
-            pair = b64encode(f"{username}:{password}".encode()).decode()
-            return Identity(url, {"Authorization": f"Basic {pair}"})
+            return Identity(url, {"Authorization": basic(username, password)})
         case HeaderAuth(name, value):
             return Identity(url, _header(name, value))
         case QueryAuth(name, value):
