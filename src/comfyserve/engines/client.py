@@ -17,7 +17,15 @@ from comfyserve.engines.folders import Folders, read_pieces
 from comfyserve.engines.inbox import Inbox
 from comfyserve.engines.listener import Listener
 from comfyserve.engines.models import Models
-from comfyserve.engines.reading import bounded, read_json, read_node_errors, read_outcome, read_refusal, traceback_of
+from comfyserve.engines.reading import (
+    bounded,
+    read_arguments,
+    read_json,
+    read_node_errors,
+    read_outcome,
+    read_refusal,
+    traceback_of,
+)
 from comfyserve.ports import Alive, ByteStream, EngineEvent, OfferedModel, Outcome, Warned
 from comfyserve.protocol import routes
 
@@ -71,7 +79,7 @@ class ComfyClient:
     ) -> None:
         self.url = url.rstrip("/")
         self._folders = folders
-        self._models = Models(self._told, models or folders, far=models is not None, why_not=self._why_no_models())
+        self._models = Models(self._told, models or folders, far=models is not None, why_not=_why_no_models(self.url))
         self._patience = patience or Patience()
         self._whole = aiohttp.ClientTimeout(
             total=self._patience.whole, sock_connect=self._patience.connect, sock_read=self._patience.answer
@@ -98,10 +106,7 @@ class ComfyClient:
 
     async def arguments(self) -> Sequence[str]:
         """The command line that the engine says it was started with; empty when it says none."""
-        told = await self._told(routes.SYSTEM_STATS)
-        system = told.get("system") if isinstance(told, dict) else None
-        words = system.get("argv") if isinstance(system, dict) else None
-        return [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
+        return read_arguments(await self._told(routes.SYSTEM_STATS))
 
     async def object_info(self) -> Mapping[str, Any]:
         """The node catalogue."""
@@ -337,12 +342,6 @@ class ComfyClient:
             body = await _body(response)
             return read_json(body) if response.status == 200 else None
 
-    def _why_no_models(self) -> str:
-        return (
-            f"The folder of models of the engine at {self.url} is out of reach, so that no model can be brought by URL."
-            " Mount it on this machine and set COMFYSERVE_COMFY_MODELS to it, or put the file there yourself."
-        )
-
     async def _json(self, method: str, path: str) -> Any:
         async with self._request(method, path, timeout=self._whole) as response:
             body = await _body(response)
@@ -363,6 +362,13 @@ class ComfyClient:
             if not self._session.closed:
                 raise
             raise EngineLost(f"The connection to the engine at {self.url} was closed.") from error
+
+
+def _why_no_models(url: str) -> str:
+    return (
+        f"The folder of models of the engine at {url} is out of reach, so that no model can be brought by URL."
+        " Mount it on this machine and set COMFYSERVE_COMFY_MODELS to it, or put the file there yourself."
+    )
 
 
 async def _body(response: aiohttp.ClientResponse) -> bytes:

@@ -100,6 +100,13 @@ def read_event(kind: str, data: Mapping[str, Any]) -> EngineEvent | None:
     return None
 
 
+def read_arguments(stats: Any) -> Sequence[str]:
+    """The command line in an answer of `/system_stats`; empty when it tells none."""
+    system = stats.get("system") if isinstance(stats, dict) else None
+    words = system.get("argv") if isinstance(system, dict) else None
+    return [word for word in words if isinstance(word, str)] if isinstance(words, list) else []
+
+
 def read_outcome(record: Mapping[str, Any]) -> Outcome:
     """How a prompt ended. Its messages count for more than `status_str` (spec section 15, trap 3)."""
     ui = record.get("outputs")
