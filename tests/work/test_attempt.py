@@ -80,6 +80,15 @@ async def test_a_graph_that_fails_is_not_tried_again(tmp_path: Path, steps: Sequ
         assert scripted.restarts == []
 
 
+async def test_a_refusal_shows_no_models_of_others(tmp_path: Path) -> None:
+    kept = "Pk6VSKLStckZydwGhX0bM8TqaqHEW9yt.safetensors"
+    refusal = EngineError(f"'x' not in ['a.pt', '{kept}']", details={"node_errors": {"1": [["a.pt", kept]]}})
+    async with shop(tmp_path, engine([refusal])) as place:
+        error = (await place.ended((await place.bundle.run(text_graph("a"))).id)).error
+        assert error is not None and error["message"] == "'x' not in ['a.pt', 'a downloaded model']"
+        assert error["details"]["node_errors"] == {"1": [["a.pt"]]}
+
+
 NODE_AT_FAULT = Place(node_id="1.0.2")
 
 

@@ -13,9 +13,11 @@ import pytest
 from comfyserve.core.credentials import BearerAuth, Credential, auth_for
 from comfyserve.core.errors import DomainError, EngineError, EngineLost, FetchFailed, InvalidInput, Place
 from comfyserve.core.graph import parse_graph
+from comfyserve.core.kept_names import is_kept_name
 from comfyserve.core.options import RunOptions
 from comfyserve.core.outputs import EngineFile
 from comfyserve.core.runs import Fact, FactKind
+from comfyserve.fetch.cache.names import cache_key
 from comfyserve.ports import (
     ByteStream,
     Claim,
@@ -221,9 +223,32 @@ async def test_the_callers_credentials_are_passed_on_and_a_nodes_token_is_used_u
     given = {url: wishes["credentials"] for url, wishes in fetch.asked}
     assert auth_for(LORA, given[LORA]) == BearerAuth("hidden")
     assert given[f"{HOST}/a.png"] == (mine,)
-    names = {"input_id": "key2.safetensors", "lora_url": "key2.safetensors", "bearer_token": ""}
-    assert inputs_of(result) == names
+    name = inputs_of(result)["lora_url"]
+    assert inputs_of(result) == {"input_id": name, "lora_url": name, "bearer_token": ""}
     assert "hidden" not in str(result) and "secret" not in str(result)
+
+
+async def test_a_private_model_has_a_name_that_nobody_can_guess(claim: Claim, fetch: FolderFetch) -> None:
+    """The same each time, so that the engine still has it; without credentials it is the plain one of the cache."""
+    private = replace(claim, options=RunOptions(credentials=(Credential(f"{HOST}/**", BearerAuth("mine")),)))
+    names = []
+    for asking, key in ((private, b"a"), (private, b"a"), (private, b"b"), (claim, b"a")):
+        engine, holding = ShelfEngine(), Holding()
+        graph = parse_graph({"1": {"class_type": "LoraLoader", "inputs": {"lora_name": LORA}}})
+        stage = Stage(engine, MemoryBlobs(), fetch, WorkLimits(), names_key=key)
+        async with holding.pins:
+            result = await stage.stage(replace(asking, graph=graph), holding)
+        names.append(inputs_of(result)["lora_name"])
+        assert list(engine.models["loras"]) == names[-1:]
+    assert names[0] == names[1] != names[2]
+    assert names[3] == "key2.safetensors"
+    assert all(is_kept_name(name) and name.endswith(".safetensors") for name in names[:3])
+
+
+async def test_a_model_of_another_run_is_not_had_by_its_name(claim: Claim, fetch: FolderFetch) -> None:
+    name = f"{cache_key(LORA)}.safetensors"
+    with pytest.raises(InvalidInput, match="give its URL"):
+        await staged(claim, ShelfEngine(), fetch, Holding(), ("LoraLoader", {"lora_name": name}))
 
 
 class Watching:

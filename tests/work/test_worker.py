@@ -293,3 +293,12 @@ async def test_an_idle_engine_that_does_not_answer_is_made_ready_again(tmp_path:
     async with shop(tmp_path, scripted, limits=replace(QUICK, catalogue=0.05)):
         await asyncio.wait_for(scripted.awake.wait(), SECONDS)
         assert scripted.restarts == []
+
+
+async def test_the_catalogue_that_is_told_lists_no_models_that_runs_brought(tmp_path: Path) -> None:
+    kept = "Pk6VSKLStckZydwGhX0bM8TqaqHEW9yt.safetensors"
+    nodes = {**NODES, "LoraLoader": {"input": {"required": {"lora_name": [["a.pt", kept]]}}}}
+    async with shop(tmp_path, ScriptedEngine(QUIET, object_info=nodes)) as place:
+        await place.said_so_far(2)
+        told = await place.bundle.machines.catalogue(place.bundle.machine_id)
+        assert told is not None and told["LoraLoader"]["input"]["required"]["lora_name"] == [["a.pt"]]

@@ -76,6 +76,7 @@ def build_pool(
             another_idle=another_idle,
             report=chorus.voice(index),
             converter=converter,
+            names_key=base.sealing.names_key,
         )
 
     return LocalPool(make_worker)

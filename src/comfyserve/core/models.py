@@ -13,6 +13,7 @@ from comfyserve.core.catalogue import COMBO, Catalogue, FieldSpec, field_specs
 from comfyserve.core.errors import InvalidInput, Place
 from comfyserve.core.file_names import check_name, fault_of
 from comfyserve.core.graph import Graph, Node
+from comfyserve.core.kept_names import is_kept_name, tells_kept_name
 from comfyserve.core.media import label_of, media_fields
 
 ModelFolders = Mapping[str, Sequence[str]]
@@ -233,19 +234,29 @@ def takes_models(class_type: str, field: str, spec: FieldSpec | None) -> bool:
 
 
 def check_model_names(graph: Graph) -> None:
-    """Raise InvalidInput for the name of a model that leads out of its folder, and for data and uploads as models."""
+    """Raise InvalidInput for the name of a model that leads out of its folder, for one that only our download cache
+    gives, and for data and uploads as models."""
     for node_id, node in graph.nodes.items():
         for field, value in node.inputs.items():
-            known = field in FIELDS.get(node.class_type, {})
-            if not isinstance(value, str) or is_url(value) or not (known or field in HINTS):
+            if is_url(value):
                 continue
-            place = Place(node_id=node_id, field=label_of(node, field))
-            if not is_outside(value):
-                check_name(value, place, windows=True)
-            elif known:
+            known = field in FIELDS.get(node.class_type, {})
+            named, place = known or field in HINTS, Place(node_id=node_id, field=label_of(node, field))
+            if tells_kept_name(value) or (named and is_kept_name(value)):
                 raise InvalidInput(
-                    f"{place.field} cannot be an upload or a data URI; give a URL or the name of a model.", place=place
+                    f"{place.field} has the name of a file that was downloaded for a run; give its URL.", place=place
                 )
+            if isinstance(value, str) and named:
+                _check_name(value, known, place)
+
+
+def _check_name(value: str, known: bool, place: Place) -> None:
+    if not is_outside(value):
+        check_name(value, place, windows=True)
+    elif known:
+        raise InvalidInput(
+            f"{place.field} cannot be an upload or a data URI; give a URL or the name of a model.", place=place
+        )
 
 
 def _folder(

@@ -17,6 +17,7 @@ SCHEME = "1."
 KEY_BYTES = 32
 ENCRYPTS = b"comfyserve: sealed options of a run"
 COMPARES = b"comfyserve: digests of sealed options"
+NAMES = b"comfyserve: names of private models"
 
 
 class SealBroken(DomainError):
@@ -37,6 +38,8 @@ class Sealing:
     def __init__(self, secret: bytes) -> None:
         self._fernet = Fernet(base64.urlsafe_b64encode(_derived(secret, ENCRYPTS)))
         self._digest_key = _derived(secret, COMPARES)
+        self.names_key = _derived(secret, NAMES)
+        """What a worker makes names with that nobody can guess."""
 
     def seal(self, text: str) -> str:
         """The text, encrypted; twice the same text gives two different ones."""

@@ -18,6 +18,7 @@ from comfyserve.core.errors import (
     StorageFailed,
 )
 from comfyserve.core.graph import Graph, Node
+from comfyserve.core.kept_names import without_kept
 from comfyserve.core.outputs import EngineFile
 from comfyserve.core.runs import Fact, FactKind
 from comfyserve.ports import (
@@ -317,7 +318,7 @@ class Attempt:
                 self._meter.preview(event)
             case Warned(message=message, details=details):
                 data = {"code": "outputs_left_out", "message": message, "details": dict(details)}
-                self._journal.note(Fact(FactKind.WARNING, data))
+                self._journal.note(Fact(FactKind.WARNING, without_kept(data)))
             case NodeFinished() | Outcome():
                 pass
 
@@ -349,7 +350,9 @@ def _node_of(node_id: str, graph: Graph) -> Node | None:
 
 
 def _with_node(error: Mapping[str, Any], graph: Graph) -> dict[str, Any]:
-    """The error, with the class and the title of the node at fault in its details: people know a node by these."""
+    """The error, with the class and the title of the node at fault in its details: people know a node by these. An
+    engine's refusal lists what it would take, other people's models among it: they are left out."""
+    error = without_kept(error)
     node_id = (error.get("place") or {}).get("node_id")
     node = _node_of(node_id, graph) if isinstance(node_id, str) else None
     if node is None:

@@ -8,6 +8,7 @@ from typing import Literal
 import structlog
 
 from comfyserve.core.errors import EngineError, EngineLost, EngineUnreached
+from comfyserve.core.kept_names import without_kept
 from comfyserve.ports import STOP_TOPIC, Bell, Blobs, Claim, Engine, Fetch, Ledger, Live, Stop, Targets, machine_topic
 from comfyserve.work.attempt import Attempt, Life, Tools
 from comfyserve.work.collect import Collect, Converter
@@ -54,8 +55,10 @@ class Worker:
         report: Report,
         converter: Converter | None = None,
         targets: Targets | None = None,
+        names_key: bytes | None = None,
     ) -> None:
-        """`another_idle`: whether a worker of this machine would take a run at once, so that this one leaves it."""
+        """`another_idle`: whether a worker of this machine would take a run at once, so that this one leaves it.
+        `names_key`: see Stage."""
         self.machine_id = machine_id
         self.worker_id = worker_id
         self._engine = engine
@@ -69,7 +72,7 @@ class Worker:
             engine,
             ledger,
             live,
-            Stage(engine, blobs, fetch, limits),
+            Stage(engine, blobs, fetch, limits, names_key),
             Collect(engine, blobs, limits, converter=converter, targets=targets),
             limits,
             monotonic,
@@ -169,7 +172,8 @@ class Worker:
         return True
 
     async def _publish_catalogue(self) -> None:
-        await self._ledger.publish_catalogue(self.machine_id, await self._engine.object_info())
+        shown = await asyncio.to_thread(without_kept, await self._engine.object_info())
+        await self._ledger.publish_catalogue(self.machine_id, shown)
         self._published = asyncio.get_running_loop().time()
 
     async def _refresh_catalogue(self) -> None:

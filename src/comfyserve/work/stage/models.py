@@ -1,15 +1,19 @@
 """Bring the models that a graph names by URL into the engine's folders, without copying them."""
 
 import asyncio
+import base64
+import hashlib
+import hmac
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import structlog
 
-from comfyserve.core.credentials import BearerAuth, Credential
+from comfyserve.core.credentials import BearerAuth, Credential, auth_for
 from comfyserve.core.errors import Conflict, DomainError, EngineLost, InvalidInput, NotFound, Place, StorageFailed
 from comfyserve.core.graph import Graph
+from comfyserve.core.kept_names import KEY_LENGTH
 from comfyserve.core.models import CONFIGS, FILE_KINDS, LISTED_ENDINGS, REPOSITORIES, ModelPlace
 from comfyserve.ports import Claim, Engine, Fetch, Fetched
 from comfyserve.work.stage.holding import Holding
@@ -23,18 +27,26 @@ log = structlog.get_logger(__name__)
 
 
 class Models:
-    """Fetches models, which stay pinned for the attempt, and offers them to the engine."""
+    """Fetches models, which stay pinned for the attempt, and offers them to the engine.
 
-    def __init__(self, engine: Engine, fetch: Fetch) -> None:
+    The name of one is made of its address. Where credentials were needed a secret goes into it: who knows the address,
+    and has no credentials, cannot name the model that is in the engine's folder all the same. It is the same name each
+    time, so that the engine need not load the model anew.
+    """
+
+    def __init__(self, engine: Engine, fetch: Fetch, names_key: bytes) -> None:
         self._engine = engine
         self._fetch = fetch
+        self._names_key = names_key
 
     async def bring(self, claim: Claim, place: ModelPlace, holding: Holding) -> str:
         """The name that the engine has for one model. Every error has its place."""
         try:
             fetched = await self._fetched(claim, place, holding)
-            name = await asyncio.to_thread(_name, fetched, place)
-            offered = await self._engine.add_model(place.folder, name, fetched.path)
+            name = PurePosixPath(await asyncio.to_thread(_name, fetched, place))
+            if auth_for(place.url, _credentials(claim, place)) is not None:
+                name = name.with_stem(self._secret_stem(fetched.path.name))
+            offered = await self._engine.add_model(place.folder, name.name, fetched.path)
             if offered.link is not None:
                 await self._remember(fetched.path, offered.link)
             return offered.name
@@ -45,6 +57,10 @@ class Models:
             raise
         except OSError as error:
             raise StorageFailed(f"The download cache did not give a model: {error.strerror}.") from error
+
+    def _secret_stem(self, key: str) -> str:
+        digest = hmac.new(self._names_key, key.encode(), hashlib.sha256).digest()
+        return base64.urlsafe_b64encode(digest).decode()[:KEY_LENGTH]
 
     async def _fetched(self, claim: Claim, place: ModelPlace, holding: Holding) -> Fetched:
         told, arrived = holding.reports.watch(place.label, place.url) if holding.reports else (None, None)

@@ -1,6 +1,7 @@
 """Fetch the files that a claimed graph names, hand them to the engine, and rewrite the graph."""
 
 import asyncio
+import secrets
 from collections.abc import Coroutine, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -45,10 +46,13 @@ class Stage:
     """Media by URL, data URI and asset, models by URL; each distinct value is fetched once, however many nodes name
     it."""
 
-    def __init__(self, engine: Engine, blobs: Blobs, fetch: Fetch, limits: WorkLimits) -> None:
+    def __init__(
+        self, engine: Engine, blobs: Blobs, fetch: Fetch, limits: WorkLimits, names_key: bytes | None = None
+    ) -> None:
+        """`names_key`: the secret in the names of private models; without one they have others in each life."""
         self._engine = engine
         self._media = Media(engine, blobs, fetch, limits)
-        self._models = Models(engine, fetch)
+        self._models = Models(engine, fetch, names_key or secrets.token_bytes())
         self._telling = Telling(engine, limits.catalogue)
         self._limits = limits
 
