@@ -5,7 +5,6 @@ Their network is our guarding proxy, which ends with us: a program that outlives
 
 import asyncio
 import os
-import shutil
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from comfyserve.core.errors import FetchFailed, StorageFailed, TooLarge
+from comfyserve.fetch.disk import remove, size_on_disk
 from comfyserve.fetch.threads import in_thread
 from comfyserve.ports import OnBytes
 
@@ -20,7 +20,6 @@ KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR
 MAX_OUTPUT = 4 * 1024 * 1024
 MAX_LINE = 64 * 1024
 LOOK_SECONDS = 0.5
-BLOCK = 512
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def weigher(
     """A `look` for run_child: tells the bytes in a folder, and raises TooLarge when they are more than the limit."""
 
     async def look() -> None:
-        size = await in_thread(lambda: folder_size(folder))
+        size = await in_thread(lambda: size_on_disk(folder))
         check_size(size, limit)
         on_bytes(size, total())
 
@@ -98,17 +97,6 @@ def check_size(size: int, limit: int) -> None:
         raise TooLarge(f"The files are larger than the {limit} bytes that are allowed.")
 
 
-def folder_size(folder: Path) -> int:
-    """The bytes of the files below a folder: what is on disk when that is less, as of a file that is being filled."""
-    size = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with suppress(FileNotFoundError):
-                found = os.lstat(os.path.join(parent, name))  # noqa: PTH118 (a walk of thousands of files)
-                size += min(found.st_size, found.st_blocks * BLOCK)
-    return size
-
-
 def make_folder(path: Path) -> None:
     """An empty folder at a path, whatever lay there before. Raises StorageFailed."""
     try:
@@ -116,14 +104,6 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True)
     except OSError as error:
         raise StorageFailed(f"No folder for a download can be made: {error.strerror}.") from error
-
-
-def remove(path: Path) -> None:
-    """Remove a file or a folder, if there is one."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 async def _read(stream: asyncio.StreamReader, on_line: Callable[[bytes], None] | None = None) -> bytes:

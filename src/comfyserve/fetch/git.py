@@ -10,7 +10,8 @@ from pathlib import Path
 
 from comfyserve.core.credentials import Auth, BasicAuth, BearerAuth, HeaderAuth
 from comfyserve.core.errors import FetchFailed, FetchRefused, StorageFailed
-from comfyserve.fetch.child import Ended, check_size, environment, folder_size, make_folder, remove, run_child, weigher
+from comfyserve.fetch.child import Ended, check_size, environment, make_folder, run_child, weigher
+from comfyserve.fetch.disk import remove, size_on_disk
 from comfyserve.fetch.git_url import GitUrl, read_git_url
 from comfyserve.fetch.heads import basic
 from comfyserve.fetch.proxy import GuardingProxy, Lease
@@ -243,7 +244,7 @@ def _settle(folder: Path) -> int:
                 raise FetchRefused("The repository has a symbolic link that leads out of it, or round in a circle.")
             if _is_lfs_pointer(path):
                 raise FetchFailed("The repository keeps files in Git LFS, which is not fetched from git addresses.")
-    return folder_size(folder)
+    return size_on_disk(folder)
 
 
 def _stays_in(root: Path, link: Path) -> bool:

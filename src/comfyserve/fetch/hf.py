@@ -19,7 +19,8 @@ from yarl import URL
 from comfyserve.core.credentials import Auth, BearerAuth
 from comfyserve.core.errors import FetchFailed, FetchRefused, StorageFailed
 from comfyserve.fetch import hf_child
-from comfyserve.fetch.child import check_size, environment, make_folder, remove, run_child, weigher
+from comfyserve.fetch.child import check_size, environment, make_folder, run_child, weigher
+from comfyserve.fetch.disk import remove
 from comfyserve.fetch.hf_url import HfPlace, read_hf_url
 from comfyserve.fetch.proxy import GuardingProxy, Lease
 from comfyserve.fetch.source import UNKNOWN, Arrived, Order, Unchanged, Validators

@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from comfyserve.core.errors import StorageFailed
+from comfyserve.fetch.cache.bin import Bin
 from comfyserve.fetch.cache.card import card_path, read_card
 from comfyserve.fetch.cache.links import remove_link
-from comfyserve.fetch.cache.locks import Claim, Pin, is_held, read_note
+from comfyserve.fetch.cache.locks import Claim, Pin, is_held, read_note, room_lock
 from comfyserve.fetch.cache.names import KEY_LENGTH, is_entry
-
-BLOCK = 512
-"""The unit of st_blocks (stat(2))."""
-
+from comfyserve.fetch.disk import size_on_disk
 
 SPARE_FROM = 1024**3
 SPARE_PART = 100
@@ -44,6 +42,11 @@ class Folders:
         return self.root / ".locks"
 
     @property
+    def bin(self) -> Path:
+        """What is about to be deleted."""
+        return self.root / ".bin"
+
+    @property
     def temporary(self) -> Path:
         """A folder for each process, for what is not kept."""
         return self.root / ".temporary"
@@ -59,11 +62,21 @@ class Entry:
 
 
 class Room:
-    """Keeps the folder within `limit` bytes (0: only within its disk). Call it under the room lock."""
+    """Keeps the folder within `limit` bytes (0: only within its disk). Call it while it is `locked`."""
 
     def __init__(self, folders: Folders, limit: int) -> None:
         self._folders = folders
         self._limit = limit
+        self.bin = Bin(folders.bin)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the room lock. What was put into the bin meanwhile is deleted after it is released."""
+        try:
+            with room_lock(self._folders.room):
+                yield
+        finally:
+            self.bin.empty()
 
     def make(self, need: int, own: str = "") -> None:
         """Evict so that a download of `need` bytes fits, `own` being its key. Raises StorageFailed, nothing evicted,
@@ -105,7 +118,7 @@ class Room:
         if (card := read_card(entry)) is not None:
             for link in card.links:
                 remove_link(entry, link)
-        remove(entry, aside=self._folders.incoming)
+        self.bin.take(entry)
         card_path(entry).unlink(missing_ok=True)
 
     def _noted(self) -> int | None:
@@ -119,7 +132,7 @@ class Room:
             self._folders.room.write_text(str(kept))
 
     def _missing(self, need: int, own: str, kept: int) -> int:
-        here = sum(_on_disk(path) for path in _partials(self._folders, own)) if own else 0
+        here = sum(size_on_disk(path) for path in _partials(self._folders, own)) if own else 0
         on_disk = max(0, need - here) - shutil.disk_usage(self._folders.root).free
         if not self._limit:
             return on_disk
@@ -130,7 +143,7 @@ class Room:
         sizes: dict[str, int] = {}
         for path in self._folders.incoming.iterdir():
             key = path.name[:KEY_LENGTH]
-            sizes[key] = sizes.get(key, 0) + _on_disk(path)
+            sizes[key] = sizes.get(key, 0) + size_on_disk(path)
         for claim in self._folders.claims.iterdir():
             if claim.name != own and is_held(claim):
                 sizes[claim.name] = max(sizes.get(claim.name, 0), read_note(claim)[2])
@@ -144,8 +157,8 @@ class Room:
             key = path.name[:KEY_LENGTH]
             if key == own or (claim := Claim.take(self._folders.claims / key)) is None:
                 continue
-            freed += _on_disk(path)
-            remove(path, aside=self._folders.incoming)
+            freed += size_on_disk(path)
+            self.bin.take(path)
             claim.release()
         return freed
 
@@ -168,15 +181,6 @@ class Room:
         self._remove(path)
         pin.release()
         return True
-
-
-def remove(path: Path, *, aside: Path) -> None:
-    """Remove a file or a folder at once: a folder is first renamed into `aside`, so that nobody sees half of it."""
-    if path.is_dir() and not path.is_symlink():
-        doomed = path if path.parent == aside else path.rename(aside / f"{path.name}.removed")
-        shutil.rmtree(doomed, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _sum_until(enough: int, sizes: Iterator[int]) -> int:
@@ -210,19 +214,8 @@ def _entry(item: os.DirEntry[str]) -> Entry | None:
 
 def _folder_size(path: Path) -> int:
     card = read_card(path)
-    return card.size if card is not None else _on_disk(path)
+    return card.size if card is not None else size_on_disk(path)
 
 
 def _partials(folders: Folders, key: str) -> list[Path]:
     return [path for path in folders.incoming.iterdir() if path.name.startswith(key)]
-
-
-def _on_disk(path: Path) -> int:
-    """Bytes of a file or folder that are written; a file may have been made longer in advance."""
-    try:
-        if path.is_dir():
-            return sum(_on_disk(child) for child in path.iterdir())
-        facts = path.stat(follow_symlinks=False)
-        return min(facts.st_size, facts.st_blocks * BLOCK)
-    except OSError:
-        return 0

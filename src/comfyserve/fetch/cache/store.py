@@ -5,23 +5,30 @@ written: their cards do not fit them then, and they are fetched again.
 """
 
 import contextlib
+import hmac
 import os
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import structlog
 
 from comfyserve.core.errors import Conflict, NotFound, StorageFailed
 from comfyserve.fetch.cache.card import Card, card_path, read_card
 from comfyserve.fetch.cache.links import Link, find_link
-from comfyserve.fetch.cache.locks import Claim, Pin, read_note, room_lock
+from comfyserve.fetch.cache.locks import Claim, Pin, is_held, read_note
 from comfyserve.fetch.cache.names import CARD_ENDING, KEY_LENGTH, Slot, is_entry
-from comfyserve.fetch.cache.room import Folders, Room, remove
+from comfyserve.fetch.cache.room import Folders, Room
+from comfyserve.fetch.disk import remove
+
+log = structlog.get_logger(__name__)
 
 PARTIAL_SECONDS = 24 * 3600
 """How long what a broken download left waits for somebody to go on with it."""
+FILE_MODE, FOLDER_MODE = 0o644, 0o755
+OTHERS = 0o077
+SECRET_BYTES = 32
 RESUME_ENDING = ".resume"
 MAX_RECENT = 10_000
 """How many names are remembered of files whose URLs do not tell their ending; a guess that is always checked."""
@@ -52,22 +59,31 @@ class Store:
         self._room = Room(self._folders, limit)
         self._temporary: tuple[Path, Pin] | None = None
         self._recent: dict[str, str] = {}
+        self._secret = b""
 
     def open(self) -> None:
-        """Make the folders, and sweep what dead processes left."""
+        """Make the folders, for this user alone unless they are there already, and sweep what dead processes left."""
         self._folders.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._folders.root.stat().st_mode & OTHERS:
+            log.warning("cache.open_to_others", folder=str(self._folders.root), advice="chmod 700, if nobody needs it")
         for folder in (self._folders.incoming, self._folders.claims, self._folders.temporary):
             folder.mkdir(mode=0o700, exist_ok=True)
-        with self._locked():
+        self._room.bin.open()
+        with self._room.locked():
+            self._secret = self._read_secret()
             self._sweep()
 
     def close(self) -> None:
         """Remove our folder of temporary files."""
         if self._temporary is not None:
             path, pin = self._temporary
-            remove(path, aside=self._folders.temporary)
+            remove(path)
             pin.release()
             self._temporary = None
+
+    def seal(self, text: str) -> str:
+        """A digest that stands for a secret text; without the cache's own secret nobody can guess at what it is of."""
+        return hmac.new(self._secret, text.encode("utf-8", "surrogatepass"), "sha256").hexdigest()
 
     # ------------------------------------------------------------------------------------------------ copies
 
@@ -93,16 +109,23 @@ class Store:
 
     def confirm(self, copy: Copy, checked_at: float) -> None:
         """Note that the origin still gives this file. A full disk costs the note, not the file."""
-        with contextlib.suppress(OSError, StorageFailed), self._locked():
+        with contextlib.suppress(OSError, StorageFailed), self._room.locked():
             if (card := read_card(copy.path)) is not None:
                 self._write_card(copy.path, replace(card, checked_at=checked_at))
+
+    def note_sha256(self, copy: Copy, sha256: str) -> Card:
+        """Note the checksum of a copy; the answer is its card with it. A full disk costs the note alone."""
+        with contextlib.suppress(OSError, StorageFailed), self._room.locked():
+            if (card := read_card(copy.path)) is not None:
+                self._write_card(copy.path, replace(card, sha256=sha256))
+        return replace(copy.card, sha256=sha256)
 
     def link(self, path: Path, destination: Path) -> None:
         """Place a symlink to a cached file, or adopt one or a copy that is there; eviction removes it.
 
         Raises NotFound when the file is not in the cache, Conflict when something else lies at the destination.
         """
-        with self._locked():
+        with self._room.locked():
             card = read_card(path) if path.parent == self._folders.root else None
             if card is None:
                 raise NotFound("The file is not in the download cache any more.")
@@ -139,7 +162,7 @@ class Store:
         """Make room for a download of this size and keep it free, with some `ahead` if there is so much.
 
         Raises StorageFailed."""
-        with self._locked():
+        with self._room.locked():
             try:
                 self._room.make(size + ahead, slot.key)
             except StorageFailed:
@@ -157,10 +180,11 @@ class Store:
         if pin is None:
             raise StorageFailed("The download cache lost a file that had just arrived.")
         try:
+            _let_read(arrived)
             facts = pin.stat()
             size = card.size if card.is_folder else facts.st_size
             card = replace(card, size=size, modified_ns=facts.st_mtime_ns)
-            with self._locked():
+            with self._room.locked():
                 self._room.make(size, slot.key)
                 path = self._place(slot, ending)
                 self._room.add(size + len(card.write()))
@@ -177,7 +201,7 @@ class Store:
         """Remove what a download left on its way; for the holder of the claim."""
         arrived = self.incoming(slot)
         for path in (arrived, arrived.with_name(arrived.name + RESUME_ENDING)):
-            remove(path, aside=self._folders.incoming)
+            remove(path)
 
     @property
     def scratch(self) -> Path:
@@ -191,11 +215,6 @@ class Store:
         return self.scratch / secrets.token_hex(8)
 
     # ------------------------------------------------------------------------------------------------ inside
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with room_lock(self._folders.room):
-            yield
 
     def _names(self, key: str) -> list[str]:
         return [name for name in os.listdir(self._folders.root) if name.startswith(key) and is_entry(name)]  # noqa: PTH208  (names alone, and quickly)
@@ -237,6 +256,20 @@ class Store:
         finally:
             fresh.unlink(missing_ok=True)
 
+    def _read_secret(self) -> bytes:
+        """The secret of this cache, made by whoever opens it first; under the room lock."""
+        path = self._folders.root / ".secret"
+        try:
+            if len(kept := path.read_bytes()) == SECRET_BYTES:
+                return kept
+        except FileNotFoundError:
+            pass
+        made = secrets.token_bytes(SECRET_BYTES)
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(made)
+        return made
+
     def _make_temporary(self) -> tuple[Path, Pin]:
         while True:
             path = self._folders.temporary / secrets.token_hex(8)
@@ -248,7 +281,7 @@ class Store:
         for path in list(self._folders.temporary.iterdir()):
             self._room.remove_unused(path)
         for path in list(self._folders.incoming.iterdir()):
-            if time.time() - path.stat().st_mtime > PARTIAL_SECONDS or path.name.endswith(".removed"):
+            if not is_held(self._folders.claims / path.name[:KEY_LENGTH]) and _is_abandoned(path):
                 self._drop_partial(path)
         for path in list(self._folders.claims.iterdir()):
             if (claim := Claim.take(path)) is not None:
@@ -266,8 +299,28 @@ class Store:
 
     def _drop_partial(self, path: Path) -> None:
         if (claim := Claim.take(self._folders.claims / path.name[:KEY_LENGTH])) is not None:
-            remove(path, aside=self._folders.incoming)
+            self._room.bin.take(path)
             claim.release()
+
+
+def _is_abandoned(path: Path) -> bool:
+    """Whether nobody goes on with what a broken download left; what goes away meanwhile somebody else looks after."""
+    try:
+        age = time.time() - path.stat(follow_symlinks=False).st_mtime
+    except FileNotFoundError:
+        return False
+    return age > PARTIAL_SECONDS
+
+
+def _let_read(path: Path) -> None:
+    """However a source wrote it: who may enter the folder of the cache may read what is in it, and so may the engine of
+    another user by a hard link."""
+    path.chmod(FOLDER_MODE if path.is_dir() else FILE_MODE)
+    for parent, folders, names in os.walk(path) if path.is_dir() else ():
+        for mode, below in ((FOLDER_MODE, folders), (FILE_MODE, names)):
+            for child in (Path(parent, name) for name in below):
+                if not child.is_symlink():
+                    child.chmod(mode)
 
 
 def _describes(card: Card, facts: os.stat_result) -> bool:
