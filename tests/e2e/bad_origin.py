@@ -37,8 +37,8 @@ def model() -> bytes:
 
 class BadOrigin:
     """The first part of a path says what goes wrong, its ending whether it is a picture or a model. `asked` counts GETs
-    by path, `starts` has the first byte that each asked for. What is `gated` stops at its half until `gate` is set, for
-    requests from the first byte on."""
+    of more than a byte, by path, `starts` has the first byte that each asked for. What is `gated` stops at its half
+    until `gate` is set, for requests from the first byte on."""
 
     def __init__(self) -> None:
         self.pictures = {colour: picture(colour) for colour in ("red", "green", "blue")}
@@ -70,6 +70,11 @@ class BadOrigin:
         if kind in OPENED_BY and request.headers.get("Authorization") != OPENED_BY[kind]:
             return web.Response(status=401)
         body = self.model if request.path.endswith(".safetensors") else self.pictures.get(kind, self.pictures["red"])
+        if request.headers.get("If-None-Match") == f'"{len(body)}"':
+            return web.Response(status=304, headers={"ETag": f'"{len(body)}"'})
+        if request.headers.get("Range") == "bytes=0-0":
+            facts = {"ETag": f'"{len(body)}"', "Content-Range": f"bytes 0-0/{len(body)}"}
+            return web.Response(status=206, headers=facts, body=body[:1])
         start = int(found[1]) if (found := re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))) else 0
         if request.method == "GET":
             self.asked[request.path] += 1
