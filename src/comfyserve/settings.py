@@ -25,6 +25,7 @@ from pydantic_settings import (
 
 from comfyserve.core.buckets import read_location
 from comfyserve.core.errors import Conflict, InvalidInput
+from comfyserve.core.headers import is_name, is_value
 from comfyserve.originals import said_by, variables_for
 
 PREFIX = "COMFYSERVE_"
@@ -40,8 +41,6 @@ WEB_ADDRESS = re.compile(r"https?://[^/\s@?#]+(/[^\s@?#]*)?")
 ORIGIN = re.compile(r"https?://[^/\s]+")
 GPUS = re.compile(r"[\w-]+(\s*,\s*[\w-]+)*")
 LOGIN = re.compile(r"//[^/@\s]*@")
-HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-HEADER_VALUE = re.compile(r"[^\x00-\x1f\x7f]*")
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -354,7 +353,7 @@ def read_headers(text: str) -> dict[str, str]:
     except json.JSONDecodeError:
         raise ValueError("this is no JSON object of headers") from None
     for name, value in given.items():
-        if not HEADER_NAME.fullmatch(name) or not isinstance(value, str) or not HEADER_VALUE.fullmatch(value):
+        if not is_name(name) or not isinstance(value, str) or not is_value(value):
             raise ValueError("write a header as `Name: value`; this is none")
     return dict(given)
 

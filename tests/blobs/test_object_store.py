@@ -3,6 +3,7 @@
 import asyncio
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import urlopen
@@ -130,6 +131,16 @@ async def test_a_store_that_is_down_is_told(s3_bucket: Bucket) -> None:
     for work in (*WRITING[:1], *READING[1:]):
         with pytest.raises(StorageFailed, match="does not answer"):
             await work(blobs)
+
+
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_REGION", "AWS_SESSION_TOKEN"])
+async def test_words_that_no_request_carries_are_told(s3_bucket: Bucket, name: str) -> None:
+    blobs = opened(replace(s3_bucket, environment={**s3_bucket.environment, name: "a\nb"}), seconds=0.3)
+    with pytest.raises(StorageFailed):
+        await check_blobs(blobs)
+    for act in (*WRITING, *READING):
+        with pytest.raises(StorageFailed):
+            await act(blobs)
 
 
 @pytest.mark.parametrize("methods", [("PUT", "POST"), ("GET", "HEAD", "DELETE")])

@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 import obstore
 import structlog
 
-from comfyserve.blobs.failures import ERRORS, Failure, Kind, read_failure
 from comfyserve.blobs.keys import check_key
 from comfyserve.blobs.own import Opened
 from comfyserve.blobs.stream import chunks, patience, upload
 from comfyserve.blobs.theirs import Theirs
+from comfyserve.core.bucket_failures import Failure, Kind, read_failure
 from comfyserve.core.disposition import disposition
-from comfyserve.core.errors import NotFound, StorageFailed
+from comfyserve.core.errors import DomainError, NotFound, StorageFailed
 from comfyserve.ports import ByteStream, StoredBlob
 
 log = structlog.get_logger(__name__)
@@ -66,8 +66,8 @@ class ObjectBlobs:
             written = await upload(
                 self._store, key, mine.pieces(), attributes=attributes, idle_seconds=self._seconds, limit=limit
             )
-        except ERRORS as error:
-            if error is mine.raised:
+        except Exception as error:
+            if error is mine.raised or isinstance(error, DomainError):
                 raise
             raise self._failed(error, writing=True) from None
         return StoredBlob(key, written.size, written.sha256)
@@ -87,7 +87,7 @@ class ObjectBlobs:
             else:
                 work = obstore.get_async(self._store, key, options={"range": (start, end)})
             result = await self._in_time(work)
-        except ERRORS as error:
+        except Exception as error:
             if read_failure(error).kind is not Kind.RANGE:
                 raise self._failed(error, key) from None
             result = None
@@ -98,7 +98,7 @@ class ObjectBlobs:
         check_key(key)
         try:
             found = await self._in_time(obstore.head_async(self._store, key))
-        except ERRORS as error:
+        except Exception as error:
             raise self._failed(error, key) from None
         return int(found["size"])
 
@@ -115,7 +115,7 @@ class ObjectBlobs:
                 page = await self._in_time(anext(pages))
             except StopAsyncIteration:
                 return
-            except ERRORS as error:
+            except Exception as error:
                 raise self._failed(error) from None
             await self._delete([found["path"] for found in page if found["path"] not in kept])
 
@@ -127,7 +127,7 @@ class ObjectBlobs:
         try:
             lasting = timedelta(seconds=min(seconds, MAX_SIGNED_SECONDS))
             return str(await self._in_time(obstore.sign_async(self._store, "GET", key, lasting)))
-        except ERRORS as error:
+        except Exception as error:
             log.warning("link_not_signed", bucket=self._opened.bucket, reason=read_failure(error).kind.value)
             return None
 
@@ -140,7 +140,7 @@ class ObjectBlobs:
             async for _ in obstore.list(self._store, prefix=".probe", chunk_size=LIST_PAGE):
                 break
             await self._in_time(obstore.delete_async(self._store, path))
-        except ERRORS as error:
+        except Exception as error:
             raise self._failed(error, writing=True) from None
 
     async def close(self) -> None:
@@ -152,14 +152,14 @@ class ObjectBlobs:
         try:
             with suppress(FileNotFoundError):  # The store has done all the others by then.
                 await self._in_time(obstore.delete_async(self._store, paths))
-        except ERRORS as error:
+        except Exception as error:
             raise self._failed(error) from None
 
     async def _read(self, result: Any) -> ByteStream:
         try:
             async for chunk in chunks(result, self._seconds):
                 yield chunk
-        except ERRORS as error:
+        except Exception as error:
             raise self._failed(error) from None
 
     async def _in_time(self, work: Awaitable[T]) -> T:
@@ -168,6 +168,8 @@ class ObjectBlobs:
 
     def _failed(self, error: Exception, key: str = "", *, writing: bool = False) -> NotFound | StorageFailed:
         failure = read_failure(error)
+        if failure.kind is Kind.UNREACHED:
+            log.warning("storage_unreached", bucket=self._opened.bucket, error=type(error).__name__)
         if failure.kind is Kind.ABSENT and key:
             return NotFound(f"There is no blob {key}.")
         if failure.kind is Kind.ABSENT and writing:

@@ -2,19 +2,18 @@
 
 import asyncio
 import re
-from base64 import b64encode
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
 from yarl import URL
 
+from comfyserve.core import headers
 from comfyserve.core.errors import FetchRefused
+from comfyserve.core.headers import is_name, is_value
 
 MAX_HEAD = 64 * 1024
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "host"})
 
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _REQUEST = re.compile(r"([A-Z]{1,20}) ([\x21-\x7e]+) HTTP/1\.[01]")
 _ANSWER = re.compile(r"HTTP/1\.[01] ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
 
@@ -75,9 +74,9 @@ def proxy_authorization(proxy: URL) -> list[str]:
 
 
 def basic(username: str, password: str) -> str:
-    """The value of an Authorization header (RFC 7617). Raises FetchRefused for text that UTF-8 cannot carry."""
+    """The value of an Authorization header. Raises FetchRefused for text that UTF-8 cannot carry."""
     try:
-        return f"Basic {b64encode(f'{username}:{password}'.encode()).decode()}"
+        return headers.basic(username, password)
     except UnicodeEncodeError as error:
         raise FetchRefused("The credential has characters that no header can carry.") from error
 
@@ -104,6 +103,6 @@ async def read_head(reader: asyncio.StreamReader) -> Head:
 
 def _header(text: str) -> tuple[str, str]:
     name, colon, value = text.partition(":")
-    if not colon or not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+    if not colon or not is_name(name) or not is_value(value):
         raise BadHead("A header is not valid.")
     return name, value.strip(" \t")

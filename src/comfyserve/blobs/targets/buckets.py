@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from comfyserve.blobs.failures import ERRORS, Failure, Kind, read_failure
 from comfyserve.blobs.stream import ShortContent, Written, upload
 from comfyserve.blobs.targets.names import join
 from comfyserve.blobs.targets.outside import CallersBucket
 from comfyserve.blobs.theirs import Theirs
+from comfyserve.core.bucket_failures import Failure, Kind, read_failure
 from comfyserve.core.buckets import NAME, BucketKind, Location
-from comfyserve.core.errors import InvalidInput, Place, TargetFailed
+from comfyserve.core.errors import DomainError, InvalidInput, Place, TargetFailed
 from comfyserve.core.targets import AzureTarget, GcsTarget, S3Target
 from comfyserve.ports import ByteStream
 
@@ -79,8 +79,8 @@ class BucketWriter:
             await self._upload(key, theirs.pieces(), size, mime)
         except ShortContent as error:
             raise TargetFailed(f"{error}", retryable=True) from None
-        except ERRORS as error:
-            if error is theirs.raised:
+        except Exception as error:
+            if error is theirs.raised or isinstance(error, DomainError):
                 raise
             raise self._failed(read_failure(error)) from None
         return self._address(key)

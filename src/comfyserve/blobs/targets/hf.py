@@ -14,7 +14,8 @@ from comfyserve.blobs.targets.names import join
 from comfyserve.blobs.targets.outside import Programs
 from comfyserve.core.credentials import BearerAuth
 from comfyserve.core.errors import InvalidInput, Place, StorageFailed, TargetFailed
-from comfyserve.core.targets import HfTarget
+from comfyserve.core.headers import is_value
+from comfyserve.core.targets import REPO_TYPES, HfTarget
 from comfyserve.ports import ByteStream
 
 HUB = "https://huggingface.co"
@@ -89,7 +90,9 @@ def check_hf(wish: HfTarget) -> str:
         raise _wrong("repo", "must be owner/name.")
     if not REVISION.fullmatch(wish.revision) or ".." in wish.revision:
         raise _wrong("revision", "must be a branch of the repository.")
-    if not isinstance(wish.auth, BearerAuth):
+    if wish.repo_type not in REPO_TYPES:
+        raise _wrong("repo_type", f"must be {' or '.join(REPO_TYPES)}.")
+    if not isinstance(wish.auth, BearerAuth) or not is_value(wish.auth.token):
         raise _wrong("auth", "must be a token of Hugging Face: auth of the type bearer.")
     in_directory(wish, "name")
     return wish.auth.token

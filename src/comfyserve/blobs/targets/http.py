@@ -12,13 +12,13 @@ from comfyserve.blobs.targets.outside import Outside
 from comfyserve.blobs.theirs import Theirs
 from comfyserve.core.credentials import Auth, BasicAuth, BearerAuth, HeaderAuth, QueryAuth
 from comfyserve.core.errors import FetchFailed, FetchRefused, InvalidInput, Place, TargetFailed
+from comfyserve.core.headers import basic, is_for_callers, is_value
 from comfyserve.core.targets import HttpTarget
 from comfyserve.ports import ByteStream
 
 RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
 DENIED = frozenset({401, 403, 407})
-OURS = frozenset({"host", "content-length", "content-type", "transfer-encoding", "connection", "expect"})
-"""Headers that a caller's credentials may not set."""
+NO_HEADER = "target.auth has a value that no header can have."
 
 
 class HttpWriter:
@@ -133,17 +133,24 @@ def opened_by(auth: Auth | None, prefix: URL) -> tuple[dict[str, str], dict[str,
         case BearerAuth():
             headers = {"Authorization": f"Bearer {auth.token}"}
         case BasicAuth():
-            headers = {"Authorization": aiohttp.encode_basic_auth(auth.username, auth.password)}
+            headers = {"Authorization": _basic(auth)}
         case HeaderAuth():
             headers = {auth.header_name: auth.header_value}
         case _:
             raise _wrong_auth("An HTTP target takes auth of the types bearer, basic, header and query.")
     for name, value in headers.items():
-        if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii() or name.lower() in OURS:
+        if not is_for_callers(name):
             raise _wrong_auth("target.auth names a header that cannot be set.")
-        if not value.isprintable():
-            raise _wrong_auth("target.auth has a value that no header can have.")
+        if not is_value(value):
+            raise _wrong_auth(NO_HEADER)
     return headers, {}
+
+
+def _basic(auth: BasicAuth) -> str:
+    try:
+        return basic(auth.username, auth.password)
+    except UnicodeEncodeError:
+        raise _wrong_auth(NO_HEADER) from None
 
 
 def _wrong_auth(sentence: str) -> InvalidInput:

@@ -1,6 +1,5 @@
 """Who asks: credentials, and where they may go."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -8,16 +7,8 @@ from yarl import URL
 
 from comfyserve.core.credentials import Auth, BasicAuth, BearerAuth, Credential, HeaderAuth, QueryAuth, auth_for
 from comfyserve.core.errors import FetchRefused
+from comfyserve.core.headers import is_for_callers, is_value
 from comfyserve.fetch.heads import basic
-
-OURS = frozenset(
-    {"host", "connection", "content-length", "transfer-encoding", "te", "upgrade", "range", "if-range",
-     "if-none-match", "if-modified-since", "accept-encoding", "expect", "proxy-authorization"}
-)  # fmt: skip
-"""Headers that decide how the message is read; no credential sets them."""
-
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
 @dataclass(frozen=True)
@@ -65,8 +56,8 @@ def identify(url: URL, given: str, auth: Auth | None, own: Sequence[Credential])
 
 
 def _header(name: str, value: str) -> dict[str, str]:
-    if not _NAME.fullmatch(name) or name.lower() in OURS:
+    if not is_for_callers(name):
         raise FetchRefused("The credential names a header that cannot be set.")
-    if not _VALUE.fullmatch(value):
+    if not is_value(value):
         raise FetchRefused("The credential has characters that no header can carry.")
     return {name: value}

@@ -1,18 +1,15 @@
 """What an object store meant when it failed: obstore's exceptions, read into a few kinds.
 
 Its messages are not passed on: they are long, and they name whole addresses. What tells one failure from another is the
-HTTP status and the word that S3, Azure and GCS put into `<Code>` of their XML errors.
+HTTP status and the word that S3, Azure and GCS put into `<Code>` of their XML errors. Besides its own exceptions it
+raises OSError, ValueError, TypeError and, when it panics, a class that nobody can import: so whatever it raises is a
+failure of the store.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-
-from obstore.exceptions import BaseError
-
-ERRORS = (BaseError, OSError, ValueError)
-"""What obstore's functions raise; FileNotFoundError and TimeoutError are among them."""
 
 _STATUS = re.compile(r"status code: (\d{3})")
 _WORD = re.compile(r"<Code>(\w{1,64})</Code>")
@@ -30,6 +27,8 @@ class Kind(StrEnum):
     DENIED = "denied"
     REGION = "region"
     RANGE = "range"
+    CHANGED = "changed"
+    NAME = "name"
     BUSY = "busy"
     REFUSED = "refused"
     UNREACHED = "unreached"
@@ -55,15 +54,25 @@ KINDS: Mapping[str, Kind] = {
 """The stores' own words for what a status alone does not tell."""
 
 STATUSES: Mapping[int, Kind] = {
+    304: Kind.CHANGED,
     401: Kind.BAD_CREDENTIALS,
     403: Kind.DENIED,
     404: Kind.ABSENT,
     408: Kind.BUSY,
+    412: Kind.CHANGED,
     416: Kind.RANGE,
     429: Kind.BUSY,
 }
 
-RETRYABLE = frozenset({Kind.BUSY, Kind.UNREACHED})
+CLASSES: Mapping[str, Kind] = {
+    "PermissionDeniedError": Kind.DENIED,
+    "UnauthenticatedError": Kind.BAD_CREDENTIALS,
+    "PreconditionError": Kind.CHANGED,
+    "NotModifiedError": Kind.CHANGED,
+}
+"""The exceptions of obstore that tell more than their class of Python's."""
+
+RETRYABLE = frozenset({Kind.BUSY, Kind.UNREACHED, Kind.CHANGED})
 
 
 @dataclass(frozen=True)
@@ -85,7 +94,7 @@ class Failure:
 
 
 def read_failure(error: Exception) -> Failure:
-    """What an exception of obstore means."""
+    """What an exception from obstore means."""
     text = str(error)
     status = int(found[1]) if (found := _STATUS.search(text)) else 0
     word = found[1] if (found := _WORD.search(text)) else ""
@@ -100,6 +109,10 @@ def _kind(error: Exception, status: int, word: str, text: str) -> Kind:
         return Kind.BUSY if status >= 500 else Kind.REFUSED
     if isinstance(error, FileNotFoundError):
         return Kind.ABSENT
+    if (known := CLASSES.get(type(error).__name__)) is not None:
+        return known
+    if isinstance(error, ValueError | TypeError):
+        return Kind.NAME
     if _REGION in text:
         return Kind.REGION
     return Kind.NO_CREDENTIALS if any(sign in text for sign in _METADATA) else Kind.UNREACHED
