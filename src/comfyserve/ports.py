@@ -344,7 +344,8 @@ class Targets(Protocol):
 @dataclass(frozen=True)
 class Fetched:
     """A file (or a folder: a git or Hugging Face repository) from outside. It lies at `path`, unchanged and safe from
-    eviction, until its context is left. `cached`: nothing of it was downloaded for this call."""
+    eviction, until its context is left. `cached`: nothing of it was downloaded for this call. `private`: it was opened
+    with credentials, and is for those alone whose credentials open it."""
 
     path: Path
     size: int
@@ -353,6 +354,7 @@ class Fetched:
     sha256: str
     cached: bool = False
     is_folder: bool = False
+    private: bool = False
 
 
 Purpose = Literal["input", "model"]

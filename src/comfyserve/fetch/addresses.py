@@ -1,5 +1,6 @@
 """Which source an address is for."""
 
+import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Literal
@@ -28,6 +29,7 @@ SCHEMES: Mapping[str, Kind] = {
     "git+https": "git",
     "git+http": "git",
 }
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 WITH_HOST = frozenset({"http", "https", "git+https", "git+http"})
 """Schemes whose host the outbound policy looks at before anything else happens."""
 
@@ -62,6 +64,8 @@ class Router:
         kind = SCHEMES.get(scheme)
         if kind == "data":
             return Route(kind, url, None, False)
+        if _CONTROL.search(url):
+            raise FetchRefused("The URL has control characters, line breaks or halves of characters.")
         if len(url) > MAX_URL:
             raise FetchRefused(f"The URL is longer than {MAX_URL} characters.")
         if kind is None:

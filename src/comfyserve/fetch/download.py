@@ -64,9 +64,6 @@ class Wish:
 class HeldForOthers(FetchRefused):
     """The copy we hold came for other credentials, and nothing proves that this caller would get the same."""
 
-    def __init__(self) -> None:
-        super().__init__("Authentication required to access this cached file: give `credentials` for it.")
-
 
 async def blocking(call: Callable[[], Result]) -> Result:
     """A call in a thread, never left alone: when we are cancelled it ends first, and what it took hold of is let go.
@@ -129,7 +126,7 @@ class Downloads:
     async def _serves_too(self, copy: Copy, wish: Wish) -> bool:
         """A copy that came for others: the origin must prove that it is what it gives to this caller."""
         if wish.route.auth is None or not await self._check(copy.card, wish) or not await self._matches(copy, wish):
-            raise HeldForOthers
+            raise HeldForOthers("Authentication required to access this cached file: give `credentials` for it.")
         return True
 
     async def _check(self, card: Card, wish: Wish) -> bool:
@@ -137,7 +134,9 @@ class Downloads:
             async with asyncio.timeout(CHECK_SECONDS):
                 return await wish.source.check(wish.route.url, wish.route.auth, card.validators)
         except TimeoutError as error:
-            raise FetchFailed(f"{wish.route.host} does not answer within {CHECK_SECONDS:g} s.", retryable=True) from error
+            raise FetchFailed(
+                f"{wish.route.host} does not answer within {CHECK_SECONDS:g} s.", retryable=True
+            ) from error
 
     async def _matches(self, copy: Copy, wish: Wish) -> bool:
         """Whether the content is what the caller says; a large file that was never hashed is hashed now, once."""

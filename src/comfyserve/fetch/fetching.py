@@ -1,20 +1,21 @@
 """The Fetch port: every kind of address, through the download cache, under the outbound policy."""
 
-import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from comfyserve.core.credentials import Credential, auth_for
+from comfyserve.core.addresses import is_data
+from comfyserve.core.credentials import Credential, auth_for, write_auth
 from comfyserve.core.errors import FetchFailed, FetchRefused
 from comfyserve.fetch.addresses import Kind, Router
-from comfyserve.fetch.cache.card import Card
 from comfyserve.fetch.cache.names import ANONYMOUS, place_of, slot_of
 from comfyserve.fetch.cache.shared import Job, Shared, Waiter
 from comfyserve.fetch.cache.store import Copy, Store
-from comfyserve.fetch.download import Downloads, HeldPrivately, Wish, arrived_card, blocking, confirm_sha256
+from comfyserve.fetch.download import Downloads, HeldForOthers, Wish, blocking, confirm_sha256
 from comfyserve.fetch.guard import Guard
+from comfyserve.fetch.names import mime_of, safe_name, with_extension
 from comfyserve.fetch.source import Order, Source, Unchanged, nobody
 from comfyserve.ports import Fetched, OnBytes, Purpose
 
@@ -47,7 +48,8 @@ class Fetching:
 
     A model's copy is used without asking its origin. An input's copy is used unasked for `fresh_seconds`, then the
     origin is asked whether it is still the file; while it cannot be reached the copy serves. What was fetched with
-    credentials is given only to callers whose credentials open it, each time.
+    credentials is given to a caller only after the origin proved, each time, that it gives the same to theirs; who
+    gets another file, or one of which nothing proves it, has a copy of their own.
     """
 
     def __init__(
@@ -81,28 +83,31 @@ class Fetching:
         on_bytes: OnBytes | None = None,
     ) -> AsyncIterator[Fetched]:
         """The file of an address; see ports.Fetch. What comes from a data URI is not cached."""
+        caps = self._limits.caps(purpose)
+        most = caps.bytes if limit is None else min(limit, caps.bytes)
+        if is_data(url):
+            async with self._from_data(Order(url, most, sha256=sha256)) as fetched:
+                yield fetched
+            return
         route = self._router.route(url, auth_for(url, credentials), purpose)
         if route.has_host:
             self._guard.check_url(route.url.removeprefix("git+"))
-        caps = self._limits.caps(purpose)
         wish = Wish(
             route=route,
             source=self._sources[route.kind],
             slot=slot_of(url, place_of(route.auth)),
             given_url=url,
             purpose=purpose,
-            limit=caps.bytes if limit is None else min(limit, caps.bytes),
+            limit=most,
+            seconds=caps.seconds,
+            asker="" if route.auth is None else self._store.seal(json.dumps(write_auth(route.auth))),
             sha256=sha256.lower(),
             fresh_seconds=self._limits.fresh_seconds,
             asked_at=self._clock(),
         )
-        if route.kind == "data":
-            async with self._uncached(wish) as fetched:
-                yield fetched
-            return
-        copy, cached = await self._in_time(wish, caps.seconds, on_bytes or nobody)
+        copy, cached = await self._obtain(wish, on_bytes or nobody)
         try:
-            yield _fetched(copy, cached)
+            yield _fetched(copy, cached, wish.sha256)
         finally:
             copy.release()
 
@@ -118,20 +123,11 @@ class Fetching:
         for source in self._sources.values():
             await source.close()
 
-    async def _in_time(self, wish: Wish, seconds: float, on_bytes: OnBytes) -> tuple[Copy, bool]:
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._obtain(wish, on_bytes)
-        except TimeoutError as error:
-            raise FetchFailed(
-                f"{wish.route.host} did not give the file within {seconds:g} s.", retryable=True
-            ) from error
-
     async def _obtain(self, wish: Wish, on_bytes: OnBytes) -> tuple[Copy, bool]:
         try:
             return await self._from_slot(wish, on_bytes)
-        except HeldPrivately as error:
-            return await self._without_credentials(wish, on_bytes, error)
+        except HeldForOthers as error:
+            return await self._apart(wish, on_bytes, error)
 
     async def _from_slot(self, wish: Wish, on_bytes: OnBytes) -> tuple[Copy, bool]:
         copy = await self._downloads.find(wish.slot)
@@ -139,15 +135,16 @@ class Fetching:
             return copy, True
         return await self._share(wish, on_bytes)
 
-    async def _without_credentials(self, wish: Wish, on_bytes: OnBytes, private: HeldPrivately) -> tuple[Copy, bool]:
-        """We hold the file for callers with credentials; who has none gets what the origin gives without, if anything:
-        it may be public after all, since anybody may fetch a public file with credentials."""
+    async def _apart(self, wish: Wish, on_bytes: OnBytes, held: HeldForOthers) -> tuple[Copy, bool]:
+        """We hold what the origin gave to others; this caller gets what it gives to them, in a slot of their own. Also
+        without credentials: anybody may fetch a public file with some."""
+        slot = slot_of(wish.given_url, place_of(wish.route.auth), wish.asker or ANONYMOUS)
         try:
-            return await self._from_slot(replace(wish, slot=slot_of(wish.given_url, ANONYMOUS)), on_bytes)
+            return await self._from_slot(replace(wish, slot=slot), on_bytes)
         except (FetchFailed, FetchRefused) as error:
-            if isinstance(error, FetchFailed) and error.retryable:
+            if wish.asker or (isinstance(error, FetchFailed) and error.retryable):
                 raise
-            raise private from error
+            raise held from error
 
     async def _share(self, wish: Wish, on_bytes: OnBytes) -> tuple[Copy, bool]:
         async def work(job: Job) -> tuple[Copy, bool]:
@@ -157,21 +154,29 @@ class Fetching:
         return await self._shared.run(key, Waiter(wish.limit, on_bytes), work, self._downloads.again)
 
     @asynccontextmanager
-    async def _uncached(self, wish: Wish) -> AsyncIterator[Fetched]:
+    async def _from_data(self, order: Order) -> AsyncIterator[Fetched]:
         path = await blocking(self._store.temporary)
         try:
-            arrived = await wish.source.download(Order(wish.route.url, wish.limit, sha256=wish.sha256), path)
+            arrived = await self._sources["data"].download(order, path)
             if isinstance(arrived, Unchanged):
-                raise FetchFailed("The address gave nothing.")
-            confirm_sha256(arrived, wish)
-            yield _fetched_of(path, arrived_card(arrived, wish, self._clock()), cached=False)
+                raise FetchFailed("The data URI gave nothing.")
+            confirm_sha256(arrived, order.sha256.lower(), "The data URI")
+            mime = mime_of(arrived.head, arrived.mime, "")
+            yield Fetched(path, arrived.size, mime, with_extension(safe_name(), mime), arrived.sha256)
         finally:
             await blocking(lambda: path.unlink(missing_ok=True))
 
 
-def _fetched(copy: Copy, cached: bool) -> Fetched:
-    return _fetched_of(copy.path, copy.card, cached=cached)
-
-
-def _fetched_of(path: Path, card: Card, *, cached: bool) -> Fetched:
-    return Fetched(path, card.size, card.mime, card.filename, card.sha256, cached, card.is_folder)
+def _fetched(copy: Copy, cached: bool, sha256: str) -> Fetched:
+    """What is told of a copy; one that serves for a checksum has it."""
+    card = copy.card
+    return Fetched(
+        path=copy.path,
+        size=card.size,
+        mime=card.mime,
+        filename=card.filename,
+        sha256=card.sha256 or ("" if card.is_folder else sha256),
+        cached=cached,
+        is_folder=card.is_folder,
+        private=card.auth_required,
+    )

@@ -1,19 +1,25 @@
 """A Fetching over a scripted source, on a clock that stands still."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from comfyserve.core.credentials import BearerAuth, Credential
 from comfyserve.fetch.cache.store import Store
 from comfyserve.fetch.fetching import Caps, Fetching, FetchingLimits
 from comfyserve.fetch.guard import Guard
+from comfyserve.ports import Fetched
 from tests.fetch.cache.scripted import ScriptedSource
 
 LIMITS = FetchingLimits(Caps(1_000_000, 20), Caps(8_000_000, 20), fresh_seconds=60, at_once=4)
 START = 1_800_000_000.0
+URL = "http://host.example/a/cat.png"
+MINE = [Credential("http://host.example/**", BearerAuth("right"))]
+THEIRS = [Credential("http://host.example/**", BearerAuth("wrong"))]
 
 
 @dataclass
@@ -33,6 +39,18 @@ class Bench:
     def partials(self) -> list[str]:
         """What lies half-way, and what is locked."""
         return sorted(path.name for below in (".incoming", ".locks") for path in (self.folder / below).iterdir())
+
+
+async def read(bench: Bench, url: str = URL, **options: object) -> tuple[bytes, Fetched]:
+    """The content of an address, and what is told of it."""
+    async with bench.fetching.fetch(url, **options) as file:  # type: ignore[arg-type]  # a test names real options
+        return file.path.read_bytes(), file
+
+
+def card_of(file: Fetched) -> dict[str, object]:
+    """The side-car of a cached file."""
+    found: dict[str, object] = json.loads(file.path.with_name(file.path.name + ".meta").read_text())
+    return found
 
 
 async def until(true: Callable[[], bool]) -> None:

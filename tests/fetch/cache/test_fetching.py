@@ -1,36 +1,21 @@
-"""Hits, freshness, private files, one download for all, through the Fetch port over a scripted source."""
+"""Hits, freshness, one download for all, through the Fetch port over a scripted source."""
 
 import asyncio
 import hashlib
-import json
 import os
 from pathlib import Path
 
 import pytest
 
-from comfyserve.core.credentials import BearerAuth, Credential, S3Auth
 from comfyserve.core.errors import FetchFailed, FetchRefused, InvalidInput, StorageFailed, TooLarge
 from comfyserve.fetch.cache.names import slot_of
 from comfyserve.fetch.fetching import Caps
-from comfyserve.ports import Fetched
-from tests.fetch.cache.conftest import LIMITS, Bench, until
+from tests.fetch.cache.conftest import LIMITS, MINE, THEIRS, URL, Bench, card_of, read, until
 from tests.fetch.cache.scripted import File
 
-URL = "http://host.example/a/cat.png"
 OTHER = "http://host.example/b/cat.png"
 KEYED = "http://host.example/models/7"
-MINE = [Credential("http://host.example/**", BearerAuth("right"))]
-THEIRS = [Credential("http://host.example/**", BearerAuth("wrong"))]
-
-
-async def read(bench: Bench, url: str = URL, **options: object) -> tuple[bytes, Fetched]:
-    async with bench.fetching.fetch(url, **options) as file:  # type: ignore[arg-type]  # a test names real options
-        return file.path.read_bytes(), file
-
-
-def card_of(file: Fetched) -> dict[str, object]:
-    found: dict[str, object] = json.loads(file.path.with_name(file.path.name + ".meta").read_text())
-    return found
+ELSEWHERE = "http://other.example/cat.png"
 
 
 async def test_a_file_lies_under_its_documented_name_with_its_card(bench: Bench) -> None:
@@ -118,69 +103,6 @@ async def test_a_copy_in_use_stays_what_it_was(bench: Bench) -> None:
     bench.build()
     assert bench.names() == [new.path.name], "the next start sweeps the old one"
     assert (await read(bench))[0] == b"newer"
-
-
-async def test_a_private_file_is_for_those_whose_credentials_open_it(bench: Bench) -> None:
-    bench.source.files[URL] = File(b"private", token="right")
-    content, file = await read(bench, purpose="model", credentials=MINE)
-    assert content == b"private" and card_of(file)["authRequired"] is True
-    for credentials, message in ((THEIRS, "401"), ([], "Authentication required to access this cached file")):
-        with pytest.raises((FetchFailed, FetchRefused), match=message):
-            await read(bench, purpose="model", credentials=credentials)
-    content, file = await read(bench, purpose="model", credentials=MINE)
-    assert (content, file.cached) == (b"private", True)
-    assert bench.source.checks[URL] == 2, "each time, by the caller's own credentials"
-    assert "right" not in "".join(path.read_text() for path in bench.folder.glob("*.meta"))
-
-
-async def test_the_mark_of_a_private_file_outlives_the_program(bench: Bench) -> None:
-    bench.source.files[URL] = File(b"private", token="right")
-    await read(bench, purpose="model", credentials=MINE)
-    bench.fetching = bench.build()
-    with pytest.raises(FetchRefused, match="Authentication required"):
-        await read(bench, purpose="model")
-
-
-async def test_a_file_without_its_card_is_nobodys(bench: Bench) -> None:
-    bench.source.files[URL] = File(b"private", token="right")
-    _, file = await read(bench, purpose="model", credentials=MINE)
-    file.path.with_name(file.path.name + ".meta").unlink()
-    with pytest.raises(FetchFailed, match="401"):
-        await read(bench, purpose="model")
-
-
-async def test_a_public_file_fetched_with_credentials_is_not_lost_to_others(bench: Bench) -> None:
-    bench.source.files[URL] = File(b"public")
-    await read(bench, purpose="model", credentials=MINE)
-    content, file = await read(bench, purpose="model")
-    assert (content, file.cached) == (b"public", False)
-    assert (await read(bench, purpose="model"))[1].cached
-
-
-async def test_what_everybody_gets_is_not_given_for_what_credentials_open(bench: Bench) -> None:
-    bench.source.files[URL] = File(b"please sign in", etag='"1"')
-    await read(bench, purpose="model")
-    bench.source.files[URL] = File(b"the model", etag='"2"', token="right")
-    assert (await read(bench, purpose="model", credentials=MINE))[0] == b"the model"
-
-
-async def test_a_private_input_is_not_served_while_nobody_can_check(bench: Bench) -> None:
-    bench.source.files[URL] = File(b"private", token="right", etag='"1"')
-    await read(bench, credentials=MINE)
-    bench.now += 61
-    bench.source.files[URL] = File(token="right", error=FetchFailed("Away.", retryable=True))
-    with pytest.raises(FetchFailed, match="Away"):
-        await read(bench, credentials=MINE)
-
-
-async def test_an_endpoint_of_ones_own_opens_nothing_of_others(bench: Bench) -> None:
-    url = "s3://bucket/key.png"
-    bench.source.files[url] = File(b"real")
-    real, fake = S3Auth("a", "b"), S3Auth("a", "b", endpoint="https://mine.example")
-    await read(bench, url, purpose="model", credentials=[Credential("s3://**", real)])
-    bench.source.files[url] = File(b"fake")
-    assert (await read(bench, url, purpose="model", credentials=[Credential("s3://**", fake)]))[0] == b"fake"
-    assert (await read(bench, url, purpose="model", credentials=[Credential("s3://**", real)]))[0] == b"real"
 
 
 async def test_user_and_password_in_the_url_are_credentials(bench: Bench) -> None:
@@ -288,7 +210,7 @@ async def test_a_checksum_is_kept_or_nothing_is(bench: Bench) -> None:
 async def test_only_so_many_downloads_at_once(bench: Bench) -> None:
     bench.fetching = bench.build(at_once=2)
     gate = asyncio.Event()
-    urls = [f"http://host.example/{number}.png" for number in range(5)]
+    urls = [f"http://host{number}.example/a.png" for number in range(5)]
     bench.source.files |= {url: File(url.encode(), gate=gate) for url in urls}
     reading = [asyncio.create_task(read(bench, url)) for url in urls]
     await until(lambda: bench.source.busy == 2)
@@ -297,12 +219,55 @@ async def test_only_so_many_downloads_at_once(bench: Bench) -> None:
     assert bench.source.busiest == 2
 
 
+async def test_the_wait_for_a_turn_is_nobodys_fault(bench: Bench) -> None:
+    bench.fetching = bench.build(at_once=1, input=Caps(1000, 0.3))
+    bench.source.files |= {URL: File(gate=asyncio.Event()), ELSEWHERE: File(b"quick")}
+    slow = asyncio.create_task(read(bench))
+    await bench.source.started.wait()
+    quick = asyncio.create_task(read(bench, ELSEWHERE))
+    with pytest.raises(FetchFailed, match=r"host\.example did not give the file within 0\.3 s"):
+        await slow
+    assert (await quick)[0] == b"quick", "it waited as long as its own download may take"
+
+
+async def test_a_slow_host_leaves_turns_for_others(bench: Bench) -> None:
+    bench.fetching = bench.build(at_once=2)
+    gate = asyncio.Event()
+    bench.source.files |= {URL: File(b"slow", gate=gate), OTHER: File(b"slow"), ELSEWHERE: File(b"quick")}
+    slow = [asyncio.create_task(read(bench))]
+    await bench.source.started.wait()
+    slow.append(asyncio.create_task(read(bench, OTHER)))
+    assert (await read(bench, ELSEWHERE))[0] == b"quick"
+    assert OTHER not in bench.source.downloads
+    gate.set()
+    assert [content for content, _ in await asyncio.gather(*slow)] == [b"slow", b"slow"]
+
+
+async def test_a_copy_that_was_never_hashed_is_hashed_when_a_checksum_is_asked_for(bench: Bench) -> None:
+    bench.source.files[URL] = File(b"large", is_hashed=False)
+    sha256 = hashlib.sha256(b"large").hexdigest()
+    assert (await read(bench, purpose="model"))[1].sha256 == ""
+    _, file = await read(bench, purpose="model", sha256=sha256)
+    assert (file.cached, file.sha256, card_of(file)["sha256"]) == (True, sha256, sha256)
+    assert bench.source.downloads[URL] == 1
+    with pytest.raises(FetchFailed, match="SHA-256"):
+        await read(bench, purpose="model", sha256="0" * 64)
+    assert (await read(bench, purpose="model"))[1].cached
+
+
 async def test_a_data_uri_leaves_nothing(bench: Bench) -> None:
     uri = "data:image/png;base64,AAAA"
     bench.source.files[uri] = File(b"\0\0\0", mime="image/png")
     content, file = await read(bench, uri)
     assert (content, file.filename, file.cached) == (b"\0\0\0", "file.png", False)
     assert not file.path.exists() and bench.names() == []
+
+
+async def test_a_data_uri_is_not_read_as_a_url(bench: Bench) -> None:
+    bench.source.files["data://[,x"] = File(b"x")
+    assert (await read(bench, "data://[,x"))[0] == b"x"
+    with pytest.raises(FetchFailed, match="data URI gave a file whose SHA-256"):
+        await read(bench, "data://[,x", sha256="0" * 64)
 
 
 @pytest.mark.parametrize(
@@ -314,6 +279,9 @@ async def test_a_data_uri_leaves_nothing(bench: Bench) -> None:
         ("http://169.254.169.254/latest", FetchRefused),
         ("http://[::1/a", FetchRefused),
         ("http://host.example/" + "a" * 20_000, FetchRefused),
+        ("http://host.example/a\nanonymous", FetchRefused),
+        ("s3://bucket/a\r\nb", FetchRefused),
+        ("http://host.example/\ud800", FetchRefused),
     ],
 )
 async def test_bad_addresses_are_refused_before_the_cache(bench: Bench, url: str, error: type[Exception]) -> None:

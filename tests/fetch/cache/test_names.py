@@ -74,12 +74,17 @@ def test_credentials_that_lead_elsewhere_make_another_slot() -> None:
     assert slot_of("s3://b/k.png", place_of(own)) != slot_of("s3://b/k.png")
 
 
+def test_no_words_of_a_caller_make_the_slot_of_other_words() -> None:
+    words = [("u", "", ""), ("u\nanonymous", "", ""), ("u", "anonymous", ""), ("u", "", "anonymous"), ("u", "\n", "x"),
+             ("u\n?token", "", ""), ("u", "?token", "")]  # fmt: skip
+    assert len({slot_of(*each).key for each in words}) == len(words)
+
+
 def test_the_side_car_keeps_no_secret() -> None:
     url = (
         "https://me:pass@host:8443/a.png?x=1&token=T0&X-Amz-Signature=T1&sig=T2&X-Amz-Credential=T3"
-        "&x-amz-security-token=T4&api_key=T5&AccessKeyId=T6#part"
+        "&x-amz-security-token=T4&code=T5&hdnts=exp=1~hmac=T6&T7#part"
     )
     assert without_secrets(url) == (
-        "https://host:8443/a.png?x=1&token=&X-Amz-Signature=&sig=&X-Amz-Credential="
-        "&x-amz-security-token=&api_key=&AccessKeyId=#part"
+        "https://host:8443/a.png?x=&token=&X-Amz-Signature=&sig=&X-Amz-Credential=&x-amz-security-token=&code=&hdnts="
     )

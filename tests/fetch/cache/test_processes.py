@@ -122,4 +122,4 @@ async def test_a_full_disk_leaves_no_half_file(origin: SlowOrigin, tmp_path: Pat
         found = await results(process)
     assert [result["error"] for result in found] == ["storage_failed"] * 2
     assert "disk" in found[0]["message"]
-    assert files_in(tmp_path) == [".room"]
+    assert files_in(tmp_path) == [".room", ".secret"]

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import structlog
 
 from comfyserve.core.errors import Conflict, FetchFailed, NotFound, StorageFailed
+from comfyserve.fetch.cache.locks import Claim
 from comfyserve.fetch.cache.names import slot_of
 from tests.fetch.cache.conftest import Bench, until
 from tests.fetch.cache.scripted import File
@@ -245,6 +247,40 @@ async def test_a_start_sweeps_what_dead_processes_left(bench: Bench) -> None:
     bench.build()
     assert path.exists() and foreign.exists() and young.exists()
     assert not any(gone.exists() for gone in (old, dead, orphan, bench.folder / ".locks" / key))
+
+
+async def test_a_start_leaves_alone_what_others_work_with(bench: Bench) -> None:
+    incoming, key = bench.folder / ".incoming", slot_of(url(8)).key
+    gone, held = incoming / f"{key}.resume.new", incoming / slot_of(url(9)).key
+    gone.symlink_to(incoming / "gone")
+    held.write_bytes(b"half")
+    os.utime(held, (1, 1))
+    claim = Claim.take(bench.folder / ".locks" / held.name)
+    assert claim is not None
+    bench.build()
+    claim.release()
+    assert held.exists()
+
+
+async def test_files_can_be_read_by_whoever_may_enter_the_folder(bench: Bench, tmp_path: Path) -> None:
+    fill(bench, range(2), 10)
+    bench.source.files[url(1)].is_folder = True
+    mask = os.umask(0o077)
+    try:
+        file, folder = await read(bench, 0), await read(bench, 1)
+    finally:
+        os.umask(mask)
+    modes = [
+        path.stat().st_mode & 0o777
+        for path in (bench.folder, file, folder, folder / "unet", folder / "unet" / "model.bin")
+    ]
+    assert modes == [0o700, 0o644, 0o755, 0o755, 0o644]
+    with structlog.testing.capture_logs() as events:
+        bench.build()
+        bench.folder.chmod(0o750)
+        bench.build()
+    assert [event["event"] for event in events] == ["cache.open_to_others"]
+    assert bench.folder.stat().st_mode & 0o777 == 0o750, "the operator made it so"
 
 
 async def test_a_changed_file_is_fetched_again(bench: Bench) -> None:

@@ -16,7 +16,8 @@ MAX_CARD = 1024 * 1024
 @dataclass(frozen=True)
 class Card:
     """What is known about a cached file. Times are seconds since 1970; `modified_ns` and `size` are the file's own, so
-    that a card never speaks for another file; `superseded`: a newer copy took its place while somebody used it."""
+    that a card never speaks for another file; `owner`: the seal of the credentials that fetched it (Store.seal), empty
+    for a public file; `superseded`: a newer copy took its place while somebody used it."""
 
     url: str
     auth_required: bool
@@ -29,6 +30,7 @@ class Card:
     filename: str
     validators: Validators
     is_folder: bool = False
+    owner: str = ""
     superseded: bool = False
     links: tuple[Link, ...] = ()
 
@@ -48,6 +50,7 @@ class Card:
             "lastModified": self.validators.last_modified,
             "originSize": self.validators.size,
             "isFolder": self.is_folder,
+            "owner": self.owner,
             "superseded": self.superseded,
             "links": [asdict(link) for link in self.links],
         }
@@ -82,6 +85,7 @@ def _read(found: Any) -> Card:
         filename=str(found["filename"]),
         validators=Validators(str(found["etag"]), str(found["lastModified"]), found["originSize"]),
         is_folder=bool(found["isFolder"]),
+        owner=str(found["owner"]),
         superseded=bool(found["superseded"]),
         links=tuple(Link(str(link["path"]), int(link["size"]), int(link["modified_ns"])) for link in found["links"]),
     )

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +18,6 @@ ANONYMOUS = "anonymous"
 
 _ENDING = re.compile(r"\.[A-Za-z0-9_-]{1,15}")
 _KEY = re.compile(r"[A-Za-z0-9_-]{32}([.-].*)?")
-_SECRET_VALUE = re.compile(
-    r"(?<=[?&])([^=&#]*(?:token|key|secret|sig|pass|pwd|auth|credential|jwt|session)[^=&#]*=)[^&#]*", re.I
-)
 
 
 @dataclass(frozen=True)
@@ -30,9 +28,11 @@ class Slot:
     ending: str = ""
 
 
-def slot_of(url: str, place: str = "") -> Slot:
-    """The slot of a URL as it was given. `place`: what else decides which file the URL means (see `place_of`)."""
-    return Slot(cache_key(f"{url}\n{place}" if place else url), ending_of(urlsplit(url).path))
+def slot_of(url: str, place: str = "", asker: str = "") -> Slot:
+    """The slot of a URL as it was given. `place`: what else decides which file the URL means (see `place_of`); `asker`:
+    for whom alone this slot is. No two sets of words have one slot, since no URL begins with a bracket."""
+    words = json.dumps([url, place, asker]) if place or asker else url
+    return Slot(cache_key(words), ending_of(urlsplit(url).path))
 
 
 def cache_key(text: str) -> str:
@@ -74,7 +74,9 @@ def is_entry(name: str) -> bool:
 
 
 def without_secrets(url: str) -> str:
-    """The URL for the side-car: no user, no password, no values of parameters that look secret."""
+    """The URL for the side-car: no user, no password, no fragment, and of the query the names of its parameters alone,
+    since none tells by its name that its value is no secret."""
     parts = urlsplit(url)
-    bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    return _SECRET_VALUE.sub(r"\1", bare)
+    words = (word.partition("=") for word in parts.query.split("&"))
+    names = "&".join(f"{name}=" for name, equals, _ in words if equals)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=names, fragment=""))
