@@ -533,3 +533,16 @@ async def test_a_cancelled_download_can_be_continued(s3_bucket: Bucket, strict: 
             await download
     source = source_of(strict, s3_bucket.environment)
     assert (await arrives(source, order(s3_bucket, "big.bin"), tmp_path / "got")).sha256 == SHA
+
+
+@pytest.mark.parametrize("kind", ["download", "check"])
+async def test_a_bucket_that_does_not_answer_a_question_holds_nobody(
+    s3_bucket: Bucket, strict: GuardingProxy, tmp_path: Path, kind: str
+) -> None:
+    async with flaky(s3_bucket) as watched:
+        watched.faults.append(Fault("silent"))
+        source = source_of(strict, watched.bucket.environment, delays=(), ask_seconds=0.2, idle_seconds=60, seconds=60)
+        asked = order(watched.bucket, "k")
+        with pytest.raises(FetchFailed, match="does not answer") as failed:
+            await (source.download(asked, tmp_path / "f") if kind == "download" else source.check(asked.url, None))
+        assert failed.value.retryable

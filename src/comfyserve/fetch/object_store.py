@@ -1,7 +1,6 @@
 """Files from buckets of S3, Azure and Google Cloud, through the guarding proxy."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,13 +10,8 @@ from typing import Any
 
 import obstore
 from aiohttp import content_disposition_filename, parse_content_disposition
-from obstore.exceptions import (
-    NotModifiedError,
-    PermissionDeniedError,
-    PreconditionError,
-    UnauthenticatedError,
-)
 
+from comfyserve.core.bucket_failures import Kind, read_failure
 from comfyserve.core.buckets import read_location
 from comfyserve.core.credentials import Auth
 from comfyserve.core.errors import DomainError, FetchFailed, FetchRefused, TooLarge
@@ -29,8 +23,20 @@ from comfyserve.fetch.source import UNKNOWN, Arrived, Order, Unchanged, Validato
 from comfyserve.fetch.tries import DELAYS, with_tries
 
 CHUNK_BYTES = 1024 * 1024
+ASK_SECONDS = 60.0
 
-_REGION = re.compile(r"PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint")
+SENTENCES: Mapping[Kind, str] = {
+    Kind.ABSENT: "{label} has no such file, or does not exist.",
+    Kind.NO_BUCKET: "{label} has no such file, or does not exist.",
+    Kind.DENIED: "{label} refuses{said}, or has no such file. Give credentials that may read it.",
+    Kind.BAD_CREDENTIALS: "{label} does not know these credentials{said}. Give credentials that may read it.",
+    Kind.NO_CREDENTIALS: "There are no credentials for {label}. Give credentials that may read it.",
+    Kind.CHANGED: "{label} changed the file while it was read.",
+    Kind.REGION: "{label} is in another region. Name it in the credentials, or in AWS_REGION.",
+    Kind.NAME: "{label} cannot have a file of this name.",
+}
+ELSEWHERE = frozenset({Kind.ABSENT, Kind.NO_BUCKET, Kind.DENIED})
+"""The file may be there under another reading of its key."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,8 @@ class ObjectStoreSource:
     `own` is the server's environment, whose credentials open what a caller gives none for; without those either, the
     bucket is asked as a public one. A caller's endpoint is subject to the policy, the operator's own is trusted.
     `kept` is where the server's own files are (`s3://bucket/prefix`): what is there no caller reads with the server's
-    credentials. `seconds` bounds one download, `idle_seconds` the wait for bytes; `delays` are pauses between tries.
+    credentials. `seconds` bounds one download, `ask_seconds` a question about an object, `idle_seconds` the wait for
+    bytes; `delays` are pauses between tries.
     """
 
     def __init__(
@@ -79,6 +86,7 @@ class ObjectStoreSource:
         delays: Sequence[float] = DELAYS,
         piece_bytes: int = PIECE_BYTES,
         idle_seconds: float = IDLE_SECONDS,
+        ask_seconds: float = ASK_SECONDS,
     ) -> None:
         self._proxy = proxy
         self._own = dict(own)
@@ -87,6 +95,7 @@ class ObjectStoreSource:
         self._delays = delays
         self._piece_bytes = piece_bytes
         self._idle_seconds = idle_seconds
+        self._ask_seconds = ask_seconds
 
     async def download(self, order: Order, path: Path) -> Arrived | Unchanged:
         """Write the object in pieces, several at once. See Source."""
@@ -99,19 +108,15 @@ class ObjectStoreSource:
 
     async def check(self, url: str, auth: Auth | None, held: Validators = UNKNOWN) -> bool:
         """Ask about the object. See Source."""
-        place = read_bucket_url(url)
-        try:
-            async with asyncio.timeout(self._seconds), self._open(place, auth) as bucket:
-                return held.shows((await _find(bucket)).validators)
-        except TimeoutError as error:
-            raise FetchFailed(f"{place.label} does not answer within {self._seconds:g} s.", retryable=True) from error
+        async with self._open(read_bucket_url(url), auth) as bucket:
+            return held.shows((await self._find(bucket)).validators)
 
     async def close(self) -> None:
         """Nothing to let go of: each download has its own connections."""
 
     async def _try(self, place: Place, order: Order, path: Path) -> Arrived | Unchanged:
         async with self._open(place, order.auth) as bucket:
-            found = await _find(bucket)
+            found = await self._find(bucket)
             if order.held is not None and order.held.shows(found.validators):
                 return Unchanged()
             if found.size > order.limit:
@@ -119,6 +124,13 @@ class ObjectStoreSource:
             file = PiecedFile(path, found.size, found.validators.etag, order.on_bytes, self._piece_bytes)
             whole = await file.fill(_getter(bucket, found))
         return _arrived(order, place, found, whole)
+
+    async def _find(self, bucket: _Open) -> _Found:
+        try:
+            async with asyncio.timeout(self._ask_seconds):
+                return await _find(bucket)
+        except TimeoutError as error:
+            raise FetchFailed(f"{bucket.place.label} does not answer.", retryable=True) from error
 
     def _keeps(self, place: Place) -> bool:
         return self._kept is not None and self._kept.holds(place.kind, place.bucket, place.keys)
@@ -174,7 +186,7 @@ def _getter(bucket: _Open, found: _Found) -> Callable[..., Awaitable[None]]:
                 raise
             except Exception as error:
                 failure = _failed(error, bucket)
-                if delay is None or not failure.retryable or isinstance(error, PreconditionError):
+                if delay is None or not failure.retryable or read_failure(error).kind is Kind.CHANGED:
                     raise failure from None
             if delay is not None:
                 await asyncio.sleep(delay)
@@ -190,21 +202,12 @@ class _Elsewhere(FetchFailed):
 def _failed(error: Exception, bucket: _Open) -> FetchFailed:
     """What obstore's exception means; even its panics are such. Its texts hold whole URLs, signatures included, and are
     never passed on. Raises FetchRefused when the policy was the reason."""
-    label, text = bucket.place.label, str(error)
+    label, failure = bucket.place.label, read_failure(error)
     if bucket.lease.refused is not None:
         raise bucket.lease.refused
-    if isinstance(error, FileNotFoundError):
-        return _Elsewhere(f"{label} has no such file, or does not exist.")
-    if isinstance(error, PermissionDeniedError):
-        return _Elsewhere(f"{label} refuses (403), or has no such file. Give credentials that may read it.")
-    if isinstance(error, UnauthenticatedError):
-        return FetchFailed(f"{label} does not know these credentials (401). Give credentials that may read it.")
-    if isinstance(error, PreconditionError | NotModifiedError):
-        return FetchFailed(f"{label} changed the file while it was read.", retryable=True)
-    if _REGION.search(text):
-        return FetchFailed(f"{label} is in another region. Name it in the credentials, or in AWS_REGION.")
-    if isinstance(error, ValueError | TypeError):
-        return FetchFailed(f"{label} cannot have a file of this name.")
+    if sentence := SENTENCES.get(failure.kind):
+        kind = _Elsewhere if failure.kind in ELSEWHERE else FetchFailed
+        return kind(sentence.format(label=label, said=failure.said), retryable=failure.retryable)
     if bucket.lease.trouble is not None:
         return FetchFailed(bucket.lease.trouble.message, retryable=True)
     return FetchFailed(f"{label} does not answer properly.", retryable=True)

@@ -5,12 +5,12 @@ import hashlib
 import json
 import os
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from comfyserve.core.errors import StorageFailed
+from comfyserve.core.errors import FetchFailed, StorageFailed
 from comfyserve.fetch.threads import in_thread
 from comfyserve.ports import OnBytes
 
@@ -20,6 +20,11 @@ HEAD_BYTES = 64
 AT_ONCE = 6
 TELL_SECONDS = 0.25
 RESUME = ".resume"
+SLOW_SECONDS = 60.0
+SLOW_RATE = 64 * 1024
+SMALL_SLOW_RATE = 1024
+SMALL_BYTES = 1024 * 1024
+"""Fewer bytes a second than the rate, over so many seconds, end a try; the rate is lower for small files."""
 
 GetPiece = Callable[[int, int, Callable[[memoryview], Awaitable[None]]], Awaitable[None]]
 """Gets the bytes from `start` to before `end`, in order, and gives each chunk to the function."""
@@ -35,9 +40,18 @@ class Whole:
 
 class PiecedFile:
     """The file `path` of `size` bytes. `state` names the state of the origin (its ETag): pieces that an earlier, broken
-    download of the same state left are kept. What the disk refuses is StorageFailed."""
+    download of the same state left are kept. What the disk refuses is StorageFailed; hardly any bytes over
+    `slow_seconds` are FetchFailed."""
 
-    def __init__(self, path: Path, size: int, state: str, on_bytes: OnBytes, piece_bytes: int = PIECE_BYTES) -> None:
+    def __init__(
+        self,
+        path: Path,
+        size: int,
+        state: str,
+        on_bytes: OnBytes,
+        piece_bytes: int = PIECE_BYTES,
+        slow_seconds: float = SLOW_SECONDS,
+    ) -> None:
         self._path = path
         self._note = path.with_name(path.name + RESUME)
         self._size = size
@@ -45,6 +59,7 @@ class PiecedFile:
         self._piece = piece_bytes
         self._count = -(-size // piece_bytes)
         self._on_bytes = on_bytes
+        self._slow_seconds = slow_seconds
         self._told = 0.0
         self._received = 0
         self._noting = asyncio.Lock()
@@ -63,6 +78,7 @@ class PiecedFile:
         try:
             async with asyncio.TaskGroup() as group:
                 hashing = group.create_task(self._hash(handle, arrived))
+                group.create_task(self._watch(arrived))
                 for _ in range(min(AT_ONCE, self._count)):
                     group.create_task(self._work(handle, get, missing, arrived))
         except BaseExceptionGroup as errors:
@@ -90,6 +106,19 @@ class PiecedFile:
                 done = [number for number, event in enumerate(arrived) if event.is_set()]
                 with _disk():
                     await in_thread(partial(self._remember, done))
+
+    async def _watch(self, arrived: list[asyncio.Event]) -> None:
+        """Raises FetchFailed when hardly anything comes, while there are pieces missing."""
+        rate = SLOW_RATE if self._size > SMALL_BYTES else SMALL_SLOW_RATE
+        while not all(event.is_set() for event in arrived):
+            before = self._received
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._slow_seconds):
+                    for event in arrived:
+                        await event.wait()
+                    return
+            if self._received - before < rate * self._slow_seconds:
+                raise FetchFailed(f"The file comes with less than {rate} bytes a second.", retryable=True)
 
     async def _hash(self, handle: int, arrived: list[asyncio.Event]) -> Whole:
         digest = hashlib.sha256()
