@@ -83,6 +83,26 @@ async def test_two_workers_share_a_server_s_queue(tmp_path: Path) -> None:
         assert folders == ["1", "2"]
 
 
+async def test_a_machine_without_a_worker_says_what_to_do(tmp_path: Path) -> None:
+    async with program(tmp_path / "data", work_here="false") as running, running.client() as client:
+        answer = await client.get("/v1/machines")
+        assert "comfyserve worker" in answer["items"][0]["error"]["message"]
+
+
+async def test_a_worker_that_keeps_files_elsewhere_is_refused(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    async with program(data_dir, work_here="false"):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "comfyserve", "worker", "--data-dir", str(data_dir)),
+            env=dict(os.environ, COMFYSERVE_BLOBS="s3://elsewhere"),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, told = await asyncio.wait_for(process.communicate(), 60)
+        assert process.returncode == 5
+        assert b"a folder of the data directory" in told
+        assert b"s3://elsewhere" in told
+
+
 async def test_a_worker_without_a_server_says_what_to_do(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "comfyserve", "worker", "--data-dir", str(tmp_path / "none")),

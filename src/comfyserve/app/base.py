@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from comfyserve.blobs.build import check_blobs, open_blobs
 from comfyserve.blobs.own import hide_from_callers
-from comfyserve.core.errors import StorageFailed
+from comfyserve.core.errors import Conflict, StorageFailed
 from comfyserve.db.database import Database
 from comfyserve.ports import Blobs, Clocks
 from comfyserve.services.bell import LocalBell
@@ -21,8 +21,10 @@ from comfyserve.services.door import Door
 from comfyserve.services.live import LocalLive
 from comfyserve.services.record import Record
 from comfyserve.services.sealing import Sealing
-from comfyserve.settings import Settings, secret_of
+from comfyserve.settings import Settings, secret_of, write_private
 
+STORAGE_FILE = "storage.txt"
+FOLDER_OF_FILES = "a folder of the data directory"
 CONVERTING, SENDING = "converting", "sending"
 """Folders of files on their way, in the scratch folder."""
 
@@ -71,6 +73,19 @@ async def lay_base(settings: Settings, scratch: Path, passing: Iterable[Path]) -
         sealing=Sealing(secret_of(settings).encode()),
         clocks=Clocks(settings.queue_seconds, settings.start_seconds, settings.run_seconds, settings.heartbeat_seconds),
     )
+
+
+def agree_on_storage(settings: Settings, *, ours: bool) -> None:
+    """Have the server say, for its workers, where files are kept. Raises Conflict when a worker keeps them elsewhere:
+    nobody would find what it stores."""
+    note, here = settings.data_dir / STORAGE_FILE, settings.blobs or FOLDER_OF_FILES
+    if ours:
+        write_private(note, here + "\n")
+    elif note.exists() and (there := note.read_text().strip()) != here:
+        raise Conflict(
+            f"The server with this data directory keeps its files in {there}, this worker in {here}. "
+            "Give both the same COMFYSERVE_BLOBS."
+        )
 
 
 async def open_storage(settings: Settings) -> Blobs:

@@ -33,8 +33,8 @@ class Outside:
         await self.proxy.close()
 
 
-def build_outside(settings: Settings, scratch: Path) -> Outside:
-    """The fetching, the targets and the webhooks of this process. To be built in its loop."""
+async def build_outside(settings: Settings, scratch: Path) -> Outside:
+    """The fetching, the targets and the webhooks of this process."""
     guard = Guard(settings.allow_private_network, proxies=getproxies())
     proxy = GuardingProxy(guard)
     lend = settings.fetch_credentials == "own"
@@ -53,7 +53,7 @@ def build_outside(settings: Settings, scratch: Path) -> Outside:
         settings.blobs,
     )
     return Outside(
-        open_fetching(guard, proxy, options),
+        await open_fetching(guard, proxy, options),
         _build_targets(target_options(settings, scratch), guard, proxy),
         HttpSender(guard),
         proxy,

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 
 from comfyserve.apis.build import APIS, build_api
 from comfyserve.apis.http.bundle import Services
-from comfyserve.app.base import Base, build_record, lay_base, now
+from comfyserve.app.base import Base, agree_on_storage, build_record, lay_base, now
 from comfyserve.app.outside import Outside, build_outside
 from comfyserve.app.services import api_options, build_services
 from comfyserve.app.workers import LOCAL_WORKER, build_pool, wanted_engines
@@ -59,6 +59,7 @@ class Platform:
 async def build(settings: Settings, url: str, *, ledger: type[Record] = Record) -> Platform:
     """Open the database and put the program together; `url` is where callers reach it."""
     base = await lay_base(settings, settings.data_dir, leftovers(settings.data_dir))
+    agree_on_storage(settings, ours=True)
     services = build_services(base, url)
     record = build_record(base, ledger)
     await _ensure_admin(services.keys, settings)
@@ -67,7 +68,7 @@ async def build(settings: Settings, url: str, *, ledger: type[Record] = Record) 
     engines = await asyncio.to_thread(fleet, wanted) if settings.work_here else []
     machine_id = await services.machines.ensure_local(workspace_id, kind=wanted.kind, workers=len(engines))
     keeping = Keeping(settings.keep_runs, DETAIL_DAYS)
-    outside = build_outside(settings, base.scratch)
+    outside = await build_outside(settings, base.scratch)
     return Platform(
         base=base,
         url=url,

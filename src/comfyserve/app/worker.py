@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
-from comfyserve.app.base import build_record, lay_base, new_id, now
+from comfyserve.app.base import agree_on_storage, build_record, lay_base, new_id, now
 from comfyserve.app.outside import build_outside
 from comfyserve.app.workers import build_pool, wanted_engines
 from comfyserve.core.errors import Conflict, NotFound
@@ -46,6 +46,7 @@ async def working(settings: Settings, machine: str) -> AsyncIterator[int]:
     """
     if not settings.admin_key_file.exists():
         raise NotFound(f"No server has used {settings.data_dir} yet. Start `comfyserve up` with it first.")
+    agree_on_storage(settings, ours=False)
     async with AsyncExitStack() as ending:
         scratch = ending.enter_context(seat(settings.data_dir))
         base = await lay_base(settings, scratch, leftovers(scratch))
@@ -54,7 +55,7 @@ async def working(settings: Settings, machine: str) -> AsyncIterator[int]:
         machines = Machines(base.db, clock=now, ids=new_id)
         machine_id = await machines.named(machine)
         engines = await asyncio.to_thread(fleet, wanted_engines(settings, scratch))
-        outside = build_outside(settings, scratch)
+        outside = await build_outside(settings, scratch)
         ending.push_async_callback(outside.close)
         ending.callback(asyncio.create_task(hear_others(base.bell, base.db.version)).cancel)
         name = f"{socket.gethostname()}-{os.getpid()}-"

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection
 
-from comfyserve.core.errors import NotFound
+from comfyserve.core.errors import Conflict, NotFound
 from comfyserve.core.graph import Graph
 from comfyserve.db import keys, machines, runs
 from comfyserve.db.database import Database
@@ -14,6 +14,7 @@ from comfyserve.db.rows import Row
 from comfyserve.services.records import MAX_PAGE, Caller, MachineView
 
 LOCAL = "local"
+NO_WORKER = Conflict("Nobody works for this machine yet. Start `comfyserve worker` with the same data directory.")
 Catalogue = Mapping[str, Any]
 
 
@@ -29,13 +30,14 @@ class Machines:
     async def ensure_local(self, workspace_id: str, *, kind: str, workers: int) -> str:
         """The id of the workspace's machine `local`, made if need be.
 
-        With workers of ours its state begins as starting; without, it stays what other workers said."""
+        Its state begins as starting; without workers of ours, one that is ready stays so: another process said it."""
 
         def ensure(connection: Connection) -> str:
             now = self._clock()
             state = {"kind": kind, "workers": workers, "status": "starting", "error": None}
+            state |= {} if workers else {"error": NO_WORKER.as_dict()}
             if (row := machines.find_by_name(connection, workspace_id, LOCAL)) is not None:
-                if workers:
+                if workers or row["status"] != "ready":
                     machines.update(connection, row["id"], now, **state)
                 return str(row["id"])
             named = {"id": self._ids(), "workspace_id": workspace_id, "name": LOCAL}
