@@ -76,7 +76,7 @@ async def test_a_url_stays_the_same_for_a_while_and_lives_long_enough(bundle: Bu
 async def test_our_urls_are_recognised_wherever_we_are_called(bundle: Bundle) -> None:
     asset = await upload(bundle, "a b.png")
     elsewhere = asset.url.replace("127.0.0.1", "localhost")
-    for value in (asset.id, f"asset:{asset.id}", asset.url, elsewhere):
+    for value in (asset.id, f"asset:{asset.id}", f"ASSET:{asset.id}", asset.url, elsewhere):
         assert await bundle.files.resolve(bundle.caller, value) == asset.id
     bundle.clock.step(10 * 3600)
     assert await bundle.files.resolve(bundle.caller, asset.url) == asset.id

@@ -1,18 +1,19 @@
 """The sweep ends what nobody else ends, and keeps memory and disk flat."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, select, update
 
-from comfyserve.core.errors import NotFound
+from comfyserve.core.errors import NotFound, StorageFailed
 from comfyserve.core.runs import Fact, FactKind, Status
 from comfyserve.db.tables import deliveries, keys
 from comfyserve.ports import Claim, Clocks, StoredOutput
-from comfyserve.services.leftovers import LATE
-from comfyserve.services.sweep import Keeping, Swept
+from comfyserve.services.leftovers import LATE, Leftovers
+from comfyserve.services.sweep import Keeping, Sweep, Swept
+from comfyserve.testing import MemoryBlobs
 from tests.services.bundle import CLOCKS, LEASE, PNG, Bundle, open_bundle, pieces
 
 
@@ -190,6 +191,38 @@ async def test_details_of_old_runs_go_first(tmp_path: Path) -> None:
     kinds = [event.kind for event in (await bundle.watch.events(bundle.caller, run.id)).items]
     assert kinds == ["submitted", "claimed", "started", "executed", "succeeded"]
     await bundle.db.close()
+
+
+class SilentBlobs(MemoryBlobs):
+    """A storage that does not answer while it is `down`."""
+
+    down = True
+
+    async def delete_below(self, folder: str, *, keep: Collection[str] = ()) -> None:
+        """Fail, or remove."""
+        if self.down:
+            raise StorageFailed("The bucket does not answer.")
+        await super().delete_below(folder, keep=keep)
+
+
+async def test_a_storage_that_does_not_answer_holds_up_its_own_files_only(bundle: Bundle) -> None:
+    blobs = SilentBlobs()
+    sweep = Sweep(
+        bundle.db, bundle.record, blobs, clock=bundle.clock, clocks=CLOCKS, keeping=Keeping(runs=1, detail_days=1)
+    )
+    for _ in range(4):
+        claim = (await bundle.run(), await bundle.claim())[1]
+        await bundle.record.apply(
+            claim.run.id, claim.lease.token, [Fact(FactKind.STARTED), Fact(FactKind.NODE_STARTED)]
+        )
+        await bundle.record.apply(claim.run.id, claim.lease.token, [Fact(FactKind.EXECUTED), Fact(FactKind.FAILED)])
+    bundle.clock.step(86_401)
+    with pytest.raises(StorageFailed):
+        await Leftovers(bundle.db, blobs, bundle.clock).remove([claim.run.id, "another"])
+    assert await sweep.run_once() == Swept(removed_events=4)
+    blobs.down = False
+    swept = await sweep.run_once()
+    assert swept.removed_runs == 3 and swept.cleared_runs > 0
 
 
 async def _there(bundle: Bundle, key: str) -> bool:

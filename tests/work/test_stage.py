@@ -67,6 +67,14 @@ async def test_an_asset_that_cannot_be_given(
     assert caught.value.place == Place(node_id="1", field="image")
 
 
+async def test_an_asset_in_capitals_is_one(claim: Claim) -> None:
+    blobs, engine = MemoryBlobs(), ScriptedEngine([])
+    await blobs.put(PICTURE.blob_key, pieces(PNG))
+    graph = parse_graph({"1": {"class_type": "LoadImage", "inputs": {"image": "Asset:a1"}}})
+    await Stage(engine, blobs, NoFetch(), WorkLimits()).stage(replace(claim, graph=graph), Holding())
+    assert list(engine.uploads.values()) == [PNG]
+
+
 async def test_a_file_that_was_put_there_is_known_although_another_one_fails(claim: Claim) -> None:
     blobs, files = MemoryBlobs(), list[EngineFile]()
     await blobs.put(PICTURE.blob_key, pieces(PNG))

@@ -46,6 +46,12 @@ def is_web_address(value: str) -> bool:
         return False
 
 
+def asset_of(value: str) -> str | None:
+    """The id that `asset:<id>` names, in capitals or not; None for anything else."""
+    is_asset = value[: len(ASSET_PREFIX)].lower() == ASSET_PREFIX
+    return value[len(ASSET_PREFIX) :] if is_asset else None
+
+
 def public_name(url: str) -> str:
     """What people may be told of an address: its host and the last part of its path, no user, no query."""
     if is_data(url):

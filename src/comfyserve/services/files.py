@@ -12,8 +12,9 @@ from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
 from sqlalchemy import Connection
 
+from comfyserve.core.addresses import asset_of
 from comfyserve.core.errors import Conflict, NotFound
-from comfyserve.core.media import ASSET_PREFIX, UNKNOWN_TYPE, type_of
+from comfyserve.core.media import UNKNOWN_TYPE, type_of
 from comfyserve.db import assets
 from comfyserve.db.database import Database
 from comfyserve.db.rows import Row
@@ -154,9 +155,10 @@ class Files:
         return asset_id
 
     def _named(self, value: str) -> str | None:
-        bare = value.removeprefix(ASSET_PREFIX)
-        if bare != value or is_asset_id(bare):
-            return bare
+        if (asset_id := asset_of(value)) is not None:
+            return asset_id
+        if is_asset_id(value):
+            return value
         parts = _url_parts(value)
         if parts is None or not parts.path.startswith(FILES_PATH):
             return None

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 
+from comfyserve.core.gathering import gather
 from comfyserve.db import assets, runs
 from comfyserve.db.database import Database
 from comfyserve.ports import Blobs
@@ -45,7 +46,9 @@ class Leftovers:
         return len(ended)
 
     async def remove(self, run_ids: Collection[str]) -> None:
-        """Remove every file of these runs, recorded or not; a bucket does it in few requests for each run."""
+        """Remove every file of these runs, recorded or not; a bucket does it in few requests for each run.
+
+        Raises StorageFailed."""
         files = await self._db.read(lambda connection: assets.of_runs(connection, run_ids))
         folders = tuple(f"{run_folder(run_id)}/" for run_id in run_ids)
         gate = asyncio.Semaphore(AT_ONCE)
@@ -55,11 +58,12 @@ class Leftovers:
                 await work(key)
 
         elsewhere = [file["blob_key"] for file in files if not file["blob_key"].startswith(folders)]
-        async with asyncio.TaskGroup() as group:
-            for run_id in run_ids:
-                group.create_task(remove(self._blobs.delete_below, run_folder(run_id)))
-            for key in elsewhere:
-                group.create_task(remove(self._blobs.delete, key))
+        await gather(
+            [
+                *(remove(self._blobs.delete_below, run_folder(run_id)) for run_id in run_ids),
+                *(remove(self._blobs.delete, key) for key in elsewhere),
+            ]
+        )
 
     async def _tidy(self, run_id: str) -> None:
         files = await self._db.read(lambda connection: assets.of_runs(connection, [run_id]))

@@ -1,18 +1,21 @@
 """Sweep: what nobody else notices. Dead workers, clocks that ran out, and what is older than it is kept."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import structlog
 from sqlalchemy import Connection
 
-from comfyserve.core.errors import ClockRanOut
+from comfyserve.core.errors import ClockRanOut, StorageFailed
 from comfyserve.core.runs import Fact, FactKind
 from comfyserve.db import assets, events, keys, runs
 from comfyserve.db.database import Database
 from comfyserve.ports import Blobs, Clocks
 from comfyserve.services.leftovers import BATCH, Leftovers
 from comfyserve.services.record import Record
+
+log = structlog.get_logger(__name__)
 
 DETAIL_BATCH = 5_000
 SLOW_PAUSE = timedelta(hours=1)
@@ -69,14 +72,14 @@ class Sweep:
         self._details_due = self._tokens_due = datetime.min.replace(tzinfo=UTC)
 
     async def run_once(self) -> Swept:
-        """Expired leases, overdue runs, then what is too old."""
+        """Expired leases, overdue runs, then what is too old. Files wait while the storage does not answer."""
         await self._remove_dead_tokens()
         return Swept(
             lost=await self._lose_expired(),
             overdue=await self._end_overdue(),
-            removed_runs=await self._remove_runs(),
+            removed_runs=await _unless_storage_fails(self._remove_runs()),
             removed_events=await self._remove_details(),
-            cleared_runs=await self._leftovers.clear(),
+            cleared_runs=await _unless_storage_fails(self._leftovers.clear()),
         )
 
     async def _lose_expired(self) -> int:
@@ -131,3 +134,12 @@ class Sweep:
             self._details_due = moment + SLOW_PAUSE
         await self._db.write(lambda connection: events.delete(connection, old))
         return len(old)
+
+
+async def _unless_storage_fails(work: Awaitable[int]) -> int:
+    """How much was done; nothing, until the next round, when our storage does not do its part."""
+    try:
+        return await work
+    except StorageFailed as error:
+        log.warning("files_not_removed", error=error.message)
+        return 0

@@ -1,9 +1,10 @@
 """Stream every output of an attempt from its engine to blobs, converted if asked, and on to the caller's target."""
 
 import asyncio
-import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ import structlog
 
 from comfyserve.core.conversion import Conversion
 from comfyserve.core.errors import DomainError, InvalidGraph
+from comfyserve.core.gathering import gather
 from comfyserve.core.media import UNKNOWN_TYPE, type_of
 from comfyserve.core.outputs import NodeOutput
 from comfyserve.core.runs import Fact, FactKind
@@ -21,7 +23,6 @@ from comfyserve.work.collect.names import ending, file_name, with_ending
 from comfyserve.work.collect.patience import Patience
 from comfyserve.work.collect.send import Sending
 from comfyserve.work.collect.streams import patiently, read_file, write_file
-from comfyserve.work.gathering import gather
 from comfyserve.work.limits import WorkLimits
 from comfyserve.work.stage.own import without_prefix
 
@@ -128,8 +129,8 @@ class Collect:
         """Fetch one picture to our disk, convert it there, and store what came of it, or else the picture itself."""
         if self._converter is None:
             return await self._store(kept, key, source, patience), "this worker converts nothing"
-        with tempfile.TemporaryDirectory(dir=self._converter.folder, ignore_cleanup_errors=True) as folder:
-            original, made = Path(folder, f"original{ending(kept.filename)}"), Path(folder, f"made.{conversion.format}")
+        async with _scratch(self._converter.folder) as folder:
+            original, made = folder / f"original{ending(kept.filename)}", folder / f"made.{conversion.format}"
 
             async def fetch() -> None:
                 async with source() as content:
@@ -143,6 +144,17 @@ class Collect:
                 return await self._store(kept, key, lambda: read_file(original), patience), str(error)
             kept = replace(kept, filename=with_ending(kept.filename, conversion.format))
             return await self._store(kept, key, lambda: read_file(made), patience), ""
+
+
+@asynccontextmanager
+async def _scratch(parent: Path) -> AsyncIterator[Path]:
+    """A folder of its own until the context is left. Files in it may be large, so that it is removed in a thread."""
+    folder = parent / uuid.uuid4().hex
+    try:
+        await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True)
+        yield folder
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 def _node_id(output: NodeOutput) -> str:

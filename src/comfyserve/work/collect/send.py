@@ -7,11 +7,11 @@ from dataclasses import replace
 import structlog
 
 from comfyserve.core.errors import DomainError, FetchRefused, InvalidInput, StorageFailed, TargetFailed
+from comfyserve.core.gathering import gather
 from comfyserve.core.targets import TargetWish
 from comfyserve.ports import Blobs, StoredOutput, Target, Targets
 from comfyserve.work.collect.names import target_names
 from comfyserve.work.collect.streams import patiently, waits
-from comfyserve.work.gathering import gather
 from comfyserve.work.limits import WorkLimits
 
 log = structlog.get_logger(__name__)

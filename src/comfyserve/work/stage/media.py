@@ -9,10 +9,10 @@ from io import BufferedReader
 from pathlib import PurePosixPath
 from typing import Any
 
-from comfyserve.core.addresses import is_url
+from comfyserve.core.addresses import asset_of, is_url
 from comfyserve.core.errors import DomainError, EngineLost, InvalidInput, NotFound, Place, StorageFailed, TooLarge
 from comfyserve.core.graph import Graph
-from comfyserve.core.media import ASSET_PREFIX, MediaKind, MediaPlace, extension_of, fits, renamed, sniff_mime
+from comfyserve.core.media import MediaKind, MediaPlace, extension_of, fits, renamed, sniff_mime
 from comfyserve.core.outputs import EngineFile
 from comfyserve.ports import Blobs, ByteStream, Claim, Engine, Fetch
 from comfyserve.work.limits import WorkLimits
@@ -119,11 +119,12 @@ class Media:
     @asynccontextmanager
     async def _open(self, claim: Claim, source: Source, holding: Holding) -> AsyncIterator[tuple[ByteStream, str]]:
         """The content of a source, and the name that it has where it comes from."""
-        if not source.value.startswith(ASSET_PREFIX):
+        asset_id = asset_of(source.value)
+        if asset_id is None:
             async with self._fetched(claim, source, holding) as opened:
                 yield opened
             return
-        asset = claim.assets.get(source.value.removeprefix(ASSET_PREFIX))
+        asset = claim.assets.get(asset_id)
         if asset is None:
             raise NotFound(f"The file {source.value} is not kept any more. Upload it again.")
         if asset.size > self._limits.input_bytes:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from comfyserve.core.errors import InvalidInput
+from comfyserve.core.gathering import gather
 from comfyserve.core.media import check_media_names, media_places
 from comfyserve.core.models import check_model_names, model_places
 from comfyserve.core.outputs import EngineFile, NodeOutput
 from comfyserve.ports import Blobs, Claim, Engine, Fetch
-from comfyserve.work.gathering import gather
 from comfyserve.work.limits import WorkLimits
 from comfyserve.work.stage.holding import Holding
 from comfyserve.work.stage.media import Media, changes_of, sources_of
