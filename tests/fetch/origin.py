@@ -6,7 +6,22 @@ from collections import Counter
 
 from aiohttp import web
 
+MINE, THEIRS = "Bearer mine", "Bearer theirs"
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 100_000
+
+
+def _answer_private(request: web.Request, kind: str) -> web.Response:
+    """A file for MINE; others go to a sign-in page (`signin`), have another file (`personal`), or are let in by HEAD
+    alone (`headed`). With `?tag` the states have ETags."""
+    given = request.headers.get("Authorization", "")
+    headers = {"ETag": f'"{len(given)}"'} if "tag" in request.query else {}
+    if given == MINE or (kind == "headed" and request.method == "HEAD"):
+        return web.Response(body=PNG, content_type="image/png", headers=headers)
+    if kind == "signin":
+        return web.Response(status=302, headers={"Location": "/typed/page?as=text/html"})
+    if kind == "personal" and given == THEIRS:
+        return web.Response(body=b"theirs", headers=headers)
+    return web.Response(status=401)
 
 
 class Origin:
@@ -44,6 +59,8 @@ class Origin:
             return web.Response(status=302, headers={"Location": request.query["to"]})
         if kind == "loop":
             return web.Response(status=307, headers={"Location": f"/loop/{int(rest) + 1}"})
+        if kind == "private":
+            return _answer_private(request, rest)
         if kind == "named":
             return web.Response(body=b"x", headers={"Content-Disposition": request.query["as"]})
         if kind == "typed":

@@ -57,7 +57,7 @@ async def world(s3_bucket: Bucket, tmp_path: Path) -> AsyncIterator[World]:
             stack.push_async_callback(service.stop)
         stack.push_async_callback(proxy.close)
         options = FetchOptions(tmp_path / "cache", hf_endpoint=hub.url, environment=s3_bucket.environment)
-        fetch = open_fetching(Guard("127.0.0.1"), proxy, options)
+        fetch = await open_fetching(Guard("127.0.0.1"), proxy, options)
         stack.push_async_callback(fetch.close)
         addresses = {
             "object": f"s3://{s3_bucket.name}/dir/model.bin",

@@ -2,13 +2,15 @@
 
 import asyncio
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from comfyserve.core.credentials import BearerAuth, Credential
 from comfyserve.core.errors import FetchFailed, FetchRefused, InvalidInput, TooLarge
-from comfyserve.ports import Fetch
+from comfyserve.ports import Fetch, Purpose
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,22 @@ class Urls:
     absent: str
     forbidden: str
     data: str
+    private: Mapping[str, str]
+    """Files with the same bytes for `MINE` alone, by what others get: `signin` a page for them to sign in, `personal` a
+    file of their own, `headed` nothing but the answer to HEAD; each with and without a validator (` tagged`)."""
+
+
+MINE, THEIRS = ([Credential("**", BearerAuth(token))] for token in ("mine", "theirs"))
+KINDS = [f"{kind}{tag}" for kind in ("signin", "personal", "headed") for tag in ("", " tagged")]
+
+
+async def content_of(fetch: Fetch, url: str, purpose: Purpose, who: Sequence[Credential]) -> bytes | None:
+    """What somebody gets; None when nothing."""
+    try:
+        async with fetch.fetch(url, purpose=purpose, credentials=who) as file:
+            return file.path.read_bytes()
+    except (FetchFailed, FetchRefused):
+        return None
 
 
 class FetchSuite:
@@ -69,6 +87,17 @@ class FetchSuite:
         async with fetch.fetch(urls.good, purpose="model") as file:
             await fetch.link(file.path, tmp_path / "models" / "a.png")
             assert (tmp_path / "models" / "a.png").read_bytes() == urls.content
+
+    @pytest.mark.parametrize("purpose", ["input", "model"])
+    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("first", ["mine", "theirs"])
+    async def test_what_credentials_open_is_theirs_alone(
+        self, fetch: Fetch, urls: Urls, kind: str, purpose: Purpose, first: str
+    ) -> None:
+        order = [MINE, THEIRS, []] if first == "mine" else [THEIRS, [], MINE]
+        for who in order * 2:
+            content = await content_of(fetch, urls.private[kind], purpose, who)
+            assert (content == urls.content) is (who is MINE)
 
     async def test_an_address_of_no_known_kind(self, fetch: Fetch, urls: Urls) -> None:
         with pytest.raises(InvalidInput):

@@ -11,7 +11,7 @@ from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.proxy import GuardingProxy
 from comfyserve.ports import Fetch
 from tests.fetch.origin import PNG, Origin
-from tests.ports.fetch_suite import FetchSuite, Urls
+from tests.ports.fetch_suite import KINDS, FetchSuite, Urls
 
 
 class TestFetching(FetchSuite):
@@ -20,14 +20,21 @@ class TestFetching(FetchSuite):
         origin = Origin()
         await origin.start()
         data = "data:image/png;base64," + base64.b64encode(PNG).decode()
-        yield Urls(f"{origin.url}/a/cat.png", PNG, f"{origin.url}/status/404", "http://10.0.0.1/cat.png", data)
+        yield Urls(
+            good=f"{origin.url}/a/cat.png",
+            content=PNG,
+            absent=f"{origin.url}/status/404",
+            forbidden="http://10.0.0.1/cat.png",
+            data=data,
+            private={kind: f"{origin.url}/private/{kind.replace(' tagged', '?tag')}" for kind in KINDS},
+        )
         await origin.stop()
 
     @pytest.fixture
     async def fetch(self, tmp_path: Path) -> AsyncIterator[Fetch]:
         guard = Guard("127.0.0.0/8")
         proxy = GuardingProxy(guard)
-        made = open_fetching(guard, proxy, FetchOptions(tmp_path / "cache"))
+        made = await open_fetching(guard, proxy, FetchOptions(tmp_path / "cache"))
         yield made
         await made.close()
         await proxy.close()

@@ -61,7 +61,7 @@ class TestLocal(PoolSuite):
     @pytest.fixture
     async def world(self, tmp_path: Path) -> AsyncIterator[LocalWorld]:
         bundle = await open_bundle(tmp_path)
-        fetch = open_fetching(Guard(), GuardingProxy(Guard()), FetchOptions(tmp_path / "cache"))
+        fetch = await open_fetching(Guard(), GuardingProxy(Guard()), FetchOptions(tmp_path / "cache"))
         bell = BrokenBell(bundle.bell)
         engines: list[ScriptedEngine] = []
         said: list[MachineState] = []

@@ -1,5 +1,6 @@
 """Puts the Fetch port together: all sources, one cache, one policy."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,11 +37,12 @@ class FetchOptions:
     blobs: str = ""
 
 
-def open_fetching(guard: Guard, proxy: GuardingProxy, options: FetchOptions) -> Fetching:
-    """Open the cache, swept of what dead processes left, and the sources. Build it in a loop, close it yourself; the
-    proxy stays open. Raises OSError, StorageFailed when the folder of the cache cannot be used."""
+async def open_fetching(guard: Guard, proxy: GuardingProxy, options: FetchOptions) -> Fetching:
+    """Open the cache, swept of what dead processes left, and the sources. Close it yourself; the proxy stays open.
+
+    Raises OSError, StorageFailed when the folder of the cache cannot be used."""
     store = Store(options.cache_dir, options.cache_bytes)
-    store.open()
+    await asyncio.to_thread(store.open)
     seconds = max(options.limits.input.seconds, options.limits.model.seconds)
     buckets = ObjectStoreSource(proxy, options.environment, kept=options.blobs, seconds=seconds)
     sources: dict[Kind, Source] = {

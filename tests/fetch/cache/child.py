@@ -42,17 +42,17 @@ async def fetch(fetching: Fetching, url: str, first: bool) -> dict[str, Any]:
         return {"error": error.code, "message": error.message}
 
 
-def build(source: str, folder: Path) -> Fetching:
+async def build(source: str, folder: Path) -> Fetching:
     guard = Guard("127.0.0.0/8")
     if source == "real":
-        return open_fetching(guard, GuardingProxy(guard), FetchOptions(folder))
+        return await open_fetching(guard, GuardingProxy(guard), FetchOptions(folder))
     store = Store(folder, 0)
     store.open()
     return Fetching({"http": PlainHttp()}, store, guard, FetchingLimits(), clock=time.time)
 
 
 async def main(source: str, folder: Path, url: str, times: int) -> None:
-    fetching = build(source, folder)
+    fetching = await build(source, folder)
     for found in await asyncio.gather(*(fetch(fetching, url, index == 0) for index in range(times))):
         tell(json.dumps(found))
     await fetching.close()

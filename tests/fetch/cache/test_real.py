@@ -1,5 +1,6 @@
 """The cache over the real HTTP source: what an origin is asked, and that no secret is told to anybody."""
 
+import asyncio
 import hashlib
 import io
 import logging
@@ -14,9 +15,11 @@ from aiohttp import web
 from comfyserve.core.credentials import BearerAuth, Credential
 from comfyserve.core.errors import DomainError, FetchFailed, FetchRefused
 from comfyserve.fetch.build import FetchOptions, open_fetching
+from comfyserve.fetch.cache.locks import room_lock
 from comfyserve.fetch.fetching import Caps, Fetching, FetchingLimits
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.proxy import GuardingProxy
+from tests.fetch.cache.conftest import until
 
 CONTENT = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 500
 SECRET = "s3cr3t"
@@ -57,7 +60,7 @@ async def fetching(tmp_path: Path) -> AsyncIterator[Fetching]:
     guard = Guard("127.0.0.0/8")
     proxy = GuardingProxy(guard)
     limits = FetchingLimits(Caps(1_000_000, 20), Caps(1_000_000, 20), fresh_seconds=0)
-    made = open_fetching(guard, proxy, FetchOptions(tmp_path / "cache", 0, limits))
+    made = await open_fetching(guard, proxy, FetchOptions(tmp_path / "cache", 0, limits))
     yield made
     await made.close()
     await proxy.close()
@@ -87,6 +90,16 @@ async def test_a_private_model_costs_a_question_for_each_caller(fetching: Fetchi
                 pass
     assert [status for method, _, status in origin.log if method == "GET"].count(200) == 1
     assert [status for _, _, status in origin.log] == [200, 304, 401, 401]
+
+
+async def test_a_start_that_waits_for_another_process_holds_nothing_up(tmp_path: Path) -> None:
+    guard, folder = Guard("on"), tmp_path / "cache"
+    folder.mkdir(0o700)
+    with room_lock(folder / ".room"):
+        opening = asyncio.create_task(open_fetching(guard, GuardingProxy(guard), FetchOptions(folder)))
+        await until((folder / ".temporary").exists)
+        assert not opening.done()
+    await (await opening).close()
 
 
 async def test_no_secret_is_told(fetching: Fetching, origin: StrictOrigin, tmp_path: Path) -> None:

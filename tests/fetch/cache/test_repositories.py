@@ -36,7 +36,7 @@ async def server(tmp_path: Path) -> AsyncIterator[GitServer]:
 async def fetching(tmp_path: Path, hub: Hub) -> AsyncIterator[Fetching]:
     guard = Guard("127.0.0.0/8, localhost")
     proxy = GuardingProxy(guard)
-    made = open_fetching(guard, proxy, FetchOptions(tmp_path / "cache", hf_endpoint=hub.url))
+    made = await open_fetching(guard, proxy, FetchOptions(tmp_path / "cache", hf_endpoint=hub.url))
     yield made
     await made.close()
     await proxy.close()
