@@ -204,6 +204,12 @@ async def test_an_azure_token_opens_the_container_and_signs_no_links() -> None:
     assert await open_blobs("az://container/p", Path(), environment=environment).presigned("a", 60) is None
 
 
+@pytest.mark.parametrize("name", ["GOOGLE_SERVICE_ACCOUNT_PATH", "GOOGLE_SERVICE_ACCOUNT"])
+def test_a_service_account_is_read_from_its_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidInput, match="cannot be opened with the credentials"):
+        open_blobs("gs://bucket", Path(), environment={name: str(tmp_path / "absent.json")})
+
+
 @pytest.mark.parametrize("text", ["s3:/b", "s3://", "ftp://b", "s3://b/../c", "s3://b//c", "s3://b/c?d", "/folder"])
 def test_what_is_no_bucket_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput, match="is no place for files"):

@@ -242,11 +242,15 @@ def test_the_servers_azure_account_by_all_its_variables() -> None:
             "AZURE_STORAGE_KEY": "a2V5",
             "AZURE_STORAGE_ENDPOINT": "http://store.local:10000",
         },
+        {"AZURE_STORAGE_CONNECTION_STRING": AZURE, "AZURE_STORAGE_ACCOUNT_NAME": "x", "AZURE_STORAGE_KEY": "eA=="},
     ):
         planned = plan(Place("azure", "c", ("k",)), None, own)
         assert own_azure_account(own) == "acc"
         assert credential(planned)["access_key"] == "a2V5"
         assert planned.trusted == ("store.local:10000",)
+    for name in ("AZURE_STORAGE_SAS_KEY", "AZURE_STORAGE_SAS_TOKEN"):
+        planned = plan(Place("azure", "c", ("k",)), None, {"AZURE_STORAGE_ACCOUNT": "acc", name: "?sv=1&sig=3"})
+        assert credential(planned)["sas_token"] == "sv=1&sig=3"
     signed = plan(Place("azure", "c", ("k",)), AzureAuth("x", sas_token="?sv=1&sig=2"), {})
     assert credential(signed)["sas_token"] == "sv=1&sig=2"
 

@@ -8,6 +8,7 @@ from typing import Any
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from comfyserve.blobs.stream import Store
+from comfyserve.core.bucket_settings import own_options
 from comfyserve.core.buckets import BucketKind, read_location
 from comfyserve.core.errors import InvalidInput
 
@@ -15,33 +16,6 @@ CONNECT_SECONDS = 10
 RETRIES = 4
 FIRST_WAIT, LONGEST_WAIT = timedelta(milliseconds=200), timedelta(seconds=5)
 POOL_IDLE = timedelta(seconds=30)
-
-S3_OPTIONS: Mapping[str, str] = {
-    "AWS_ACCESS_KEY_ID": "access_key_id",
-    "AWS_SECRET_ACCESS_KEY": "secret_access_key",
-    "AWS_SESSION_TOKEN": "session_token",
-    "AWS_DEFAULT_REGION": "region",
-    "AWS_REGION": "region",
-    "AWS_ENDPOINT_URL": "endpoint",
-    "AWS_ENDPOINT_URL_S3": "endpoint",
-}
-AZURE_OPTIONS: Mapping[str, str] = {
-    "AZURE_STORAGE_ACCOUNT": "account_name",
-    "AZURE_STORAGE_ACCOUNT_NAME": "account_name",
-    "AZURE_STORAGE_KEY": "account_key",
-    "AZURE_STORAGE_ACCOUNT_KEY": "account_key",
-    "AZURE_STORAGE_SAS_KEY": "sas_key",
-    "AZURE_STORAGE_SAS_TOKEN": "sas_key",
-    "AZURE_STORAGE_ENDPOINT": "endpoint",
-}
-GCS_OPTIONS: Mapping[str, str] = {
-    "GOOGLE_APPLICATION_CREDENTIALS": "application_credentials",
-    "GOOGLE_SERVICE_ACCOUNT": "service_account",
-    "GOOGLE_SERVICE_ACCOUNT_KEY": "service_account_key",
-    "GOOGLE_BASE_URL": "base_url",
-}
-"""Environment variable -> option of obstore; of two for one option the later wins. What is not here (web identity,
-container and machine roles, Azure's managed identity, ...) obstore reads from the environment itself."""
 
 ONLY_OURS = (
     "AWS_SERVER_SIDE_ENCRYPTION",
@@ -52,14 +26,6 @@ ONLY_OURS = (
 )
 """What obstore puts into the requests of every client that it makes, whatever it is told: the key to our files, too."""
 
-AZURE_CONNECTION = "AZURE_STORAGE_CONNECTION_STRING"
-CONNECTION_PARTS: Mapping[str, str] = {
-    "AccountName": "account_name",
-    "AccountKey": "account_key",
-    "SharedAccessSignature": "sas_key",
-    "BlobEndpoint": "endpoint",
-}
-
 
 @dataclass(frozen=True)
 class Service:
@@ -67,7 +33,6 @@ class Service:
 
     name: str
     open: Callable[..., Store]
-    options: Mapping[str, str]
     endpoint: str
     credentials: str
     place: str
@@ -76,7 +41,6 @@ class Service:
 S3 = Service(
     "S3",
     S3Store,
-    S3_OPTIONS,
     "endpoint",
     "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     "AWS_REGION or AWS_ENDPOINT_URL",
@@ -84,12 +48,11 @@ S3 = Service(
 AZURE = Service(
     "Azure",
     AzureStore,
-    AZURE_OPTIONS,
     "endpoint",
     "AZURE_STORAGE_ACCOUNT and AZURE_STORAGE_KEY",
     "AZURE_STORAGE_ENDPOINT",
 )
-GCS = Service("GCS", GCSStore, GCS_OPTIONS, "base_url", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_BASE_URL")
+GCS = Service("GCS", GCSStore, "base_url", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_BASE_URL")
 SERVICES: Mapping[BucketKind, Service] = {"s3": S3, "azure": AZURE, "gcs": GCS}
 
 
@@ -112,9 +75,7 @@ def open_own(location: str, environment: Mapping[str, str], *, idle_seconds: flo
     """
     place = read_location(location)
     service = SERVICES[place.kind]
-    given = {option: environment[name] for name, option in service.options.items() if environment.get(name)}
-    if service is AZURE:
-        given = _connection(environment.get(AZURE_CONNECTION, "")) | given
+    given = own_options(place.kind, environment)
     endpoint = given.get(service.endpoint, "")
     try:
         store = service.open(
@@ -157,9 +118,3 @@ def retries(seconds: float, tries: int = RETRIES) -> dict[str, Any]:
         "retry_timeout": timedelta(seconds=seconds),
         "backoff": {"init_backoff": FIRST_WAIT, "max_backoff": LONGEST_WAIT, "base": 2},
     }
-
-
-def _connection(text: str) -> dict[str, str]:
-    """The options in an Azure connection string: `Name=value` with semicolons between."""
-    parts = (part.partition("=") for part in text.split(";"))
-    return {CONNECTION_PARTS[name]: value for name, _, value in parts if name in CONNECTION_PARTS and value}

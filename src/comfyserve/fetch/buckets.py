@@ -14,6 +14,7 @@ from typing import Any
 
 from yarl import URL
 
+from comfyserve.core.bucket_settings import own_options
 from comfyserve.core.credentials import Auth, AzureAuth, GcsAuth, S3Auth
 from comfyserve.core.errors import FetchRefused
 from comfyserve.fetch.bucket_url import Place
@@ -34,14 +35,7 @@ AWS_ROLE = (
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )
 AZURE_ROLE = ("AZURE_CLIENT_SECRET", "AZURE_STORAGE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE")
-GOOGLE_ROLE: Mapping[str, str] = {
-    "GOOGLE_APPLICATION_CREDENTIALS": "application_credentials",
-    "GOOGLE_SERVICE_ACCOUNT": "service_account",
-    "GOOGLE_SERVICE_ACCOUNT_PATH": "service_account",
-    "GOOGLE_SERVICE_ACCOUNT_KEY": "service_account_key",
-}
-"""Variables by which an operator gives the server an identity that obstore itself knows how to use; for Google with
-the option that takes it."""
+"""Variables by which an operator gives the server an identity that obstore itself knows how to use."""
 
 TOKEN_PLACES = ("169.254.170.2:80", "169.254.170.23:80")
 """Where a container's role is asked for; trusted when AWS_CONTAINER_CREDENTIALS_* name it."""
@@ -94,16 +88,16 @@ def client(opened: OpenedBucket, proxy_url: str, idle_seconds: float = IDLE_SECO
 
 def own_azure_account(own: Mapping[str, str]) -> str:
     """The server's own Azure account; empty when it has none."""
-    return _own_azure(own).get("account_name", "")
+    return own_options("azure", own).get("account_name", "")
 
 
 def _plan_s3(place: Place, auth: Auth | None, own: Mapping[str, str]) -> OpenedBucket:
     if auth is not None and not isinstance(auth, S3Auth):
         raise FetchRefused("S3 buckets are opened with credentials of the type s3.")
-    own_endpoint = own.get("AWS_ENDPOINT_URL_S3") or own.get("AWS_ENDPOINT_URL") or ""
+    mine = own_options("s3", own)
+    own_endpoint = mine.get("endpoint", "")
     given = auth.endpoint if auth is not None and auth.endpoint else ""
-    region = place.region or (auth.region if auth is not None else "") or own.get("AWS_REGION")
-    region = region or own.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
+    region = place.region or (auth.region if auth is not None else "") or mine.get("region") or DEFAULT_REGION
     endpoint = given or own_endpoint or f"https://s3.{region}.amazonaws.com"
     options: dict[str, Any] = {
         "bucket": place.bucket,
@@ -119,11 +113,11 @@ def _plan_s3(place: Place, auth: Auth | None, own: Mapping[str, str]) -> OpenedB
             secret_access_key=auth.secret_access_key,
             token=auth.session_token or None,
         )
-    elif own.get("AWS_ACCESS_KEY_ID") and own.get("AWS_SECRET_ACCESS_KEY"):
+    elif "access_key_id" in mine and "secret_access_key" in mine:
         options["credential_provider"] = _always(
-            access_key_id=own["AWS_ACCESS_KEY_ID"],
-            secret_access_key=own["AWS_SECRET_ACCESS_KEY"],
-            token=own.get("AWS_SESSION_TOKEN") or None,
+            access_key_id=mine["access_key_id"],
+            secret_access_key=mine["secret_access_key"],
+            token=mine.get("session_token"),
         )
     elif any(own.get(name) for name in AWS_ROLE):
         trusted += (*TOKEN_PLACES, *_places(own.get("AWS_CONTAINER_CREDENTIALS_FULL_URI", "")))
@@ -135,7 +129,7 @@ def _plan_s3(place: Place, auth: Auth | None, own: Mapping[str, str]) -> OpenedB
 def _plan_azure(place: Place, auth: Auth | None, own: Mapping[str, str]) -> OpenedBucket:
     if auth is not None and not isinstance(auth, AzureAuth):
         raise FetchRefused("Azure containers are opened with credentials of the type azure.")
-    mine = _own_azure(own)
+    mine = own_options("azure", own)
     account = (auth.account_name if auth is not None else "") or place.account or mine.get("account_name", "")
     if not account:
         raise FetchRefused("The URL names no Azure account. Give credentials of the type azure with account_name.")
@@ -170,7 +164,8 @@ def _azure_key(key: str | None, token: str | None) -> dict[str, Any]:
 def _plan_gcs(place: Place, auth: Auth | None, own: Mapping[str, str]) -> OpenedBucket:
     if auth is not None and not isinstance(auth, GcsAuth):
         raise FetchRefused("Google buckets are opened with credentials of the type gcs.")
-    own_endpoint = own.get("GOOGLE_BASE_URL", "")
+    mine = own_options("gcs", own)
+    own_endpoint = mine.pop("base_url", "")
     given = auth.endpoint if auth is not None and auth.endpoint else ""
     options: dict[str, Any] = {
         "bucket": place.bucket,
@@ -179,10 +174,9 @@ def _plan_gcs(place: Place, auth: Auth | None, own: Mapping[str, str]) -> Opened
     }
     if auth is not None:
         options["credential_provider"] = google_token(auth.service_account_json)
-    elif role := next((name for name in GOOGLE_ROLE if own.get(name)), ""):
-        options[GOOGLE_ROLE[role]] = own[role]
     else:
-        options["skip_signature"] = True
+        options |= mine
+        options["skip_signature"] = not mine
     return OpenedBucket("gcs", options, _places(own_endpoint) if not given else ())
 
 
@@ -228,20 +222,6 @@ def google_token(service_account: str) -> Any:
         return {"token": signed.decode(), "expires_at": datetime.fromtimestamp(now + TOKEN_SECONDS, UTC)}
 
     return token
-
-
-def _own_azure(own: Mapping[str, str]) -> dict[str, str]:
-    """The server's own Azure account from its environment, by connection string or by single variables."""
-    parts = (part.partition("=") for part in own.get("AZURE_STORAGE_CONNECTION_STRING", "").split(";"))
-    said = {name: value for name, _, value in parts}
-    found = {
-        "account_name": said.get("AccountName") or own.get("AZURE_STORAGE_ACCOUNT_NAME"),
-        "account_key": said.get("AccountKey") or own.get("AZURE_STORAGE_ACCOUNT_KEY") or own.get("AZURE_STORAGE_KEY"),
-        "sas_key": said.get("SharedAccessSignature") or own.get("AZURE_STORAGE_SAS_TOKEN"),
-        "endpoint": said.get("BlobEndpoint") or own.get("AZURE_STORAGE_ENDPOINT"),
-    }
-    found["account_name"] = found["account_name"] or own.get("AZURE_STORAGE_ACCOUNT")
-    return {name: value for name, value in found.items() if value}
 
 
 def _always(**credential: str | None) -> Any:
