@@ -8,11 +8,10 @@ from typing import Literal
 from comfyserve.blobs.local import LocalBlobs
 from comfyserve.blobs.object_store import ObjectBlobs
 from comfyserve.blobs.own import open_own
+from comfyserve.blobs.stream import FOR_EVER
 from comfyserve.ports import Blobs
 
 FOLDER = "blobs"
-FOR_EVER = 24 * 3600.0
-FOR_EVER = 24 * 3600.0
 FileLinks = Literal["auto", "redirect", "proxy"]
 
 

@@ -17,6 +17,9 @@ PART_BYTES = 5 * 1024 * 1024
 MAX_PARTS = 9_000
 """S3 takes 10,000 parts; so the parts of a large file are larger."""
 
+FOR_EVER = 24 * 3600.0
+"""Seconds of a wait that has no end, for clients that need a number."""
+
 PARTS_AT_ONCE = 2
 CHUNK_BYTES = 256 * 1024
 

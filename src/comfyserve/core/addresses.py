@@ -1,24 +1,30 @@
 """What tells an address of a file from the name of one that an engine has."""
 
-from typing import Any, TypeGuard
+from collections.abc import Mapping
+from typing import Any, Literal, TypeGuard
 from urllib.parse import unquote, urlsplit
+
+from comfyserve.core.buckets import SCHEMES
 
 ASSET_PREFIX = "asset:"
 DATA_PREFIX = "data:"
-URL_PREFIXES = (
-    "http://",
-    "https://",
-    "s3://",
-    "az://",
-    "azure://",
-    "gs://",
-    "hf://",
-    "git+https://",
-    "git+http://",
-)
-"""What Fetch takes, besides data URIs."""
+
+SourceKind = Literal["http", "s3", "azure", "gcs", "hf", "git"]
+
+SOURCES: Mapping[str, SourceKind] = {
+    "http": "http",
+    "https": "http",
+    **SCHEMES,
+    "hf": "hf",
+    "git+https": "git",
+    "git+http": "git",
+}
+"""Scheme -> where files come from: what Fetch takes, besides data URIs."""
+
+URL_PREFIXES = tuple(f"{scheme}://" for scheme in SOURCES)
 
 OUTSIDE_PREFIXES = (*URL_PREFIXES, DATA_PREFIX, ASSET_PREFIX)
+SCHEME_END = "://"
 MAX_SHOWN = 120
 
 
@@ -30,6 +36,21 @@ def is_outside(value: Any) -> TypeGuard[str]:
 def is_url(value: Any) -> TypeGuard[str]:
     """Whether a value is an address that is fetched over the network."""
     return isinstance(value, str) and value.lower().startswith(URL_PREFIXES)
+
+
+def tells_address(value: Any) -> bool:
+    """Whether an address is anywhere in a JSON value; a text that speaks of one counts, too."""
+    left = [value]
+    while left:
+        match left.pop():
+            case str(text):
+                if SCHEME_END in text:
+                    return True
+            case list(items):
+                left += items
+            case dict(fields):
+                left += fields.values()
+    return False
 
 
 def is_data(value: str) -> bool:

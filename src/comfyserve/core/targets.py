@@ -5,7 +5,7 @@ credentials the server's own are used, where the operator has given it some.
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal
 
 from comfyserve.core.addresses import is_web_address
@@ -65,9 +65,9 @@ class HfTarget:
 
 @dataclass(frozen=True)
 class HttpTarget:
-    """PUT to `<url_prefix>/<name>`."""
+    """PUT to `<url_prefix>/<name>`; the prefix may hold a user and a password."""
 
-    url_prefix: str
+    url_prefix: str = field(repr=False)
     auth: Auth | None = None
 
 

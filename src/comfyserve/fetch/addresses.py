@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
+from comfyserve.core.addresses import SOURCES, SourceKind
 from comfyserve.core.credentials import Auth, BasicAuth
 from comfyserve.core.errors import FetchRefused, InvalidInput
 from comfyserve.core.limits import MAX_URL
@@ -15,20 +16,9 @@ from comfyserve.fetch.git_url import is_git_url
 from comfyserve.fetch.hf_url import is_hf_url
 from comfyserve.ports import Purpose
 
-Kind = Literal["data", "http", "s3", "azure", "gcs", "hf", "git"]
+Kind = Literal["data"] | SourceKind
 
-SCHEMES: Mapping[str, Kind] = {
-    "data": "data",
-    "http": "http",
-    "https": "http",
-    "s3": "s3",
-    "az": "azure",
-    "azure": "azure",
-    "gs": "gcs",
-    "hf": "hf",
-    "git+https": "git",
-    "git+http": "git",
-}
+SCHEMES: Mapping[str, Kind] = {"data": "data", **SOURCES}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 WITH_HOST = frozenset({"http", "https", "git+https", "git+http"})
 """Schemes whose host the outbound policy looks at before anything else happens."""

@@ -248,5 +248,6 @@ def test_a_wish_shows_no_secret() -> None:
         S3Target("b", "", S3Auth("id", "hidden", "hidden")),
         AzureTarget("c", "", AzureAuth("a", "hidden", "hidden")),
         replace(HfTarget("me/x"), auth=BearerAuth("hidden")),
+        HttpTarget("https://user:hidden@host/p"),
     ]
     assert "hidden" not in repr(wishes)

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from comfyserve.blobs.stream import FOR_EVER
 from comfyserve.blobs.targets.buckets import BucketTarget, BucketWriter, bucket_of, check_bucket
 from comfyserve.blobs.targets.hf import HUB, HfWriter, check_hf
 from comfyserve.blobs.targets.http import HttpWriter, opened_by, read_prefix
@@ -16,7 +17,6 @@ from comfyserve.core.targets import HfTarget, HttpTarget, TargetWish
 from comfyserve.ports import Target
 
 CONNECT_SECONDS = 10.0
-FOR_EVER = 24 * 3600.0
 
 
 @dataclass(frozen=True)
