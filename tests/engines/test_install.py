@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from comfyserve.core.errors import DomainError, InvalidInput, NotFound
-from comfyserve.engines.install import Installer, InstallFailed, Wish
+from comfyserve.engines.install import Installation, Installer, InstallFailed
 from tests.engines.comfy_source import comfy_source, git
 
 CLONES = """#!/bin/sh
@@ -53,7 +53,7 @@ class Yard:
 
 async def test_comfy_cli_is_told_everything_so_that_it_need_not_ask(tmp_path: Path) -> None:
     yard, said = Yard(tmp_path), list[str]()
-    done = await yard.installer.install(Wish(yard.folder, device="nvidia"), said.append)
+    done = await yard.installer.install(Installation(yard.folder, device="nvidia"), said.append)
     assert yard.arguments() == [
         *("--skip-prompt", "--no-enable-telemetry", "--workspace", str(yard.folder)),
         *("install", "--url", yard.source, "--version", "0.3.10", "--skip-manager", "--nvidia"),
@@ -72,7 +72,7 @@ async def test_comfy_cli_sees_nothing_of_ours(tmp_path: Path) -> None:
         "HF_TOKEN": "hush",
     }
     yard = Yard(tmp_path, **ours, PIP_INDEX_URL="https://mirror.example.com", https_proxy="http://proxy:3128")
-    await yard.installer.install(Wish(yard.folder, skip_torch=True))
+    await yard.installer.install(Installation(yard.folder, skip_torch=True))
     seen = yard.environment()
     assert not seen.keys() & ours.keys() and "hush" not in json.dumps(seen)
     assert seen["DO_NOT_TRACK"] == "1" and seen["GIT_TERMINAL_PROMPT"] == "0"
@@ -86,19 +86,19 @@ async def test_comfy_cli_sees_nothing_of_ours(tmp_path: Path) -> None:
 )
 async def test_versions(tmp_path: Path, version: str, asked: str) -> None:
     yard = Yard(tmp_path)
-    done = await yard.installer.install(Wish(yard.folder, version))
+    done = await yard.installer.install(Installation(yard.folder, version))
     assert done.version == asked and yard.arguments()[yard.arguments().index("--version") + 1] == asked
 
 
 async def test_a_second_call_says_that_it_is_there(tmp_path: Path) -> None:
     yard = Yard(tmp_path)
-    first = await yard.installer.install(Wish(yard.folder))
+    first = await yard.installer.install(Installation(yard.folder))
     yard.comfy.unlink()
     for version in ("latest", "0.3.10", "v0.3.10"):
-        again = await yard.installer.install(Wish(yard.folder, version))
+        again = await yard.installer.install(Installation(yard.folder, version))
         assert again.already and again.commit == first.commit
     with pytest.raises(InvalidInput, match=r"has version 0\.3\.10"):
-        await yard.installer.install(Wish(yard.folder, "0.3.9"))
+        await yard.installer.install(Installation(yard.folder, "0.3.9"))
     assert yard.left() == ["comfyui"]
 
 
@@ -116,7 +116,7 @@ async def test_what_cannot_be_is_said_before_anything_is_fetched(
 ) -> None:
     yard = Yard(tmp_path)
     with pytest.raises(kind, match=why):
-        await yard.installer.install(Wish(yard.folder, **wrong))
+        await yard.installer.install(Installation(yard.folder, **wrong))
     assert yard.left() == [] and not (yard.told / "arguments").exists()
 
 
@@ -126,7 +126,7 @@ async def test_a_folder_that_is_not_empty_is_left_alone(tmp_path: Path, name: st
     yard.folder.mkdir(parents=True)
     (yard.folder / name).write_text("mine")
     with pytest.raises(InvalidInput, match="is not empty") as refused:
-        await yard.installer.install(Wish(yard.folder))
+        await yard.installer.install(Installation(yard.folder))
     assert ("COMFYSERVE_COMFY_HOME" in refused.value.message) == (name == "main.py")
     assert (yard.folder / name).read_text() == "mine"
 
@@ -134,14 +134,14 @@ async def test_a_folder_that_is_not_empty_is_left_alone(tmp_path: Path, name: st
 async def test_no_git(tmp_path: Path) -> None:
     yard = Yard(tmp_path, PATH=str(tmp_path))
     with pytest.raises(InstallFailed, match="apt-get install git"):
-        await yard.installer.install(Wish(yard.folder))
+        await yard.installer.install(Installation(yard.folder))
 
 
 async def test_no_network(tmp_path: Path) -> None:
     yard = Yard(tmp_path)
     lost = Installer("http://127.0.0.1:1/ComfyUI", tmp_path / "tools", {"PATH": os.environ["PATH"]}, comfy="comfy")
     with pytest.raises(InstallFailed, match=r"git cannot read http://127\.0\.0\.1:1/ComfyUI\. Check the network"):
-        await lost.install(Wish(yard.folder))
+        await lost.install(Installation(yard.folder))
 
 
 FAILS = CLONES + 'echo "no space for torch"; exit 7\n'
@@ -160,7 +160,7 @@ REPEATS = "#!/bin/sh\necho 'fatal: early EOF'; echo 'Traceback'; echo 'status 12
 async def test_an_installation_that_fails_leaves_nothing(tmp_path: Path, script: str, why: str) -> None:
     yard = Yard(tmp_path, script)
     with pytest.raises(InstallFailed, match=why):
-        await yard.installer.install(Wish(yard.folder))
+        await yard.installer.install(Installation(yard.folder))
     assert yard.left() == []
 
 
@@ -170,7 +170,7 @@ HANGS = CLONES + 'sleep 600 & echo $! > "{told}/child"; echo it hangs; wait\n'
 async def test_a_comfy_cli_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
     yard = Yard(tmp_path, HANGS)
     with pytest.raises(InstallFailed, match="took longer than 2 s"):
-        await yard.installer.install(Wish(yard.folder, seconds=2))
+        await yard.installer.install(Installation(yard.folder, seconds=2))
     await asyncio.to_thread(ends, yard)
     assert yard.left() == []
 
@@ -178,11 +178,11 @@ async def test_a_comfy_cli_that_hangs_is_ended_with_its_children(tmp_path: Path)
 async def test_a_cancel_ends_it_and_leaves_nothing(tmp_path: Path) -> None:
     yard, hangs = Yard(tmp_path, HANGS), asyncio.Event()
     task = asyncio.create_task(
-        yard.installer.install(Wish(yard.folder), lambda line: hangs.set() if line == "it hangs" else None)
+        yard.installer.install(Installation(yard.folder), lambda line: hangs.set() if line == "it hangs" else None)
     )
     await asyncio.wait_for(hangs.wait(), 30)
     with pytest.raises(InstallFailed, match="under way"):
-        await yard.installer.install(Wish(yard.folder))
+        await yard.installer.install(Installation(yard.folder))
     task.cancel()
     await asyncio.wait([task])
     await asyncio.to_thread(ends, yard)

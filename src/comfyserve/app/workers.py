@@ -11,7 +11,7 @@ from comfyserve.app.base import CONVERTING, Base
 from comfyserve.app.outside import Outside
 from comfyserve.core.errors import EngineLost
 from comfyserve.engines.fleet import Wanted
-from comfyserve.engines.install import Installer, Wish
+from comfyserve.engines.install import Installation, Installer
 from comfyserve.pools.local import Chorus, LocalPool
 from comfyserve.ports import Engine
 from comfyserve.services.machines import Machines
@@ -116,4 +116,4 @@ async def install_engine(
     The answer is an Installed as JSON, or `{"error": ...}`."""
     installer = Installer(settings.comfy_source, settings.data_dir / "comfy-cli", os.environ, comfy=settings.comfy_cli)
     place = (folder or settings.data_dir / "comfyui").expanduser().absolute()
-    return await installer.answer(Wish(place, **wanted), on_line)
+    return await installer.answer(Installation(place, **wanted), on_line)

@@ -59,8 +59,8 @@ def run(
     graph = read_workflow(Path(what), as_json=json) if _is_file(what) else None
     if out.exists() and not out.is_dir():
         fail(f"{out} is not a folder.", Exit.USAGE, as_json=json)
-    wish = _Wish(what, graph, values, options)
-    record, files = finish(_run(url, key, wish, out, quiet=json), as_json=json)
+    request = _Request(what, graph, values, options)
+    record, files = finish(_run(url, key, request, out, quiet=json), as_json=json)
     if json:
         print_json({"run": record, "files": [str(path) for path in files]})
     else:
@@ -111,7 +111,7 @@ def _is_file(what: str) -> bool:
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _Request:
     """What shall run: a deployment's name, or the `graph` of a file; with its inputs and options."""
 
     what: str
@@ -120,11 +120,11 @@ class _Wish:
     options: Mapping[str, Any]
 
 
-async def _run(url: str, key: str, wish: _Wish, out: Path, *, quiet: bool) -> tuple[Any, list[Path]]:
+async def _run(url: str, key: str, request: _Request, out: Path, *, quiet: bool) -> tuple[Any, list[Path]]:
     from comfyserve.cli.progress import follow
 
-    async with _server(url, key, own=wish.graph is not None) as client:
-        record = await _submit(client, wish)
+    async with _server(url, key, own=request.graph is not None) as client:
+        record = await _submit(client, request)
         try:
             record = await follow(client, record, quiet=quiet)
         except asyncio.CancelledError:
@@ -134,13 +134,13 @@ async def _run(url: str, key: str, wish: _Wish, out: Path, *, quiet: bool) -> tu
         return record, await _download(client, record, out)
 
 
-async def _submit(client: "Client", wish: _Wish) -> Any:
-    known = wish.graph is None
-    kinds = await _kinds(client, wish.what) if known else {}
-    sent = {name: await _sent(client, value, kinds.get(name)) for name, value in wish.values.items()}
-    graph = None if known else (await forms_of(client, wish.graph)).get("graph")
-    deployment = wish.what if known else None
-    return await client.create_run(deployment, sent, graph=graph, idempotency_key=str(uuid4()), **wish.options)
+async def _submit(client: "Client", request: _Request) -> Any:
+    known = request.graph is None
+    kinds = await _kinds(client, request.what) if known else {}
+    sent = {name: await _sent(client, value, kinds.get(name)) for name, value in request.values.items()}
+    graph = None if known else (await forms_of(client, request.graph)).get("graph")
+    deployment = request.what if known else None
+    return await client.create_run(deployment, sent, graph=graph, idempotency_key=str(uuid4()), **request.options)
 
 
 @asynccontextmanager

@@ -74,7 +74,7 @@ class InstallFailed(DomainError):
 
 
 @dataclass(frozen=True)
-class Wish:
+class Installation:
     """What is wanted where. `version`: `latest` (the newest release), `nightly` (the newest commit), or a number."""
 
     folder: Path
@@ -106,14 +106,14 @@ class Installer:
         self._environment = _allowed(environment) | QUIET | _home(environment, tools / "home")
         self._comfy = comfy
 
-    async def answer(self, wish: Wish, on_line: OnLine = lambda line: None) -> dict[str, Any]:
+    async def answer(self, wish: Installation, on_line: OnLine = lambda line: None) -> dict[str, Any]:
         """What is installed now, or `{"error": ...}`, as JSON. A wish without a device gets that of this machine."""
         try:
             return asdict(await self.install(replace(wish, device=wish.device or device_here()), on_line))
         except DomainError as error:
             return {"error": error.as_dict()}
 
-    async def install(self, wish: Wish, on_line: OnLine = lambda line: None) -> Installed:
+    async def install(self, wish: Installation, on_line: OnLine = lambda line: None) -> Installed:
         """Install, or say that it is there. Raises InvalidInput, NotFound, InstallFailed; then nothing new
         lies in the folder."""
         _check(wish)
@@ -164,7 +164,7 @@ class Installer:
             stamp.write_text(pinned)
         return str(home / "bin" / "comfy")
 
-    async def _install(self, wish: Wish, version: str, comfy: str, on_line: OnLine) -> Installed:
+    async def _install(self, wish: Installation, version: str, comfy: str, on_line: OnLine) -> Installed:
         choices = [*("--skip-manager", f"--{wish.device}"), *(["--skip-torch-or-directml"] if wish.skip_torch else [])]
         await self._run(
             "ComfyUI cannot be installed",
@@ -195,7 +195,7 @@ def _telling(lines: Sequence[str]) -> str:
     return next((line for line in lines if line.startswith(CAUSES)), lines[-1])
 
 
-def _check(wish: Wish) -> None:
+def _check(wish: Installation) -> None:
     if wish.device not in DEVICES:
         raise InvalidInput(f"The device must be one of {', '.join(DEVICES)}.", place=Place(field="device"))
     if wish.version not in (LATEST, NIGHTLY) and not VERSION.fullmatch(wish.version):
@@ -219,7 +219,7 @@ def _claimed(folder: Path) -> Iterator[None]:
             lock.unlink(missing_ok=True)
 
 
-def _there(wish: Wish) -> Installed | None:
+def _there(wish: Installation) -> Installed | None:
     """What an earlier call has installed, when it is what is wanted; an empty folder goes. Raises InvalidInput."""
     folder = wish.folder
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
