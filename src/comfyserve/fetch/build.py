@@ -7,19 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from comfyserve.fetch.addresses import Kind
+from comfyserve.fetch.buckets import own_azure_account
 from comfyserve.fetch.cache.store import Store
 from comfyserve.fetch.data import DataSource
 from comfyserve.fetch.fetching import Fetching, FetchingLimits
 from comfyserve.fetch.git import GitSource
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.hf import HUB, HfSource, is_installed
-from comfyserve.fetch.http.limits import HttpLimits
 from comfyserve.fetch.http.source import HttpSource
 from comfyserve.fetch.object_store import ObjectStoreSource
 from comfyserve.fetch.proxy import GuardingProxy
 from comfyserve.fetch.source import Source
-
-AZURE_ACCOUNT = ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT")
 
 
 @dataclass(frozen=True)
@@ -43,17 +41,16 @@ async def open_fetching(guard: Guard, proxy: GuardingProxy, options: FetchOption
     Raises OSError, StorageFailed when the folder of the cache cannot be used."""
     store = Store(options.cache_dir, options.cache_bytes)
     await asyncio.to_thread(store.open)
-    seconds = max(options.limits.input.seconds, options.limits.model.seconds)
-    buckets = ObjectStoreSource(proxy, options.environment, kept=options.blobs, seconds=seconds)
+    buckets = ObjectStoreSource(proxy, options.environment, kept=options.blobs)
     sources: dict[Kind, Source] = {
         "data": DataSource(),
-        "http": HttpSource(guard, HttpLimits(total_seconds=seconds, at_once=2 * options.limits.at_once)),
+        "http": HttpSource(guard, downloads=2 * options.limits.at_once),
         "s3": buckets,
         "azure": buckets,
         "gcs": buckets,
-        "git": GitSource(proxy, store.scratch, seconds=seconds),
+        "git": GitSource(proxy, store.scratch),
     }
     if is_installed():
-        sources["hf"] = HfSource(proxy, token=options.hf_token, endpoint=options.hf_endpoint, seconds=seconds)
-    account = next((options.environment[name] for name in AZURE_ACCOUNT if options.environment.get(name)), "")
+        sources["hf"] = HfSource(proxy, token=options.hf_token, endpoint=options.hf_endpoint)
+    account = own_azure_account(options.environment)
     return Fetching(sources, store, guard, options.limits, clock=time.time, azure_account=account)

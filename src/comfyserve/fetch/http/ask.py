@@ -34,12 +34,12 @@ def trusted() -> ssl.SSLContext:
 class Asker:
     """Opens exchanges under the outbound policy, with blocking work in threads of its own."""
 
-    def __init__(self, guard: Guard, limits: HttpLimits, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, guard: Guard, limits: HttpLimits, downloads: int, tls: ssl.SSLContext | None = None) -> None:
         self._guard = guard
         self._limits = limits
         self._tls = tls
         # One for each connection, one for the hash of each download, and some for questions without a body.
-        threads = limits.at_once * (limits.connections + 1) + limits.at_once
+        threads = downloads * (limits.connections + 2)
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="fetch")
 
     async def ask(self, url: URL, identity: Identity, method: str, headers: Mapping[str, str]) -> Exchange:

@@ -12,12 +12,11 @@ class HttpLimits:
     `tries` counts those in a row that brought less than `PROGRESS`; the pause after each is the next of `pauses`, or
     what the origin asks for, but never more than `longest_pause`. Less than `slow_rate` bytes a second over
     `slow_seconds` ends a try. A file whose rest is `parallel_from` or more, and would take `parallel_rest` or longer at
-    the pace of the first `parallel_after`, is read over up to `connections`, in pieces of `piece`. `at_once` downloads
-    run, others wait. What has come is written down every `keep_seconds`, for the case that the process dies. A file of
-    `hash_below` or more is hashed only when its checksum is known: that takes more CPU time than the rest of it.
+    the pace of the first `parallel_after`, is read over up to `connections`, in pieces of `piece`. What has come is
+    written down every `keep_seconds`, for the case that the process dies. A file of `hash_below` or more is hashed only
+    when its checksum is known: that takes more CPU time than the rest of it.
     """
 
-    total_seconds: float = 7200.0
     connect_seconds: float = 10.0
     answer_seconds: float = 60.0
     idle_seconds: float = 30.0
@@ -32,7 +31,6 @@ class HttpLimits:
     parallel_rest: float = 5.0
     connections: int = 4
     piece: int = 32 * MIB
-    at_once: int = 16
     keep_seconds: float = 5.0
     hash_below: int = 256 * MIB
 

@@ -1,6 +1,5 @@
 """The Source for http and https."""
 
-import asyncio
 import ssl
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +23,7 @@ class HttpSource:
     """The Source for http and https URLs: GET with redirects, credentials, resume, ranges and checksums.
 
     `own` are the operator's credentials, for addresses for which the caller brings none; `tls` is whom to trust.
-    Build it in a loop.
+    There are threads for so many `downloads` at the same time. Build it in a loop.
     """
 
     def __init__(
@@ -34,12 +33,12 @@ class HttpSource:
         *,
         own: Sequence[Credential] = (),
         tls: ssl.SSLContext | None = None,
+        downloads: int = 16,
     ) -> None:
         self._guard = guard
         self._limits = limits or HttpLimits()
         self._own = own
-        self._asker = Asker(guard, self._limits, tls)
-        self._room = asyncio.Semaphore(self._limits.at_once)
+        self._asker = Asker(guard, self._limits, downloads, tls)
 
     async def download(self, order: Order, path: Path) -> Arrived | Unchanged:
         """Write the whole file to `path`: see Source.
@@ -51,13 +50,7 @@ class HttpSource:
         by the next one with the same path, in whatever process.
         """
         url, identity = self._identified(order.url, order.auth)
-        async with self._room:
-            try:
-                async with asyncio.timeout(self._limits.total_seconds):
-                    return await Download(self._asker, self._limits, order, url, identity).run(path)
-            except TimeoutError as error:
-                seconds = f"{self._limits.total_seconds:g}"
-                raise FetchFailed(f"{url.host} did not give the file within {seconds} s.", retryable=True) from error
+        return await Download(self._asker, self._limits, order, url, identity).run(path)
 
     async def check(self, url: str, auth: Auth | None, held: Validators = UNKNOWN) -> bool:
         """Ask for the first byte, unless the file has the ETag that we hold. See Source.
