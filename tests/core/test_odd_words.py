@@ -20,7 +20,7 @@ GOOD: Mapping[str, str] = {
     "url_prefix": "https://h/in",
     "repo": "me/pictures",
     "repo_type": "dataset",
-    "service_account_json": '{\r\n\t"type": "service_account"\n}',
+    "service_account_json": '{\r\n\t"client_email": "a@b", "private_key_id": "1", "private_key": "x"\n}',
 }
 UNCARRIED = ["\0", "a\x07", "a\nb", "\x7f", "\ud800", "a\udfffb", "\u2028", "\u202e"]
 """Control characters, halves of characters, and what turns a line around."""
@@ -101,6 +101,31 @@ def test_no_colon_in_a_user_s_name() -> None:
     with pytest.raises(InvalidInput, match="colon") as caught:
         read_auth(auth_of("basic", username="a:b"))
     assert caught.value.place.field == "auth.username"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "odd"),
+    [
+        ("s3", "region", "evil.com/a"),
+        ("s3", "region", "eu west"),
+        ("s3", "region", ""),
+        ("azure", "account_name", "evil.com/a"),
+        ("azure", "account_name", "127.0.0.1:80/x"),
+        ("azure", "account_name", ""),
+        ("gcs", "service_account_json", "x"),
+        ("gcs", "service_account_json", "[" * 9000),
+        ("gcs", "service_account_json", '{"client_email": 1}'),
+        ("header", "header_name", "Host"),
+        ("header", "header_name", "a b"),
+        ("header", "header_value", "\u20ac"),
+    ],
+)
+def test_words_that_cannot_be_used_are_refused_with_their_place(kind: str, name: str, odd: str) -> None:
+    """A region or an account that is no plain word made another host of the provider's, whose answers got into the
+    cache as if they were the provider's."""
+    with pytest.raises(InvalidInput) as caught:
+        read_auth(auth_of(kind, **{name: odd}))
+    assert caught.value.place.field == f"auth.{name}"
 
 
 WISHES = [

@@ -31,6 +31,7 @@ from tests.services.bundle import Bundle, compose, open_bundle, pieces
 WORD = "open-sesame"
 """Stands in every secret of these tests."""
 
+GOOGLE_KEY = f'{{"client_email": "a@b", "private_key_id": "1", "private_key": "{WORD}"}}'
 AUTHS: Sequence[Auth] = (
     BearerAuth(WORD),
     BasicAuth("me", WORD),
@@ -39,13 +40,13 @@ AUTHS: Sequence[Auth] = (
     S3Auth("AKIA", WORD, session_token=WORD, endpoint="http://store:9000", region="eu"),
     AzureAuth("account", account_key=WORD),
     AzureAuth("account", sas_token=WORD, endpoint="http://azure"),
-    GcsAuth(f'{{"private_key": "{WORD}"}}'),
+    GcsAuth(GOOGLE_KEY),
 )
 TARGETS: Sequence[TargetWish] = (
     S3Target("bucket", "a/", S3Auth("AKIA", WORD)),
     S3Target("bucket"),
     AzureTarget("box", "a/", AzureAuth("account", sas_token=WORD)),
-    GcsTarget("bucket", auth=GcsAuth(WORD)),
+    GcsTarget("bucket", auth=GcsAuth(GOOGLE_KEY)),
     HfTarget("me/pictures", "dataset", "v2", "/out", BearerAuth(WORD)),
     HttpTarget(f"https://me:{WORD}@host:8443/in/?sig={WORD}#{WORD}", HeaderAuth("X-Key", WORD)),
 )

@@ -3,12 +3,15 @@
 Secrets stand in fields that no `repr` shows. They are never echoed and never logged.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from comfyserve.core.addresses import is_data, is_web_address
 from comfyserve.core.errors import InvalidInput, Place
+from comfyserve.core.headers import is_for_callers, is_value
 from comfyserve.core.limits import MAX_TOKEN, MAX_URL
 from comfyserve.core.patterns import MAX_WILDCARDS, fits, wildcards
 
@@ -89,6 +92,9 @@ AUTH_TYPES: Mapping[str, type[Auth]] = {
 """The word in `type` and what it means; `azure` and `gcs` are ours, the rest is comfyui-api's."""
 
 MAX_SERVICE_ACCOUNT = 16_384
+_REGION = re.compile(r"[a-z0-9-]{1,64}")
+_ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
+_KEY_FIELDS = ("client_email", "private_key_id", "private_key")
 _LINES = str.maketrans(dict.fromkeys("\t\r\n"))
 
 
@@ -148,6 +154,36 @@ def is_readable(credential: Credential) -> bool:
     return True
 
 
+def is_region(text: str) -> bool:
+    """Whether a region may be called so: it becomes part of the name of a host."""
+    return _REGION.fullmatch(text) is not None
+
+
+def is_account(text: str) -> bool:
+    """Whether an Azure account may be called so: it becomes part of the name of a host."""
+    return _ACCOUNT.fullmatch(text) is not None
+
+
+def _is_service_account(text: str) -> bool:
+    try:
+        account = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(account, dict) and all(isinstance(account.get(name), str) for name in _KEY_FIELDS)
+
+
+_SHAPES: Mapping[str, tuple[Callable[[str], bool], str]] = {
+    "region": (is_region, "must be the name of a region, such as eu-west-1."),
+    "account_name": (is_account, "must be the name of an Azure account: 3 to 24 small letters and digits."),
+    "service_account_json": (_is_service_account, "must be the JSON key of a Google service account."),
+    "endpoint": (is_web_address, "must be an http or https URL."),
+    "username": (lambda text: ":" not in text, "cannot have a colon, which parts it from the password."),
+    "header_name": (is_for_callers, "names a header that cannot be set."),
+    "header_value": (is_value, "has characters that no header can carry."),
+}
+"""Field -> what its text must be, and the sentence when it is not."""
+
+
 def _read_one(item: Any, field_name: str) -> Credential:
     pattern = item.get("url_pattern") if isinstance(item, Mapping) else None
     place = f"{field_name}.url_pattern"
@@ -165,10 +201,9 @@ def _read_text(name: str, text: Any, place: str) -> str:
     plain = text.translate(_LINES) if isinstance(text, str) and name == "service_account_json" else text
     if not isinstance(plain, str) or len(plain) > longest or not plain.isprintable():
         raise _wrong(f"{place} must be a text of at most {longest} printable characters.", place)
-    if name == "username" and ":" in plain:
-        raise _wrong(f"{place} cannot have a colon, which parts it from the password.", place)
-    if name == "endpoint" and not is_web_address(plain):
-        raise _wrong(f"{place} must be an http or https URL.", place)
+    fits_shape, sentence = _SHAPES.get(name, (bool, ""))
+    if sentence and not fits_shape(plain):
+        raise _wrong(f"{place} {sentence}", place)
     return str(text)
 
 

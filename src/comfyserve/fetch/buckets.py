@@ -15,7 +15,7 @@ from typing import Any
 from yarl import URL
 
 from comfyserve.core.bucket_settings import own_options
-from comfyserve.core.credentials import Auth, AzureAuth, GcsAuth, S3Auth
+from comfyserve.core.credentials import Auth, AzureAuth, GcsAuth, S3Auth, is_account, is_region
 from comfyserve.core.errors import FetchRefused
 from comfyserve.fetch.bucket_url import Place
 
@@ -181,7 +181,12 @@ def _plan_gcs(place: Place, auth: Auth | None, own: Mapping[str, str]) -> Opened
 
 
 def _check_words(auth: Auth) -> None:
-    """Raise FetchRefused for text that no header carries: obstore panics over it."""
+    """Raise FetchRefused for text that no header carries, over which obstore panics, and for what would make another
+    host of the provider's."""
+    if isinstance(auth, S3Auth) and auth.region and not is_region(auth.region):
+        raise FetchRefused("The region in the credentials is not the name of a region, such as eu-west-1.")
+    if isinstance(auth, AzureAuth) and auth.account_name and not is_account(auth.account_name):
+        raise FetchRefused("The account in the credentials is not the name of an Azure account.")
     for known in fields(auth):
         text = getattr(auth, known.name) or ""
         if known.name != "service_account_json" and not (text.isprintable() and text.isascii()):

@@ -69,6 +69,7 @@ def test_credentials_that_lead_elsewhere_make_another_slot() -> None:
     own = S3Auth("a", "b", endpoint="https://mine.example")
     assert place_of(own) == "https://mine.example"
     assert place_of(S3Auth("a", "b")) == place_of(BearerAuth("t")) == place_of(None) == ""
+    assert place_of(S3Auth("a", "b", region="x")) not in ("", place_of(S3Auth("a", "b", region="y")))
     assert place_of(AzureAuth("one", "k")) != place_of(AzureAuth("two", "k"))
     assert place_of(QueryAuth("token", "s")) == place_of(QueryAuth("token", "other")) != place_of(QueryAuth("id", "s"))
     assert slot_of("s3://b/k.png", place_of(own)) != slot_of("s3://b/k.png")

@@ -49,6 +49,8 @@ def place_of(auth: Auth | None) -> str:
     match auth:
         case S3Auth(endpoint=str(endpoint)) | GcsAuth(endpoint=str(endpoint)):
             return endpoint
+        case S3Auth(region=str(region)):
+            return f"@{region}"
         case AzureAuth():
             return f"{auth.account_name}@{auth.endpoint or ''}"
         case QueryAuth():
