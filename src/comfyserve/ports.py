@@ -171,6 +171,7 @@ class Claim:
     """A run that is ours to work on until the lease ends. `graph` is bound; media in it are URLs or `asset:<id>`.
 
     `more` says whether others waited behind it, so that a worker asks again at once only when it is worth it.
+    `outside`: it needs something that others run: files by address, or a target of the caller's.
     """
 
     run: Run
@@ -182,6 +183,7 @@ class Claim:
     clocks: Clocks
     more: bool = True
     options: RunOptions = field(default_factory=RunOptions)
+    outside: bool = False
 
 
 @dataclass(frozen=True)
@@ -206,11 +208,27 @@ class StoredOutput:
     url: str = ""
 
 
+@dataclass(frozen=True)
+class Busy:
+    """Keys whose runs are not claimed at present: none of `keys`, and of `outside` none that needs something there."""
+
+    keys: frozenset[str] = frozenset()
+    outside: frozenset[str] = frozenset()
+
+    def passes_more_than(self, other: "Busy") -> bool:
+        """Whether it passes over a key that the other lets through."""
+        return not (self.keys <= other.keys and self.outside <= other.outside)
+
+
+NOBODY = Busy()
+
+
 class Ledger(Protocol):
     """The door between a worker and the truth. `apply` raises Stale when the lease is no longer ours."""
 
-    async def claim(self, machine_id: str, worker_id: str) -> Claim | None:
-        """The next run of this machine by priority, fair share, age; None when nothing waits."""
+    async def claim(self, machine_id: str, worker_id: str, busy: Busy = NOBODY) -> Claim | None:
+        """The next run of this machine by priority, fair share, age, but for those that `busy` passes over; None when
+        no such run waits."""
 
     async def renew(self, leases: Collection[Lease]) -> frozenset[str]:
         """Prolong leases; the answer is the tokens that are still ours."""

@@ -8,11 +8,15 @@ import pytest
 from sqlalchemy import Connection, Engine, event, insert, select
 
 from comfyserve.core.errors import Conflict, QueueFull
+from comfyserve.core.options import RunOptions
 from comfyserve.core.runs import Status
+from comfyserve.core.targets import HttpTarget
 from comfyserve.db.runs import _NEXT
 from comfyserve.db.tables import run_graphs, runs
-from comfyserve.ports import StoredOutput
+from comfyserve.ports import Busy, StoredOutput
 from tests.services.bundle import LIMITS, TEXT_GRAPH, Bundle, new_id, open_bundle
+
+ADDRESS = "https://example.com/a.png"
 
 
 async def order(bundle: Bundle) -> list[str]:
@@ -47,6 +51,24 @@ async def test_a_key_that_comes_late_waits_for_one_run_of_the_others(bundle: Bun
         await bundle.claim()
     late = (await bundle.run(caller=other)).id
     assert await order(bundle) == [many[3], late, *many[4:]]
+
+
+async def test_runs_of_a_busy_key_are_passed_over(bundle: Bundle) -> None:
+    other, graph = await bundle.another_key("other"), {"1": {"class_type": "ShowText", "inputs": {"text": ADDRESS}}}
+    outside = [(await bundle.run(graph)).id for _ in range(2)]
+    target = (await bundle.run(options=RunOptions(target=HttpTarget(ADDRESS)))).id
+    plain, theirs = (await bundle.run()).id, (await bundle.run(caller=other)).id
+    key = frozenset({bundle.caller.key_id})
+
+    async def next_but(busy: Busy) -> str | None:
+        claim = await bundle.record.claim(bundle.machine_id, "w", busy)
+        return claim.run.id if claim else None
+
+    assert await next_but(Busy(keys=key)) == theirs
+    assert await next_but(Busy(keys=key)) is None
+    assert await next_but(Busy(outside=key)) == plain
+    assert await next_but(Busy(outside=key)) is None
+    assert await order(bundle) == [*outside, target]
 
 
 async def test_a_key_does_not_save_turns_up(bundle: Bundle) -> None:

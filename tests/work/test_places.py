@@ -1,4 +1,4 @@
-"""Runs whose files take long keep no other from the engine, and no more of them than the bound are aside."""
+"""Runs whose files take long keep no other from the engine."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -18,7 +18,7 @@ from comfyserve.work.places import Place, Places
 from tests.services.bundle import PNG
 from tests.work.shop import NODES, QUICK, SECONDS, NoFetch, shop, text_graph
 
-AT_ONCE = WorkLimits(ahead=0, stage_grace=0, staging=1)
+AT_ONCE = WorkLimits(ahead=0, stage_grace=0)
 
 
 class SlowFetch(NoFetch):
@@ -87,31 +87,26 @@ async def _aside(place: Place, until: asyncio.Event) -> asyncio.Task[bool]:
     return asyncio.create_task(place.make_ready(until.wait()))
 
 
-async def test_no_more_are_aside_than_the_bound(tmp_path: Path) -> None:
-    places, first_staged = Places(AT_ONCE, lambda: None), asyncio.Event()
+async def test_a_run_aside_tells_so_and_waits_for_a_place() -> None:
+    places, staged, told = Places(AT_ONCE, lambda: None), asyncio.Event(), asyncio.Event()
     first = await places.take()
-    staging = await _aside(first, first_staged)
+    staging = asyncio.create_task(first.make_ready(staged.wait(), told.set))
+    await asyncio.wait_for(told.wait(), SECONDS)
     second = await asyncio.wait_for(places.take(), SECONDS)
     assert first.aside
-    keeps = await _aside(second, asyncio.Event())
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(places.take(), 0.05)
-    assert not second.aside
-    first_staged.set()  # it still waits for a place, and counts
+    staged.set()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(asyncio.shield(staging), 0.05)
-    keeps.cancel()
-    await asyncio.wait({keeps})
     second.give_back()
     assert await asyncio.wait_for(staging, SECONDS)
-    first.give_back()
     assert not first.aside
+    first.give_back()
     (await asyncio.wait_for(places.take(), SECONDS)).give_back()
 
 
 async def test_what_is_made_ready_first_has_the_place_first() -> None:
     asked: asyncio.Queue[None] = asyncio.Queue()
-    places = Places(replace(AT_ONCE, staging=2), lambda: asked.put_nowait(None))
+    places = Places(AT_ONCE, lambda: asked.put_nowait(None))
     events = [asyncio.Event(), asyncio.Event()]
     runs = []
     for event in events:

@@ -15,7 +15,7 @@ Nothing here knows HTTP. Every wire API maps `code` to its own status and shape 
       FetchFailed      the address did not give what was asked for
       EngineError      the engine refused the graph or a node raised
       EngineLost       the engine died or stopped answering; the run may be tried again
-      ClockRanOut      one of a run's four clocks ran out; the code says which
+      ClockRanOut      one of a run's clocks ran out; the code says which
       TargetFailed     the caller's own bucket or address did not take an output
       StorageFailed    our storage is full or does not answer; the run may be tried again
       Stale            the lease is no longer ours; walk away
@@ -148,7 +148,7 @@ class EngineRestarted(EngineLost):
 
 
 class ClockRanOut(DomainError):
-    """One of a run's clocks (queue, start, run, heartbeat) ran out; the code is `<clock>_timeout`."""
+    """One of a run's clocks (queue, start, run, heartbeat, collect) ran out; the code is `<clock>_timeout`."""
 
     def __init__(self, clock: str, seconds: float) -> None:
         super().__init__(CLOCK_SENTENCES[clock].format(seconds=f"{seconds:g}"), details={"seconds": seconds})
@@ -160,6 +160,7 @@ CLOCK_SENTENCES = {
     "queue": "The run waited longer than {seconds} s in the queue. Add workers or raise the queue timeout.",
     "start": "Getting the run ready took longer than {seconds} s. Check its inputs, or raise the start timeout.",
     "run": "The run took longer than {seconds} s. Ask for less work or raise the run timeout.",
+    "collect": "Storing the outputs took longer than {seconds} s. Give fewer of them, or raise the collect timeout.",
     "heartbeat": "The engine gave no sign of life for {seconds} s. Its log may say why.",
 }
 

@@ -32,6 +32,10 @@ _NEXT = (
     .limit(1)
     .with_for_update(skip_locked=True, of=runs)
 )
+_NEXT_BUT = _NEXT.where(
+    runs.c.key_id.not_in(bindparam("keys", expanding=True)),
+    or_(~runs.c.outside, runs.c.key_id.not_in(bindparam("outside", expanding=True))),
+)
 _before = or_(
     _others.c.priority > runs.c.priority,
     and_(_others.c.priority == runs.c.priority, _others.c.turn < runs.c.turn),
@@ -134,9 +138,22 @@ def save(connection: Connection, run: Run, now: datetime, **columns: Any) -> Non
     connection.execute(_SAVE, {"run": run.id, **life(run), "updated_at": now, **columns})
 
 
-def next_queued(connection: Connection, machine_id: str, now: datetime) -> Row | None:
-    """The run to claim, with its graph, and whether `several` wait: by priority, then turn (fair share), then age."""
-    return one(connection, _NEXT, {"machine": machine_id, "now": now})
+def next_queued(
+    connection: Connection,
+    machine_id: str,
+    now: datetime,
+    *,
+    but_keys: Collection[str] = (),
+    but_outside: Collection[str] = (),
+) -> Row | None:
+    """The run to claim, with its graph, and whether `several` wait: by priority, then turn (fair share), then age.
+
+    Runs of `but_keys` are passed over, and those of `but_outside` that need something from outside.
+    """
+    values = {"machine": machine_id, "now": now}
+    if not but_keys and not but_outside:
+        return one(connection, _NEXT, values)
+    return one(connection, _NEXT_BUT, values | {"keys": list(but_keys), "outside": list(but_outside)})
 
 
 def next_turn(connection: Connection, machine_id: str, priority: int, key_id: str, limit: int) -> tuple[int, int]:

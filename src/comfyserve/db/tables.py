@@ -11,6 +11,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from comfyserve.db.types import Json, Serial, UtcTime
@@ -142,6 +143,7 @@ runs = Table(
     Column("warnings", Json, nullable=False),
     Column("options", Json),
     Column("sealed_options", Text),
+    Column("outside", Boolean, nullable=False, server_default=false()),
     Column("webhook", Text),
     Column("webhook_intermediate", Boolean, nullable=False),
     Column("priority", Integer, nullable=False),

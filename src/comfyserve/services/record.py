@@ -17,7 +17,7 @@ from comfyserve.core.runs import claim as claimed
 from comfyserve.db import assets, machines, outputs, runs
 from comfyserve.db.database import Database
 from comfyserve.db.rows import Row
-from comfyserve.ports import AssetRef, Bell, Claim, Clocks, Live, StoredOutput, machine_topic
+from comfyserve.ports import NOBODY, AssetRef, Bell, Busy, Claim, Clocks, Live, StoredOutput, machine_topic
 from comfyserve.services.door import ENDINGS, Door
 from comfyserve.services.options import opened
 from comfyserve.services.output_rows import OutputRow, output_rows
@@ -61,12 +61,12 @@ class Record:
         self._lease = timedelta(seconds=lease_seconds)
         self._clocks = clocks
 
-    async def claim(self, machine_id: str, worker_id: str) -> Claim | None:
-        """The next run of this machine by priority, fair share between keys, age; None when nothing waits.
+    async def claim(self, machine_id: str, worker_id: str, busy: Busy = NOBODY) -> Claim | None:
+        """The next run of this machine by priority, fair share between keys, age; None when none waits that may go.
 
         A run whose options cannot be opened any more ends here, and the next one is taken.
         """
-        while (taken := await self._take(machine_id, worker_id)) is not None:
+        while (taken := await self._take(machine_id, worker_id, busy)) is not None:
             self._told(taken.row, taken.run)
             try:
                 return self._claim(taken)
@@ -75,10 +75,11 @@ class Record:
                 await self.apply(taken.run.id, taken.lease.token, [failed])
         return None
 
-    async def _take(self, machine_id: str, worker_id: str) -> _Taken | None:
+    async def _take(self, machine_id: str, worker_id: str, busy: Busy) -> _Taken | None:
         def take(connection: Connection) -> _Taken | None:
             now = self._clock()
-            if (row := runs.next_queued(connection, machine_id, now)) is None:
+            row = runs.next_queued(connection, machine_id, now, but_keys=busy.keys, but_outside=busy.outside)
+            if row is None:
                 return None
             lease = Lease(self._ids(), worker_id, now + self._lease)
             run = claimed(runs.as_run(row), self._ids(), lease, now)
@@ -101,6 +102,7 @@ class Record:
             clocks=self._clocks,
             more=bool(taken.row["several"]),
             options=opened(taken.row, self._sealing),
+            outside=taken.row["outside"],
         )
 
     async def renew(self, leases: Collection[Lease]) -> frozenset[str]:

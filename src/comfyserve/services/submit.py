@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from comfyserve.core.addresses import tells_address
 from comfyserve.core.catalogue import check_classes
 from comfyserve.core.conversion import Conversion, read_conversion
 from comfyserve.core.errors import Conflict, InvalidInput, NotFound, Place, QueueFull
@@ -248,6 +249,7 @@ class Submit:
             "inputs": media.shown(request.inputs),
             "warnings": [asdict(notice) for notice in bound.warnings],
             **kept(target.options(request.options), self._sealing),
+            "outside": request.options.target is not None or _tells_address(media.graph),
             "webhook": request.webhook,
             "webhook_intermediate": request.webhook_intermediate,
             "priority": request.priority,
@@ -302,6 +304,10 @@ EMPTY_RUN: dict[str, Any] = {
         )
     ),
 }
+
+
+def _tells_address(graph: Graph) -> bool:
+    return any(tells_address(value) for node in graph.nodes.values() for value in node.inputs.values())
 
 
 def _check(request: SubmitRequest, limits: SubmitLimits) -> None:

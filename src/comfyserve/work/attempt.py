@@ -37,6 +37,7 @@ from comfyserve.ports import (
 )
 from comfyserve.work.clocks import EngineClocks
 from comfyserve.work.collect import Collect, Collected
+from comfyserve.work.crowds import Stay
 from comfyserve.work.journal import Journal
 from comfyserve.work.limits import WorkLimits
 from comfyserve.work.places import Place
@@ -79,12 +80,13 @@ class Attempt:
     that is no longer ours, or a bug of ours, leaves it alone, so that the lease lapses.
     """
 
-    def __init__(self, claim: Claim, tools: Tools, place: Place, life: Callable[[], Life]) -> None:
+    def __init__(self, claim: Claim, tools: Tools, place: Place, stay: Stay, life: Callable[[], Life]) -> None:
         """`life`: the engine's present one; it may have changed when the files are there."""
         self.claim = claim
         self.place = place
         self.life = life()
         self._present_life = life
+        self._stay = stay
         self.executed = asyncio.Event()
         self._tools = tools
         self._journal = Journal(tools.ledger, claim, tools.limits.lease)
@@ -199,7 +201,7 @@ class Attempt:
         holding = Holding(reports=reports)
         try:
             async with holding.pins:
-                staged = await self.place.make_ready(self._staged(holding))
+                staged = await self.place.make_ready(self._staged(holding), self._stay.step_aside)
                 outcome = await self._execute(staged)
             await self._record(outcome, staged)
         except Stale:
@@ -244,6 +246,7 @@ class Attempt:
     async def _execute(self, staged: Staged) -> Outcome:
         engine, claim = self._tools.engine, self.claim
         self._submitted = True
+        self._stay.execute()
         self.life = self._present_life()
         self.life.line.append(self)
         try:
@@ -256,6 +259,7 @@ class Attempt:
             with suppress(EngineLost):
                 await engine.restart(reason)
         self.life.line.remove(self)
+        self._stay.store()
         self.executed.set()
         return outcome
 
@@ -331,7 +335,8 @@ class Attempt:
         if not self._journal.started:
             self._journal.note(Fact(FactKind.STARTED))
         self._journal.note(Fact(FactKind.EXECUTED, {"simulated": outcome.simulated} if outcome.simulated else {}))
-        collected = await self._tools.collect.collect(self.claim, outcome.outputs, self._journal.note)
+        note, send = self._journal.note, self._stay.send
+        collected = await self._tools.collect.collect(self.claim, outcome.outputs, note, on_stored=send)
         await self._journal.finish([*collected.facts, self._ending(outcome, collected)], collected.outputs)
         self.left_behind = staged.left_behind(outcome.outputs)
 

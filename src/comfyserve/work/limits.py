@@ -8,8 +8,10 @@ class WorkLimits:
     """Sizes in bytes, times in seconds.
 
     `ahead`: runs claimed while another executes. `stage_grace`: how long the files of a run may take before it steps
-    aside for others. `staging`: how many runs may be aside.
-    `collecting`: finished runs whose files are stored at the same time.
+    aside for others.
+    `outside_each`, `outside`: runs of one key, and of all, that wait for downloads or send to targets.
+    `storing_each`, `storing`: runs of one key, and of all, that wait for our storage, finished ones above all.
+    `collect`: how long storing the outputs of a run may take, and sending them to a target again so long; 0 for ever.
     `poll`: how long a missed bell costs at most. `lease`: how long a claim holds without a renewal.
     `interrupt_grace`: how long an interrupted engine may take before it is restarted.
     `storage`: how long our storage, or a caller's target, may take nothing of a file. `storage_tries`, `target_tries`:
@@ -22,8 +24,11 @@ class WorkLimits:
 
     ahead: int = 1
     stage_grace: float = 1.0
-    staging: int = 8
-    collecting: int = 4
+    outside_each: int = 8
+    outside: int = 32
+    storing_each: int = 4
+    storing: int = 16
+    collect: float = 3600.0
     transfers: int = 8
     poll: float = 1.0
     lease: float = 30.0

@@ -11,13 +11,12 @@ T = TypeVar("T")
 
 class Places:
     """One run executes and `ahead` more are made ready; a run whose files take longer than `stage_grace` steps aside,
-    so that it keeps no other from the engine. At most `staging` runs are aside; the next one keeps its place."""
+    so that it keeps no other from the engine. `Crowds` bounds how many are aside."""
 
     def __init__(self, limits: WorkLimits, wanted: Callable[[], None]) -> None:
         """`wanted` is called when a run needs a place again, so that who holds one idle may give it back."""
         self.grace = limits.stage_grace
         self.free = asyncio.Semaphore(1 + limits.ahead)
-        self.aside = asyncio.Semaphore(limits.staging)
         self.wanted = wanted
 
     async def take(self) -> "Place":
@@ -34,9 +33,11 @@ class Place:
         """Whether the run is being made ready and takes no place."""
         self._places = places
 
-    async def make_ready(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of `work`, which may last. With the result the place is ours; after an error it may be aside."""
-        working, leaving = asyncio.create_task(work), asyncio.create_task(self._step_aside())
+    async def make_ready(self, work: Coroutine[Any, Any, T], on_aside: Callable[[], None] = lambda: None) -> T:
+        """The result of `work`, which may last. With the result the place is ours; after an error it may be aside.
+
+        `on_aside` is called when the run steps aside."""
+        working, leaving = asyncio.create_task(work), asyncio.create_task(self._step_aside(on_aside))
         try:
             result = await working
         finally:
@@ -49,16 +50,16 @@ class Place:
 
     def give_back(self) -> None:
         """Let the next run have it. Not before `make_ready` has ended."""
-        (self._places.aside if self.aside else self._places.free).release()
+        if not self.aside:
+            self._places.free.release()
 
-    async def _step_aside(self) -> None:
+    async def _step_aside(self, on_aside: Callable[[], None]) -> None:
         await asyncio.sleep(self._places.grace)
-        await self._places.aside.acquire()
         self.aside = True
         self._places.free.release()
+        on_aside()
 
     async def _step_back(self) -> None:
         self._places.wanted()
         await self._places.free.acquire()
         self.aside = False
-        self._places.aside.release()

@@ -12,6 +12,7 @@ from comfyserve.core.kept_names import without_kept
 from comfyserve.ports import STOP_TOPIC, Bell, Blobs, Claim, Engine, Fetch, Ledger, Live, Stop, Targets, machine_topic
 from comfyserve.work.attempt import Attempt, Life, Tools
 from comfyserve.work.collect import Collect, Converter
+from comfyserve.work.crowds import Crowds, Stay
 from comfyserve.work.limits import WorkLimits
 from comfyserve.work.places import Places
 from comfyserve.work.stage import Stage
@@ -35,7 +36,8 @@ Report = Callable[[MachineState, EngineLost | None], Awaitable[None]]
 
 
 class Worker:
-    """Pulls runs until `drain`. One run executes, `limits.ahead` more are staged, a few are being collected."""
+    """Pulls runs until `drain`. One run executes, `limits.ahead` more are staged; of each key a few wait for files or are
+    collected."""
 
     def __init__(
         self,
@@ -79,8 +81,8 @@ class Worker:
         )
         self._attempts: dict[Attempt, asyncio.Task[None]] = {}
         self._life = Life()
-        self._places = Places(limits, lambda: bell.ring(machine_topic(machine_id)))
-        self._collecting = asyncio.Semaphore(limits.collecting)
+        self._places = Places(limits, self._look_again)
+        self._crowds = Crowds(limits, self._look_again)
         self._done: list[Attempt] = []
         self._draining = asyncio.Event()
         self._failures = 0
@@ -123,10 +125,13 @@ class Worker:
                 log.exception("watcher_failed", machine_id=self.machine_id, watcher=one_round.__name__)
                 await asyncio.sleep(self._limits.poll)
 
+    def _look_again(self) -> None:
+        self._bell.ring(machine_topic(self.machine_id))
+
     def drain(self) -> None:
         """Claim nothing more; `run` ends when what executes has ended, or when its time for that is over."""
         self._draining.set()
-        self._bell.ring(machine_topic(self.machine_id))
+        self._look_again()
 
     async def _wind_down(self) -> None:
         """What has not begun goes back to the queue at once, what executes after the drain time."""
@@ -213,8 +218,9 @@ class Worker:
             if claim is None:
                 place.give_back()
                 continue
-            attempt = Attempt(claim, self._tools, place, lambda: self._life)
-            self._attempts[attempt] = asyncio.create_task(self._carry(attempt))
+            stay = self._crowds.admit(claim)
+            attempt = Attempt(claim, self._tools, place, stay, lambda: self._life)
+            self._attempts[attempt] = asyncio.create_task(self._carry(attempt, stay))
 
     async def _next_claim(self, lost: asyncio.Event) -> Claim | None:
         topic = machine_topic(self.machine_id)
@@ -223,7 +229,7 @@ class Worker:
             return None
         if seen != self._empty_at and (self.idle or not self._another_idle()):
             try:
-                if (claim := await self._ledger.claim(self.machine_id, self.worker_id)) is not None:
+                if (claim := await self._claim()) is not None:
                     self._empty_at = None if claim.more else seen
                     return claim
             except Exception:
@@ -232,18 +238,21 @@ class Worker:
         self._empty_at = None
         return None
 
-    async def _carry(self, attempt: Attempt) -> None:
+    async def _claim(self) -> Claim | None:
+        return await self._ledger.claim(self.machine_id, self.worker_id, self._crowds.busy)
+
+    async def _carry(self, attempt: Attempt, stay: Stay) -> None:
         """Run an attempt; its place is free for the next run as soon as the engine is done with it."""
         freed = asyncio.create_task(self._free_place(attempt))
         try:
             await attempt.run()
         finally:
             await freed
-            self._collecting.release()
+            stay.end()
             self._attempts.pop(attempt, None)
             if attempt.engine_lost:
                 attempt.life.lost.set()
-                self._bell.ring(machine_topic(self.machine_id))
+                self._look_again()
             if attempt.left_behind is not None:
                 self._done.append(attempt)
 
@@ -262,7 +271,6 @@ class Worker:
 
     async def _free_place(self, attempt: Attempt) -> None:
         await attempt.executed.wait()
-        await self._collecting.acquire()
         attempt.place.give_back()
 
     async def _renew(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import structlog
 
 from comfyserve.core.conversion import Conversion
-from comfyserve.core.errors import DomainError, InvalidGraph
+from comfyserve.core.errors import ClockRanOut, DomainError, InvalidGraph
 from comfyserve.core.gathering import gather
 from comfyserve.core.media import UNKNOWN_TYPE, type_of
 from comfyserve.core.outputs import NodeOutput
@@ -64,27 +64,43 @@ class Collect:
         self._sending = Sending(blobs, targets, limits)
 
     async def collect(
-        self, claim: Claim, outputs: Sequence[NodeOutput], note: Callable[[Fact], None] = lambda fact: None
+        self,
+        claim: Claim,
+        outputs: Sequence[NodeOutput],
+        note: Callable[[Fact], None] = lambda fact: None,
+        *,
+        on_stored: Callable[[], None] = lambda: None,
     ) -> Collected:
         """Everything in the order of the graph's nodes, for an engine's own order changes from one start to the next.
-        `note` is told, once, that our storage is waited for.
+        `note` is told, once, that our storage is waited for; `on_stored` is called before they go to a target.
 
-        Raises EngineLost, EngineError (a file is gone), TooLarge, InvalidGraph (too many), StorageFailed."""
+        Raises EngineLost, EngineError (a file is gone), TooLarge, InvalidGraph (too many), StorageFailed, ClockRanOut
+        (our storage had no time for all)."""
         if len(outputs) > self._limits.outputs:
             raise InvalidGraph(
                 f"The run gave {len(outputs)} outputs; at most {self._limits.outputs} are kept. Use smaller batches."
             )
+        try:
+            async with asyncio.timeout(self._limits.collect or None):
+                stored, facts = await self._stored(claim, outputs, note)
+        except TimeoutError:
+            raise ClockRanOut("collect", self._limits.collect) from None
+        if claim.options.target is None:
+            return Collected(stored, facts)
+        on_stored()
+        sent, error = await self._sending.send(claim.run.id, claim.options.target, stored)
+        return Collected(sent, facts, error)
+
+    async def _stored(
+        self, claim: Claim, outputs: Sequence[NodeOutput], note: Callable[[Fact], None]
+    ) -> tuple[list[StoredOutput], list[Fact]]:
         gate = asyncio.Semaphore(FILES_AT_ONCE)
         position = {node_id: number for number, node_id in enumerate(claim.graph.nodes)}
         ordered = sorted(outputs, key=lambda output: position.get(_node_id(output), len(position)))
         patience = Patience(self._limits, note)
         kept = await gather(self._keep(claim, output, index, gate, patience) for index, output in enumerate(ordered))
         stored, facts = _within([output for output, _ in kept], self._limits)
-        facts += [_left_as_it_is(output, reason) for output, reason in kept if reason]
-        if claim.options.target is None:
-            return Collected(stored, facts)
-        sent, error = await self._sending.send(claim.run.id, claim.options.target, stored)
-        return Collected(sent, facts, error)
+        return stored, facts + [_left_as_it_is(output, reason) for output, reason in kept if reason]
 
     async def _keep(
         self, claim: Claim, output: NodeOutput, index: int, gate: asyncio.Semaphore, patience: Patience

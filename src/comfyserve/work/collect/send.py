@@ -38,11 +38,19 @@ class Sending:
         names = target_names(run_id, [(output.subfolder, output.filename) for output in files])
         urls: dict[str, str] = {}
         try:
-            await self._put_all(wish, dict(zip(names, files, strict=True)), urls)
+            await self._put_in_time(wish, dict(zip(names, files, strict=True)), urls)
         except (TargetFailed, InvalidInput, FetchRefused) as error:
             log.warning("target_failed", run_id=run_id, error=error.message)
             return [replace(output, url=urls.get(output.blob_key, "")) for output in outputs], error
         return [await self._let_go(output, urls) for output in outputs], None
+
+    async def _put_in_time(self, wish: TargetWish, files: dict[str, StoredOutput], urls: dict[str, str]) -> None:
+        seconds = self._limits.collect
+        try:
+            async with asyncio.timeout(seconds or None):
+                await self._put_all(wish, files, urls)
+        except TimeoutError:
+            raise TargetFailed(f"The target did not take all {len(files)} files within {seconds:g} s.") from None
 
     async def _put_all(self, wish: TargetWish, files: dict[str, StoredOutput], urls: dict[str, str]) -> None:
         """Fill `urls`, by blob key."""
