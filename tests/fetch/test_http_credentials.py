@@ -166,7 +166,7 @@ async def test_check_tells_whether_the_origin_gives_this_state(
     source: HttpSource, held: Validators, status: int, headers: dict[str, str], same: bool
 ) -> None:
     async def play(asked: Asked, writer: asyncio.StreamWriter) -> None:
-        await answer(writer, status, **{name.replace("-", "_"): value for name, value in headers.items()})
+        await answer(writer, status, b"", **{name.replace("-", "_"): value for name, value in headers.items()})
 
     async with scripted(play) as server:
         assert await source.check(server.url, None, held) is same

@@ -15,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from comfyserve.core.buckets import BucketKind
 from comfyserve.core.credentials import Auth, AzureAuth, BearerAuth, GcsAuth, S3Auth
 from comfyserve.core.errors import FetchFailed, FetchRefused, StorageFailed, TooLarge
 from comfyserve.fetch.bucket_url import Place, is_bucket_url, read_bucket_url
@@ -61,7 +62,6 @@ def bucket(request: pytest.FixtureRequest) -> Bucket:
 def source_of(proxy: GuardingProxy, own: Mapping[str, str], **options: Any) -> ObjectStoreSource:
     """A source of quick tries and small pieces."""
     settings: dict[str, Any] = {
-        "seconds": 30,
         "delays": (0.01, 0.01),
         "piece_bytes": PIECE,
         "idle_seconds": 5,
@@ -184,6 +184,13 @@ def test_the_callers_credentials_come_before_the_servers() -> None:
     assert (theirs.options["endpoint"], theirs.options["region"], theirs.trusted) == ("https://other:9", "x", ())
 
 
+@pytest.mark.parametrize("auth", [S3Auth("a", "s", region="evil.com/a"), AzureAuth("evil.com/a", "a2V5")])
+def test_no_word_of_a_caller_makes_another_host_of_the_providers(auth: S3Auth | AzureAuth) -> None:
+    kind: BucketKind = "s3" if isinstance(auth, S3Auth) else "azure"
+    with pytest.raises(FetchRefused, match="not the name of"):
+        plan(Place(kind, "bucket", ("k",)), auth, {})
+
+
 def test_callers_credentials_go_to_the_provider_unless_they_name_an_endpoint() -> None:
     own = ENVIRONMENT | {
         "AWS_REGION": "eu-west-1",
@@ -251,7 +258,7 @@ def test_the_servers_azure_account_by_all_its_variables() -> None:
     for name in ("AZURE_STORAGE_SAS_KEY", "AZURE_STORAGE_SAS_TOKEN"):
         planned = plan(Place("azure", "c", ("k",)), None, {"AZURE_STORAGE_ACCOUNT": "acc", name: "?sv=1&sig=3"})
         assert credential(planned)["sas_token"] == "sv=1&sig=3"
-    signed = plan(Place("azure", "c", ("k",)), AzureAuth("x", sas_token="?sv=1&sig=2"), {})
+    signed = plan(Place("azure", "c", ("k",)), AzureAuth("xyz", sas_token="?sv=1&sig=2"), {})
     assert credential(signed)["sas_token"] == "sv=1&sig=2"
 
 
@@ -363,8 +370,6 @@ async def test_what_is_missing_or_too_large(bucket: Bucket, strict: GuardingProx
     await put(bucket, "k", b"x" * 11)
     with pytest.raises(TooLarge):
         await source.download(order(bucket, "k", limit=10), tmp_path / "got")
-    with pytest.raises(FetchFailed, match="SHA-256"):
-        await source.download(order(bucket, "k", sha256="0" * 64), tmp_path / "got")
 
 
 async def test_wrong_credentials(azure_bucket: Bucket, open_proxy: GuardingProxy, tmp_path: Path) -> None:
@@ -485,8 +490,8 @@ async def test_a_bucket_that_refuses_says_so_at_once(s3_bucket: Bucket, strict: 
 async def test_a_silent_bucket_is_given_up(s3_bucket: Bucket, strict: GuardingProxy, tmp_path: Path) -> None:
     await put(s3_bucket, "big.bin", BIG)
     async with flaky(s3_bucket, Fault("silent", ("GET",))) as watched:
-        with pytest.raises(FetchFailed, match=r"within 0\.5 s|does not answer"):
-            await misbehaving(watched, strict, tmp_path / "got", seconds=0.5)
+        with pytest.raises(FetchFailed, match="does not answer"):
+            await misbehaving(watched, strict, tmp_path / "got", idle_seconds=0.5, delays=())
 
 
 async def test_a_broken_download_is_continued(s3_bucket: Bucket, strict: GuardingProxy, tmp_path: Path) -> None:
@@ -545,7 +550,7 @@ async def test_a_bucket_that_does_not_answer_a_question_holds_nobody(
 ) -> None:
     async with flaky(s3_bucket) as watched:
         watched.faults.append(Fault("silent"))
-        source = source_of(strict, watched.bucket.environment, delays=(), ask_seconds=0.2, idle_seconds=60, seconds=60)
+        source = source_of(strict, watched.bucket.environment, delays=(), ask_seconds=0.2, idle_seconds=60)
         asked = order(watched.bucket, "k")
         with pytest.raises(FetchFailed, match="does not answer") as failed:
             await (source.download(asked, tmp_path / "f") if kind == "download" else source.check(asked.url, None))

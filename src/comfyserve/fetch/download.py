@@ -22,6 +22,7 @@ from comfyserve.fetch.names import mime_of, safe_name, with_extension
 from comfyserve.fetch.source import Arrived, Order, Source, Unchanged, Validators
 from comfyserve.fetch.threads import in_thread
 from comfyserve.fetch.turns import Turns
+from comfyserve.fetch.weights import confirm_model
 from comfyserve.ports import OnBytes, Purpose
 
 log = structlog.get_logger(__name__)
@@ -34,9 +35,6 @@ CLAIM_PAUSES = (0.02, 0.05, 0.1, 0.25)
 AHEAD_BYTES = 64 * 1024 * 1024
 """The most that room is made ahead of a download that does not tell its size."""
 
-
-CHECK_SECONDS = 60.0
-"""How long an origin may take to say whether a caller's credentials open what we hold."""
 
 HASH_BLOCK = 1024 * 1024
 HASH_STEP = 64 * 1024 * 1024
@@ -82,11 +80,13 @@ def _let_go(held: object) -> None:
 
 
 class Downloads:
-    """Brings files into the store, `at_once` of each purpose at a time."""
+    """Brings files into the store, `at_once` of each purpose at a time. An origin has `check_seconds` to say whether a
+    caller's credentials open what we hold."""
 
-    def __init__(self, store: Store, at_once: int, *, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, at_once: int, check_seconds: float, *, clock: Callable[[], float]) -> None:
         self._store = store
         self._clock = clock
+        self._check_seconds = check_seconds
         self._turns: dict[Purpose, Turns] = {"input": Turns(at_once), "model": Turns(at_once)}
 
     async def find(self, slot: Slot) -> Copy | None:
@@ -131,12 +131,13 @@ class Downloads:
 
     async def _check(self, card: Card, wish: Wish) -> bool:
         try:
-            async with asyncio.timeout(CHECK_SECONDS):
+            async with asyncio.timeout(self._check_seconds):
                 return await wish.source.check(wish.route.url, wish.route.auth, card.validators)
         except TimeoutError as error:
-            raise FetchFailed(
-                f"{wish.route.host} does not answer within {CHECK_SECONDS:g} s.", retryable=True
-            ) from error
+            sentence = (
+                f"{wish.route.host} does not say within {self._check_seconds:g} s whether credentials open the file."
+            )
+            raise FetchFailed(sentence, retryable=True) from error
 
     async def _matches(self, copy: Copy, wish: Wish) -> bool:
         """Whether the content is what the caller says; a large file that was never hashed is hashed now, once."""
@@ -217,6 +218,9 @@ class Downloads:
             confirm_sha256(arrived, wish.sha256, wish.route.host)
             card = arrived_card(arrived, wish, self._clock())
             ending = wish.slot.ending or ending_from_answer(arrived.names, card.mime)
+            if wish.purpose == "model" and not card.is_folder:
+                path = self._store.incoming(wish.slot)
+                await blocking(lambda: confirm_model(path, ending, card.mime, wish.route.host))
             return await blocking(lambda: self._store.take_in(wish.slot, claim, card, ending))
         except (FetchFailed, StorageFailed):
             await blocking(lambda: self._store.discard(wish.slot))

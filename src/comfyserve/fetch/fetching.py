@@ -22,7 +22,7 @@ from comfyserve.ports import Fetched, OnBytes, Purpose
 
 @dataclass(frozen=True)
 class Caps:
-    """The most bytes of one file, and the most seconds that a caller waits for it."""
+    """The most bytes of one file, and the most seconds that its download takes once it has begun."""
 
     bytes: int
     seconds: float
@@ -31,12 +31,13 @@ class Caps:
 @dataclass(frozen=True)
 class FetchingLimits:
     """Caps by purpose; how many seconds a copy of an input goes without asking the origin; simultaneous downloads, of
-    inputs and of models each."""
+    inputs and of models each; how many seconds an origin has to say whether credentials open what we hold."""
 
     input: Caps = Caps(250 * 1024**2, 120.0)
     model: Caps = Caps(64 * 1024**3, 7200.0)
     fresh_seconds: float = 60.0
     at_once: int = 8
+    check_seconds: float = 60.0
 
     def caps(self, purpose: Purpose) -> Caps:
         """Those of a purpose."""
@@ -69,7 +70,7 @@ class Fetching:
         self._limits = limits
         self._clock = clock
         self._shared = Shared()
-        self._downloads = Downloads(store, limits.at_once, clock=clock)
+        self._downloads = Downloads(store, limits.at_once, limits.check_seconds, clock=clock)
 
     @asynccontextmanager
     async def fetch(

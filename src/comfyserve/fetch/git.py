@@ -1,6 +1,5 @@
 """Git repositories: one commit, shallow, without its history, hooks, prompts and submodules."""
 
-import asyncio
 import os
 import re
 import shutil
@@ -20,7 +19,6 @@ from comfyserve.fetch.threads import in_thread
 from comfyserve.fetch.tries import with_tries
 
 FULL_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-CHECK_SECONDS = 60.0
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 LFS_POINTER_BYTES = 1024
 
@@ -87,14 +85,13 @@ class _Work:
 class GitSource:
     """Folders from git repositories; `auth` in an address or an order is Basic, Bearer or a header.
 
-    Their etag is the id of the commit. `seconds` bounds one download. Submodules stay empty; a repository whose files
+    Their etag is the id of the commit. Submodules stay empty; a repository whose files
     are in Git LFS is refused, because its files would not be there.
     """
 
-    def __init__(self, proxy: GuardingProxy, temporary: Path, *, seconds: float = 7200.0, git: str = "git") -> None:
+    def __init__(self, proxy: GuardingProxy, temporary: Path, *, git: str = "git") -> None:
         self._proxy = proxy
         self._temporary = temporary
-        self._seconds = seconds
         self._git = git
 
     async def download(self, order: Order, path: Path) -> Arrived | Unchanged:
@@ -103,10 +100,7 @@ class GitSource:
         host = place.base.host or ""
         arrived: Arrived | Unchanged = Unchanged()
         try:
-            async with asyncio.timeout(self._seconds):
-                arrived = await with_tries(lambda: self._clone(place, order, path), host)
-        except TimeoutError as error:
-            raise FetchFailed(f"{host} did not give the repository within {self._seconds:g} s.") from error
+            arrived = await with_tries(lambda: self._clone(place, order, path), host)
         finally:
             if not isinstance(arrived, Arrived):
                 await in_thread(lambda: remove(path))
@@ -115,11 +109,8 @@ class GitSource:
     async def check(self, url: str, auth: Auth | None, held: Validators = UNKNOWN) -> bool:
         """Ask for the list of refs. See Source. That a commit is there which none of them names, nothing proves."""
         place = read_git_url(url)
-        try:
-            async with asyncio.timeout(CHECK_SECONDS), self._proxy.lease() as lease:
-                return held.shows(Validators(await self._look(place, auth, lease)))
-        except TimeoutError as error:
-            raise FetchFailed(f"{place.base.host} does not answer.", retryable=True) from error
+        async with self._proxy.lease() as lease:
+            return held.shows(Validators(await self._look(place, auth, lease)))
 
     async def close(self) -> None:
         """Nothing to let go of."""

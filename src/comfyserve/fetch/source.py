@@ -35,7 +35,8 @@ UNKNOWN = Validators()
 
 @dataclass(frozen=True)
 class Order:
-    """One download: `limit` in bytes; `held` describes the copy that we have, so that the source may say Unchanged."""
+    """One download: `limit` in bytes; `held` describes the copy that we have, so that the source may say Unchanged;
+    `sha256`, if known, the caller compares in the end: a source may do it to find out that another try helps."""
 
     url: str
     limit: int
@@ -73,7 +74,7 @@ class Source(Protocol):
     """
 
     async def download(self, order: Order, path: Path) -> Arrived | Unchanged:
-        """Write the whole file to `path`, tried again with back-off.
+        """Write the whole file to `path`, tried again with back-off; the caller bounds the time.
 
         `path` and `path` + `.resume` are the source's own until this returns. Both may be left from an earlier,
         broken download of the same URL, which the source may continue; when it raises they may stay for the next.

@@ -88,6 +88,8 @@ class ScriptedSource:
         """Look at the token and the ETag only."""
         self.checks[url] += 1
         file = self._open(url, auth)
+        if file.gate is not None:
+            await file.gate.wait()
         return held.shows(Validators(file.etag, size=len(file.content)))
 
     async def close(self) -> None:

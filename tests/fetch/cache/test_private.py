@@ -1,5 +1,7 @@
 """Files that were fetched with credentials: who gets the copy, and who does not."""
 
+import asyncio
+
 import pytest
 
 from comfyserve.core.credentials import BearerAuth, Credential, S3Auth
@@ -153,6 +155,16 @@ async def test_a_checksum_tells_nobody_what_is_held_for_others(bench: Bench) -> 
     for credentials in (THEIRS, []):
         with pytest.raises((FetchFailed, FetchRefused)):
             await read(bench, credentials=credentials, sha256=file.sha256)
+
+
+async def test_an_origin_that_says_nothing_holds_nobody(bench: Bench) -> None:
+    bench.source.files[URL] = File(b"private", token="right", etag='"1"')
+    await read(bench, purpose="model", credentials=MINE)
+    bench.source.files[URL].gate = asyncio.Event()
+    bench.fetching = bench.build(check_seconds=0.05)
+    with pytest.raises(FetchFailed, match=r"host\.example does not say within 0\.05 s") as caught:
+        await read(bench, purpose="model", credentials=MINE)
+    assert caught.value.retryable
 
 
 async def test_the_name_of_ones_own_copy_cannot_be_guessed(bench: Bench) -> None:
