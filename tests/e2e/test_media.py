@@ -68,6 +68,15 @@ async def test_a_video_comes_in_and_videos_and_sound_come_out(client: Client, tm
     ]
 
 
+async def test_the_frames_of_a_video_without_sound(client: Client, tmp_path: Path) -> None:
+    asset = await client.upload(write_video(tmp_path / "silent.mp4", grays(6)))
+    frames = {node_id: node for node_id, node in graph(asset["url"]).items() if node_id in "156"}
+    ended = await finished(client, (await client.create_run(None, {}, graph=frames))["id"])
+    assert ended["status"] == "success", ended["error"]
+    found = {output["node_id"]: output["url"] for output in ended["outputs"]}
+    assert [await _codecs(found[node]) for node in "56"] == [["vp9"], ["vp9"]]
+
+
 async def _codecs(url: str) -> list[str]:
     async with httpx2.AsyncClient(trust_env=False) as http:
         answer = await http.get(url)

@@ -1,6 +1,6 @@
 """What is kept from prompt to prompt, and how much memory it may take (spec 9, caching)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -116,6 +116,26 @@ class Held:
 )
 def test_the_size_of_what_nodes_give(value: Any) -> None:
     assert MEGABYTE <= size_of(value, 10 * MEGABYTE) < MEGABYTE + 1500
+
+
+class UnreadMap(Mapping[str, Any]):
+    """What a node gives that reads its file when somebody asks, and has none."""
+
+    def __init__(self) -> None:
+        self.kept = np.zeros(MEGABYTE, np.uint8)
+
+    def __getitem__(self, key: str) -> Any:
+        raise ValueError("There is no sound.")
+
+    def __iter__(self) -> Iterator[str]:
+        raise ValueError("There is no sound.")
+
+    def __len__(self) -> int:
+        raise ValueError("There is no sound.")
+
+
+def test_what_is_read_when_it_is_used_is_not_read_to_be_counted() -> None:
+    assert MEGABYTE <= size_of((UnreadMap(),), 10 * MEGABYTE) < MEGABYTE + 1500
 
 
 def test_a_circle_has_a_size() -> None:

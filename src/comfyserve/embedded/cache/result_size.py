@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from types import MappingProxyType
 from typing import Any
 
 OBJECT_BYTES = 64
@@ -53,7 +54,7 @@ def _own_size(value: Any) -> int:
 
 
 def _parts(value: Any) -> Iterable[Any]:
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, MappingProxyType)):  # another mapping may read a file when it is asked what it has
         return [*value.keys(), *value.values()]
     if isinstance(value, (list, tuple, set, frozenset)):
         return itertools.islice(value, LOOKED_AT)
