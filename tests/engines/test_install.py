@@ -1,8 +1,11 @@
 """Installing a ComfyUI, with a comfy-cli that the test writes: what it is told, and what its failures leave."""
 
 import asyncio
+import fcntl
+import hashlib
 import json
 import os
+import shutil
 import stat
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +17,8 @@ import pytest
 from comfyserve.core.errors import DomainError, InvalidInput, NotFound
 from comfyserve.engines.install import Installation, Installer, InstallFailed
 from tests.engines.comfy_source import comfy_source, git
+
+REQUIREMENTS = Path(__file__).parents[2] / "requirements" / "comfy-cli.txt"
 
 CLONES = """#!/bin/sh
 printf '%s\\n' "$@" > "{told}/arguments"
@@ -195,3 +200,18 @@ def ends(yard: Yard) -> None:
         child = psutil.Process(int((yard.told / "child").read_text()))
         if child.status() != psutil.STATUS_ZOMBIE:
             child.wait(10)
+
+
+async def test_one_at_a_time_makes_our_comfy_cli(tmp_path: Path) -> None:
+    yard, tools, said = Yard(tmp_path), tmp_path / "tools", asyncio.Queue[str]()
+    installer = Installer(yard.source, tools, {"PATH": os.environ["PATH"]})
+    tools.mkdir()
+    with (tools / ".installing").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        installing = asyncio.create_task(installer.install(Installation(yard.folder), said.put_nowait))
+        assert await asyncio.wait_for(said.get(), 20) == "Waiting for another installation of comfy-cli"
+        (tools / "venv" / "bin").mkdir(parents=True)
+        shutil.copy2(yard.comfy, tools / "venv" / "bin" / "comfy")
+        (tools / "installed").write_text(hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest())
+    assert (await installing).version == "0.3.10"
+    assert yard.left() == ["comfyui"] and not (tools / ".installing").exists()

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import hashlib
 import json
+import os
 import platform
 import re
 import shutil
@@ -24,6 +25,7 @@ DEVICES = ("nvidia", "amd", "m-series", "cpu")
 VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)")
 TAG = re.compile(r"refs/tags/(v\d+\.\d+\.\d+)(?:\^\{\})?$")
 GIT_SECONDS, TOOL_SECONDS = 120.0, 1200.0
+LOCK_PAUSE = 0.5
 SHOWN_VERSIONS = 5
 SHOWN_LINES = 5
 CAUSES = ("fatal: ", "ERROR: ")
@@ -150,13 +152,23 @@ class Installer:
         raise NotFound(f"{self._source} has no version {wanted}; its newest are: {newest or 'none at all'}.")
 
     async def _own_comfy(self, on_line: OnLine) -> str:
-        """Our comfy-cli, installed when it is not there or another one is pinned."""
+        """Our comfy-cli, installed when it is not there or another one is pinned; by one at a time."""
+        waiting = False
+        while True:
+            with _locked(self._tools / ".installing") as ours:
+                if ours:
+                    return await self._make_comfy(on_line)
+            if not waiting:
+                on_line("Waiting for another installation of comfy-cli")
+            waiting = True
+            await asyncio.sleep(LOCK_PAUSE)
+
+    async def _make_comfy(self, on_line: OnLine) -> str:
         requirements = _requirements()
         pinned = hashlib.sha256(requirements.read_bytes()).hexdigest()
         home, stamp = self._tools / "venv", self._tools / "installed"
         if not stamp.is_file() or stamp.read_text() != pinned:
             on_line(f"Installing comfy-cli into {home}")
-            self._tools.mkdir(parents=True, exist_ok=True)
             failed = "The environment of comfy-cli cannot be made. On Debian: apt-get install python3-venv"
             await self._run(failed, sys.executable, "-m", "venv", "--clear", str(home), on_line=on_line)
             pip = (str(home / "bin" / "python"), "-m", "pip", "install", "-q", "--require-hashes", "-r")
@@ -206,17 +218,28 @@ def _check(wish: Installation) -> None:
 @contextmanager
 def _claimed(folder: Path) -> Iterator[None]:
     """Nobody else installs there meanwhile. Raises InstallFailed."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = folder.with_name(f".{folder.name}.installing")
-    with lock.open("w") as held:
+    with _locked(folder.with_name(f".{folder.name}.installing")) as ours:
+        if not ours:
+            raise InstallFailed(f"Another installation into {folder} is under way.")
+        yield
+
+
+@contextmanager
+def _locked(lock: Path) -> Iterator[bool]:
+    """Whether the lock is ours until the context is left. Its file goes at the end, so one that went before we had its
+    lock is nobody's."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InstallFailed(f"Another installation into {folder} is under way.") from None
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            ours = os.path.samestat(os.fstat(file.fileno()), lock.stat())
+        except (BlockingIOError, FileNotFoundError):
+            ours = False
         try:
-            yield
+            yield ours
         finally:
-            lock.unlink(missing_ok=True)
+            if ours:
+                lock.unlink(missing_ok=True)
 
 
 def _there(wish: Installation) -> Installed | None:
