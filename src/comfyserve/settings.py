@@ -230,6 +230,11 @@ class Settings(BaseSettings):
     storage_seconds: Seconds = Field(
         120, description="How long a storage, or a caller's target, may stand still or owe an answer; 0: for ever."
     )
+    collect_seconds: Seconds = Field(
+        3600,
+        description="How long converting and storing the outputs of a run may take, and sending them to a target again as "
+        "long; 0: for ever.",
+    )
     conversions_at_once: Annotated[int, Field(ge=1, le=64)] = Field(
         2, description="How many pictures are converted at the same time, each by a process of its own."
     )

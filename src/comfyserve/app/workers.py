@@ -44,6 +44,7 @@ def build_pool(
         input_bytes=settings.max_upload_bytes,
         output_bytes=settings.max_output_bytes,
         storage=settings.storage_seconds,
+        collect=settings.collect_seconds,
     )
     converter = Converter(
         base.scratch / CONVERTING,

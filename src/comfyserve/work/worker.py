@@ -36,8 +36,8 @@ Report = Callable[[MachineState, EngineLost | None], Awaitable[None]]
 
 
 class Worker:
-    """Pulls runs until `drain`. One run executes, `limits.ahead` more are staged; of each key a few wait for files or are
-    collected."""
+    """Pulls runs until `drain`. One run executes, `limits.ahead` more are staged; a few of each key wait for files, or
+    for a storage."""
 
     def __init__(
         self,
