@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -110,15 +110,15 @@ class PiecedFile:
     async def _watch(self, arrived: list[asyncio.Event]) -> None:
         """Raises FetchFailed when hardly anything comes, while there are pieces missing."""
         rate = SLOW_RATE if self._size > SMALL_BYTES else SMALL_SLOW_RATE
-        while not all(event.is_set() for event in arrived):
-            before = self._received
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._slow_seconds):
-                    for event in arrived:
-                        await event.wait()
-                    return
-            if self._received - before < rate * self._slow_seconds:
-                raise FetchFailed(f"The file comes with less than {rate} bytes a second.", retryable=True)
+        whole = asyncio.create_task(_all(arrived))
+        try:
+            while not whole.done():
+                before = self._received
+                await asyncio.wait([whole], timeout=self._slow_seconds)
+                if not whole.done() and self._received - before < rate * self._slow_seconds:
+                    raise FetchFailed(f"The file comes with less than {rate} bytes a second.", retryable=True)
+        finally:
+            whole.cancel()
 
     async def _hash(self, handle: int, arrived: list[asyncio.Event]) -> Whole:
         digest = hashlib.sha256()
@@ -157,6 +157,11 @@ class PiecedFile:
         if now - self._told >= TELL_SECONDS:
             self._told = now
             self._on_bytes(self._received, self._size)
+
+
+async def _all(events: list[asyncio.Event]) -> None:
+    for event in events:
+        await event.wait()
 
 
 @contextmanager
