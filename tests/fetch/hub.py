@@ -12,7 +12,7 @@ from aiohttp import web
 
 COMMIT = "c0ffee" * 6 + "c0ff"
 TOKEN = "hf_s3cret"
-BIG = os.urandom(300_000)
+BIG = b"\x02" + bytes(7) + b"{}" + os.urandom(300_000)
 FILES = {"config.json": b"{}", "unet/model.safetensors": BIG, "a b/é.txt": b"spaces"}
 LARGE = frozenset({"unet/model.safetensors"})
 """Files that the hub keeps elsewhere: their HEAD is a redirect, their ETag a SHA-256."""

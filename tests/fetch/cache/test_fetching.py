@@ -16,6 +16,7 @@ from tests.fetch.cache.scripted import File
 OTHER = "http://host.example/b/cat.png"
 KEYED = "http://host.example/models/7"
 ELSEWHERE = "http://other.example/cat.png"
+WEIGHTS = b"\x02" + bytes(7) + b"{}"
 
 
 async def test_a_file_lies_under_its_documented_name_with_its_card(bench: Bench) -> None:
@@ -31,10 +32,37 @@ async def test_a_file_lies_under_its_documented_name_with_its_card(bench: Bench)
 
 
 async def test_the_answer_gives_the_ending_that_the_url_lacks(bench: Bench) -> None:
-    bench.source.files[KEYED] = File(name="model.safetensors")
+    bench.source.files[KEYED] = File(WEIGHTS, name="model.safetensors")
     for cached in (False, True):
         _, file = await read(bench, KEYED, purpose="model")
         assert (file.path.name, file.cached) == (f"{slot_of(KEYED).key}.safetensors", cached)
+
+
+@pytest.mark.parametrize(
+    ("ending", "file", "sentence"),
+    [
+        (".safetensors", File(b"<!DOCTYPE html><title>Sign in</title>", mime="text/html"), "web page"),
+        (".safetensors", File(b"\n <html>", mime="application/octet-stream"), "web page"),
+        (".ckpt", File(b"sign in please", mime="text/html; charset=utf-8"), "web page"),
+        ("", File(b"<html>", name="a.pt"), "web page"),
+        (".safetensors", File(b"version https://git-lfs.github.com/spec/v1"), "no safetensors file"),
+        (".sft", File(b""), "no safetensors file"),
+    ],
+)
+async def test_what_is_no_model_is_refused_and_not_kept(bench: Bench, ending: str, file: File, sentence: str) -> None:
+    """A page that says who may sign in came with status 200, and was a model for ever."""
+    url = KEYED + ending
+    bench.source.files[url] = file
+    for _ in range(2):
+        with pytest.raises(FetchFailed, match=f"host.example gave.*{sentence}") as caught:
+            await read(bench, url, purpose="model")
+        assert not caught.value.retryable
+    assert (bench.source.downloads[url], bench.partials(), list(bench.folder.glob("*.meta"))) == (2, [], [])
+
+
+async def test_weights_are_taken_whatever_type_the_origin_says(bench: Bench) -> None:
+    bench.source.files[KEYED + ".sft"] = File(WEIGHTS, mime="text/html")
+    assert (await read(bench, KEYED + ".sft", purpose="model"))[0] == WEIGHTS
 
 
 async def test_two_urls_with_one_file_name_never_mix(bench: Bench) -> None:

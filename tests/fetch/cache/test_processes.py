@@ -51,11 +51,11 @@ class SlowOrigin:
 async def origin() -> AsyncIterator[SlowOrigin]:
     made = SlowOrigin()
     app = web.Application()
-    app.router.add_get("/model.safetensors", made.answer)
+    app.router.add_get("/model.ckpt", made.answer)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}/model.safetensors"
+    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}/model.ckpt"
     yield made
     await runner.cleanup()
 

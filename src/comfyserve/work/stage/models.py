@@ -15,13 +15,12 @@ from comfyserve.core.errors import Conflict, DomainError, EngineLost, InvalidInp
 from comfyserve.core.graph import Graph
 from comfyserve.core.kept_names import KEY_LENGTH
 from comfyserve.core.models import CONFIGS, FILE_KINDS, LISTED_ENDINGS, REPOSITORIES, ModelPlace
+from comfyserve.core.safetensors import is_safetensors
 from comfyserve.ports import Claim, Engine, Fetch, Fetched
 from comfyserve.work.stage.holding import Holding
 
 TOKEN_FIELD = "bearer_token"
 SAFETENSORS = ".safetensors"
-HEADER_BYTES = 8
-MAX_HEADER = 100 * 1024 * 1024
 
 log = structlog.get_logger(__name__)
 
@@ -114,13 +113,6 @@ def _name(fetched: Fetched, place: ModelPlace) -> str:
     own, told = name.suffix.lower(), PurePosixPath(fetched.filename).suffix.lower()
     if place.folder not in FILE_KINDS:
         return f"{name.stem}{told}" if told and not own and not fetched.is_folder else name.name
-    if own != SAFETENSORS and _is_safetensors(fetched.path):
+    if own != SAFETENSORS and is_safetensors(fetched.path):
         return f"{name.stem}{SAFETENSORS}"
     return f"{name.stem}{told}" if own not in LISTED_ENDINGS and told in LISTED_ENDINGS else name.name
-
-
-def _is_safetensors(path: Path) -> bool:
-    """Whether it begins like one: the length of its header, and the header's JSON object."""
-    with path.open("rb") as file:
-        head = file.read(HEADER_BYTES + 1)
-    return len(head) > HEADER_BYTES and head[-1:] == b"{" and int.from_bytes(head[:-1], "little") <= MAX_HEADER
