@@ -6,12 +6,14 @@ Their network is our guarding proxy, which ends with us: a program that outlives
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from comfyserve.core.errors import FetchFailed, StorageFailed, TooLarge
+from comfyserve.fetch import program
 from comfyserve.fetch.disk import remove, size_on_disk
 from comfyserve.fetch.threads import in_thread
 from comfyserve.ports import OnBytes
@@ -34,6 +36,11 @@ class Ended:
 def environment(own: Mapping[str, str], inherited: Mapping[str, str] = os.environ) -> dict[str, str]:
     """What a child gets to see of our environment, and its own variables."""
     return {name: inherited[name] for name in KEPT_VARIABLES if name in inherited} | dict(own)
+
+
+def python_command(path: str | Path, arguments: Sequence[str]) -> tuple[str, ...]:
+    """The command that runs a Python program of ours, which sees nothing of the user's Python and ends when we do."""
+    return sys.executable, "-I", program.__file__, str(path), *arguments
 
 
 async def run_child(

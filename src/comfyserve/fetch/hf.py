@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from yarl import URL
 from comfyserve.core.credentials import Auth, BearerAuth
 from comfyserve.core.errors import FetchFailed, FetchRefused, StorageFailed
 from comfyserve.fetch import hf_child
-from comfyserve.fetch.child import check_size, environment, make_folder, run_child, weigher
+from comfyserve.fetch.child import check_size, environment, make_folder, python_command, run_child, weigher
 from comfyserve.fetch.disk import remove
 from comfyserve.fetch.hf_url import HfPlace, read_hf_url
 from comfyserve.fetch.proxy import GuardingProxy, Lease
@@ -238,7 +237,7 @@ async def _fetch(hub: _Hub, place: HfPlace, found: _Found, order: Order, folder:
     own |= {"HF_HOME": str(folder / "home"), "HOME": str(folder / "home"), "HF_ENDPOINT": hub.endpoint}
     own |= {"HF_TOKEN": hub.token, "TMPDIR": str(folder)}
     arguments = (place.kind, place.repo, found.commit, str(folder / "files"), *([place.path] if place.path else []))
-    command = (sys.executable, "-I", hf_child.__file__, *arguments)
+    command = python_command(hf_child.__file__, arguments)
     look = weigher(folder / "files", order.limit + NOTES_BYTES, order.on_bytes, lambda: found.size or None)
     ended = await run_child(command, environment(own), cwd=folder, look=look)
     if ended.status != hf_child.DONE:

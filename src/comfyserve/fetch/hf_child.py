@@ -10,12 +10,10 @@ import os
 import sys
 
 DONE, FAILED, DENIED, ABSENT, DISK, NOT_INSTALLED = 0, 1, 3, 4, 5, 6
-PR_SET_PDEATHSIG, SIGKILL = 1, 9
 
 
 def main(kind: str, repo: str, revision: str, folder: str, path: str = "") -> int:
     """Download a file of a repository, or all of it, into a folder."""
-    _die_with_parent()
     try:
         import huggingface_hub
         from huggingface_hub import errors
@@ -39,13 +37,6 @@ def main(kind: str, repo: str, revision: str, folder: str, path: str = "") -> in
         sys.stderr.write(f"\n{type(error).__name__}\n")
         return DISK if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT) else FAILED
     return DONE
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """The outbound policy for what writes outside: targets of callers (`blobs.targets.outside` says what they need)."""
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from comfyserve.core.credentials import Auth
 from comfyserve.core.errors import FetchRefused
 from comfyserve.fetch.bucket_url import Place
 from comfyserve.fetch.buckets import OpenedBucket, client, plan
-from comfyserve.fetch.child import environment, run_child
+from comfyserve.fetch.child import environment, python_command, run_child
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.hf import PROXY_VARIABLES, SAFE_ENVIRONMENT
 from comfyserve.fetch.proxy import GuardingProxy, Lease
@@ -55,7 +54,7 @@ class Programs(Passage):
         """Run a Python program of ours whose only way out is the proxy; its exit status."""
         variables = dict(SAFE_ENVIRONMENT) | dict.fromkeys(PROXY_VARIABLES, self.lease.url)
         variables |= {"HOME": str(folder), "TMPDIR": str(folder)} | dict(own)
-        ended = await run_child((sys.executable, "-I", str(program), *arguments), environment(variables), cwd=folder)
+        ended = await run_child(python_command(program, arguments), environment(variables), cwd=folder)
         return ended.status
 
 

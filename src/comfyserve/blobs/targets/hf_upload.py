@@ -9,13 +9,11 @@ import os
 import sys
 
 DONE, FAILED, DENIED, ABSENT, BUSY, REFUSED, NOT_INSTALLED = 0, 1, 3, 4, 5, 6, 7
-PR_SET_PDEATHSIG, SIGKILL = 1, 9
 STATUSES = {401: DENIED, 403: DENIED, 404: ABSENT, 408: BUSY, 429: BUSY}
 
 
 def main(kind: str, repo: str, revision: str, path: str, file: str) -> int:
     """Upload the file as one commit, which shows all of it or nothing."""
-    _die_with_parent()
     try:
         import huggingface_hub
         from huggingface_hub import errors
@@ -39,13 +37,6 @@ def main(kind: str, repo: str, revision: str, path: str, file: str) -> int:
     except Exception:
         return FAILED
     return DONE
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
 
 
 if __name__ == "__main__":
