@@ -315,12 +315,10 @@ def _is_abandoned(path: Path) -> bool:
 def _let_read(path: Path) -> None:
     """However a source wrote it: who may enter the folder of the cache may read what is in it, and so may the engine of
     another user by a hard link."""
-    path.chmod(FOLDER_MODE if path.is_dir() else FILE_MODE)
-    for parent, folders, names in os.walk(path) if path.is_dir() else ():
-        for mode, below in ((FOLDER_MODE, folders), (FILE_MODE, names)):
-            for child in (Path(parent, name) for name in below):
-                if not child.is_symlink():
-                    child.chmod(mode)
+    everything = (path, *path.rglob("*")) if path.is_dir() else (path,)
+    for found in everything:
+        if not found.is_symlink():
+            found.chmod(FOLDER_MODE if found.is_dir() else FILE_MODE)
 
 
 def _describes(card: Card, facts: os.stat_result) -> bool:
