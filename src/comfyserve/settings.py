@@ -232,8 +232,8 @@ class Settings(BaseSettings):
     )
     collect_seconds: Seconds = Field(
         3600,
-        description="How long converting and storing the outputs of a run may take, and sending them to a target again as "
-        "long; 0: for ever.",
+        description="How long converting and storing the outputs of a run may take, and sending them to a target again "
+        "as long; 0: for ever.",
     )
     conversions_at_once: Annotated[int, Field(ge=1, le=64)] = Field(
         2, description="How many pictures are converted at the same time, each by a process of its own."
