@@ -25,7 +25,8 @@ def picture(shade: int) -> bytes:
     return stream.getvalue()
 
 
-FILES = {"/dark.png": picture(10), "/light.png": picture(200), "/style": SAFETENSORS}
+FILES = {"/dark.png": picture(10), "/light.png": picture(200), "/style": SAFETENSORS, "/mine": SAFETENSORS}
+PRIVATE, WORD = "/mine", "open-sesame"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -33,6 +34,8 @@ async def host() -> AsyncIterator[str]:
     """A server of these files."""
 
     async def answer(request: web.Request) -> web.Response:
+        if request.path == PRIVATE and request.headers.get("Authorization") != f"Bearer {WORD}":
+            return web.Response(status=401)
         body = FILES.get(request.path)
         return web.Response(status=404) if body is None else web.Response(body=body)
 
@@ -142,6 +145,29 @@ async def test_a_model_by_url_is_linked_once_and_told(client: Client, host: str,
     assert told == [(name, False), (name, True)]
     [link] = (data / "engine" / "models" / "loras").iterdir()
     assert link.suffix == ".safetensors" and link.readlink().parent == data / "cache"
+
+
+async def test_a_private_model_is_not_had_by_a_name(client: Client, host: str, data: Path) -> None:
+    """Neither by the name that follows from its address, nor by the one that it has in the engine's folder."""
+
+    def with_lora(name: str) -> dict[str, Any]:
+        nodes = {**MODELS, "lora": {**MODELS["lora"], "inputs": {**MODELS["lora"]["inputs"], "lora_name": name}}}
+        return {node_id: node for node_id, node in nodes.items() if node_id != "wish"}
+
+    direct = with_lora(f"{host}{PRIVATE}")
+    opens = [{"url_pattern": f"{host}/**", "auth": {"type": "bearer", "token": WORD}}]
+    folder = data / "engine" / "models" / "loras"
+    before = {link.name for link in folder.iterdir()}
+    for _ in range(2):
+        run = await client.create_run(None, {}, graph=direct, credentials=opens)
+        assert (await finished(client, run["id"]))["status"] == "success"
+    [link] = {link.name for link in folder.iterdir()} - before
+    key = (folder / link).readlink().name
+    assert link.partition(".")[0] != key.partition(".")[0]
+    assert (await ended(client, direct))["error"]["code"] == "fetch_refused"
+    for name in (link, key, key.partition(".")[0]):
+        with pytest.raises(ApiError, match="give its URL"):
+            await client.create_run(None, {}, graph=with_lora(name))
 
 
 async def test_a_name_that_leaves_its_folder_is_refused_before_anything_runs(client: Client) -> None:
