@@ -148,6 +148,16 @@ async def test_an_unknown_kind_names_the_known_ones(base: Path, cached: Path) ->
     assert offered.link == base / "models" / "reactor" / "faces" / KEY
 
 
+async def test_a_file_that_the_engine_does_not_list_leaves_no_link(base: Path, cached: Path) -> None:
+    """A model that was refused stayed among the engine's for ever."""
+    engine = listing(base)
+    engine.misses = 9
+    with pytest.raises(EngineError, match="does not offer the file"):
+        await Models(engine, Folders(base)).add("loras", KEY, cached)
+    assert list((base / "models" / "loras").iterdir()) == []
+    assert cached.exists()
+
+
 async def test_an_engine_that_listed_its_folder_a_moment_too_early_is_asked_again(base: Path, cached: Path) -> None:
     engine = listing(base)
     engine.misses = 1
@@ -189,7 +199,7 @@ async def test_an_engine_elsewhere_gets_a_file_that_needs_no_link(base: Path, ca
 
 @pytest.mark.parametrize("far", [True, False], ids=["elsewhere", "here"])
 async def test_what_an_engine_was_given_goes_with_the_cached_file(base: Path, tmp_path: Path, far: bool) -> None:
-    urls = [f"http://host.example/{number}.safetensors" for number in range(2)]
+    urls = [f"http://host.example/{number}.pt" for number in range(2)]
     source = ScriptedSource({url: File(b"x" * 100_000) for url in urls})
     store = Store(tmp_path / "downloads", 150_000)
     store.open()
@@ -215,7 +225,7 @@ def test_a_copy_on_another_disk_is_known_again(base: Path, cached: Path) -> None
     (repository / "unet").mkdir(parents=True)
     (repository / "model_index.json").write_text("{}")
     for _ in range(2):
-        assert shelf.put(directory, "repository", repository) == "repository"
+        assert shelf.put(directory, "repository", repository) == ("repository", True)
     assert (directory / "repository" / "model_index.json").is_file()
     assert [entry.name for entry in directory.iterdir()] == ["repository"]
 

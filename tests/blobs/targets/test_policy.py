@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from comfyserve.blobs.targets import OpenTargets
+from comfyserve.app.outside import target_options
+from comfyserve.blobs.targets import OpenTargets, check_wish
 from comfyserve.blobs.targets.build import TargetOptions
 from comfyserve.core.buckets import read_location
 from comfyserve.core.credentials import AzureAuth, GcsAuth, S3Auth
@@ -15,6 +16,7 @@ from comfyserve.core.targets import AzureTarget, GcsTarget, S3Target, TargetWish
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.outbound import Outbound
 from comfyserve.fetch.proxy import GuardingProxy
+from comfyserve.settings import Settings
 from tests.blobs.targets.test_faults import put, wish_for
 from tests.emulators.servers import Bucket
 
@@ -79,3 +81,12 @@ async def test_what_is_no_name_of_a_bucket_is_refused(
     named = replace(wish, container=name) if isinstance(wish, AzureTarget) else replace(wish, bucket=name)
     with pytest.raises(InvalidInput, match="is no name of a bucket"):
         await put(lend(s3_bucket), named)
+
+
+def test_the_setting_names_the_bucket_that_is_no_target(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, blobs="s3://ours/files", target_credentials="own")
+    options = target_options(settings, tmp_path)
+    check_wish(S3Target("theirs"), options)
+    check_wish(S3Target("ours", "", S3Auth("a", "b")), options)
+    with pytest.raises(InvalidInput, match="holds this server's own files"):
+        check_wish(S3Target("Ours", "elsewhere/"), options)
