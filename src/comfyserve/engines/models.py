@@ -5,6 +5,7 @@ folder anew when its time of change differs, so that a link counts from the mome
 """
 
 import asyncio
+import contextlib
 import os
 import shutil
 import uuid
@@ -48,18 +49,18 @@ class Shelf:
         choices.sort(key=lambda path: (not path.is_dir(), path.name != kind))
         return choices[0]
 
-    def put(self, directory: Path, name: str, path: Path) -> str:
+    def put(self, directory: Path, name: str, path: Path) -> tuple[str, bool]:
         """Offer `path` under this name, or under one like it when a file of somebody else has it; the answer is the
-        name. What is there already, or leads nowhere any more, is taken over. Raises OSError."""
+        name, and whether it is new. What is there already, or leads nowhere any more, is taken over. Raises OSError."""
         directory.mkdir(parents=True, exist_ok=True)
         stem, ending = os.path.splitext(name)  # noqa: PTH122  a text
         for number in range(1, NAMES + 1):
             place = directory / (name if number == 1 else f"{stem}_{number}{ending}")
             if _is_same(place, path):
-                return place.name
+                return place.name, False
             if not place.exists():
                 self._link(place, path)
-                return place.name
+                return place.name, True
         raise FileExistsError(17, "other files have its name", name)
 
     def _choices(self, kind: str, told: Sequence[str]) -> list[Path]:
@@ -109,13 +110,18 @@ class Models:
         told = await self._folders_of(kind)
         try:
             directory = await asyncio.to_thread(self._shelf.directory, kind, told)
-            given = await asyncio.to_thread(self._shelf.put, directory, name, path)
+            given, is_new = await asyncio.to_thread(self._shelf.put, directory, name, path)
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise EngineError(
                 f"The engine's folder of {kind} takes no model: {reason}. Make it writable for comfyserve."
             ) from error
-        await self._await_listing(kind, given, directory, path)
+        try:
+            await self._await_listing(kind, given, directory, path)
+        except EngineError:
+            if is_new:
+                await asyncio.to_thread(_removed, directory / given)
+            raise
         return OfferedModel(given, directory / given)
 
     async def _folders_of(self, kind: str) -> Sequence[str]:
@@ -156,6 +162,12 @@ def _is_same(place: Path, path: Path) -> bool:
     except OSError:
         return False
     return int(theirs.st_mtime) == int(ours.st_mtime) and (path.is_dir() or theirs.st_size == ours.st_size)
+
+
+def _removed(place: Path) -> None:
+    """Take a link or a copy of ours back; what the disk refuses stays, and leads to a file of ours."""
+    with contextlib.suppress(OSError):
+        place.unlink()
 
 
 def _linked(path: Path, fresh: Path) -> None:

@@ -19,7 +19,7 @@ def confirm_model(path: Path, ending: str, mime: str, host: str) -> None:
         begin = file.read(_LOOK).lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if mime in PAGES or begin.startswith(_PAGE_BEGINS):
         raise FetchFailed(
-            f"{host} gave a web page and no model. Give the address of the file itself, and credentials if it needs any."
+            f"{host} gave a web page. Give the address of the file itself, and credentials if it needs some."
         )
     if ending.lower() in SAFETENSORS:
         raise FetchFailed(f"What {host} gave is no safetensors file, or a broken one. Check the address.")
