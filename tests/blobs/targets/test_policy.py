@@ -16,7 +16,7 @@ from comfyserve.core.targets import AzureTarget, GcsTarget, S3Target, TargetWish
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.outbound import Outbound
 from comfyserve.fetch.proxy import GuardingProxy
-from comfyserve.settings import Settings
+from comfyserve.settings import read_settings
 from tests.blobs.targets.test_faults import put, wish_for
 from tests.emulators.servers import Bucket
 
@@ -84,7 +84,7 @@ async def test_what_is_no_name_of_a_bucket_is_refused(
 
 
 def test_the_setting_names_the_bucket_that_is_no_target(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path, blobs="s3://ours/files", target_credentials="own")
+    settings = read_settings(data_dir=tmp_path, blobs="s3://ours/files", target_credentials="own")
     options = target_options(settings, tmp_path)
     check_wish(S3Target("theirs"), options)
     check_wish(S3Target("ours", "", S3Auth("a", "b")), options)
