@@ -43,7 +43,7 @@ def _shapes(value: Any, depth: int = 2) -> Iterator[tuple[int, ...]]:
     """The shapes of arrays: IMAGE, MASK, the parts of a LATENT, and lists of them."""
     if isinstance(value, np.ndarray):
         yield value.shape
-    elif isinstance(value, Mapping) and "samples" in value:
+    elif isinstance(value, dict) and "samples" in value:
         yield from (part.shape for part in value.values() if isinstance(part, np.ndarray))
     elif isinstance(value, (list, tuple)) and depth:
         for item in value[:LOOKED_AT]:
