@@ -180,6 +180,14 @@ def test_existing_names_are_let_through() -> None:
     check_media_names(parse_graph(graph | {"3": {"class_type": "LoadImage", "inputs": {"image": ["1", 0]}}}))
 
 
+@pytest.mark.parametrize("nothing", [[], "[]"])
+def test_a_folder_of_no_files_is_refused(nothing: object) -> None:
+    graph = parse_graph({"1": {"class_type": "VHS_LoadImages", "inputs": {"directory": nothing}}})
+    with pytest.raises(InvalidInput, match="directory names no files") as caught:
+        check_media_names(graph)
+    assert caught.value.place == Place("1", "directory")
+
+
 def test_all_of_a_folder_must_be_addresses() -> None:
     graph = parse_graph({"1": {"class_type": "VHS_LoadImages", "inputs": {"directory": [PICTURE, "b.png"]}}})
     with pytest.raises(InvalidInput, match=r"directory\[1\] must be an address"):

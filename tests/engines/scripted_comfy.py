@@ -330,7 +330,11 @@ def refusal(node_id: str) -> dict[str, Any]:
         "type": "value_not_in_list",
         "message": "Value not in list",
         "details": "sampler: 'x' not in ['euler']",
-        "extra_info": {"input_name": "sampler", "received_value": "x" * 100_000},
+        "extra_info": {
+            "input_name": "sampler",
+            "received_value": "x" * 100_000,
+            "traceback": ["File /opt/comfy/nodes.py, line 7"],
+        },
     }
     return {
         "error": {"type": "prompt_outputs_failed_validation", "message": "Prompt outputs failed validation"},

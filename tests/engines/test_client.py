@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from comfyserve.core.errors import EngineError, EngineLost, EngineUnreached, NotFound, TooLarge
 from comfyserve.core.outputs import EngineFile
@@ -132,6 +133,19 @@ async def test_a_refused_graph_says_which_node_and_input(client: ComfyClient) ->
     )
     assert error.place.as_dict() == {"node_id": "1", "field": "sampler"}
     assert len(json.dumps(error.as_dict())) < 10_000
+
+
+@pytest.mark.parametrize("name", ["Unknown", "Half"])
+async def test_where_a_check_raised_is_for_the_log_alone(client: ComfyClient, name: str) -> None:
+    """It tells the paths of the engine's machine."""
+    told: object
+    with capture_logs() as logs:
+        try:
+            [told] = [event for event in await run(client, name, "Say") if isinstance(event, Warned)]
+        except EngineError as error:
+            told = error.as_dict()
+    assert "sampler" in str(told) and "/opt/comfy" not in str(told)
+    assert any("/opt/comfy" in entry.get("traceback", "") for entry in logs)
 
 
 async def test_a_500_without_json_is_a_refusal_and_a_full_queue_is_not(client: ComfyClient) -> None:

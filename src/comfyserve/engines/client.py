@@ -25,6 +25,7 @@ from comfyserve.engines.reading import (
     read_outcome,
     read_refusal,
     traceback_of,
+    tracebacks_in,
 )
 from comfyserve.ports import Alive, ByteStream, EngineEvent, OfferedModel, Outcome, Warned
 from comfyserve.protocol import routes
@@ -248,6 +249,8 @@ class ComfyClient:
             if response.status in RETRY_LATER:
                 raise EngineLost(f"The engine at {self.url} does not take prompts: it answers {response.status}.")
             refused = None if response.status == 200 else read_refusal(response.status, answer)
+        if traceback := tracebacks_in(answer):
+            log.info("engine.check_raised", prompt_id=inbox.prompt_id, traceback=traceback)
         if refused is not None and (response.status < 500 or not await self._took(inbox.prompt_id)):
             raise refused
         if isinstance(answer, dict) and (node_errors := answer.get("node_errors")):

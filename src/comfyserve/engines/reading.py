@@ -22,6 +22,7 @@ MAX_MESSAGE = 500
 MAX_ITEMS = 50
 MAX_DEPTH = 6
 MAX_TRACEBACK_LINES = 40
+TRACEBACK = "traceback"
 
 UNFIT_TYPES = ("OutOfMemoryError", "MemoryError", "AcceleratorError")
 UNFIT_WORDS = ("cuda out of memory", "cuda error", "no cuda gpus are available", "hip out of memory", "hip error")
@@ -130,7 +131,7 @@ def traceback_of(record: Mapping[str, Any]) -> str:
     """Where in the engine's code a node raised: for the operator's log, since it tells the paths of its machine."""
     status = record.get("status")
     said = dict(_messages(status.get("messages"))) if isinstance(status, dict) else {}
-    lines = said.get(Event.EXECUTION_ERROR, {}).get("traceback")
+    lines = said.get(Event.EXECUTION_ERROR, {}).get(TRACEBACK)
     return "".join(str(line)[:MAX_TEXT] for line in lines[-MAX_TRACEBACK_LINES:]) if isinstance(lines, list) else ""
 
 
@@ -195,18 +196,34 @@ def _node_error(node_id: str, class_type: str, error: Mapping[str, Any]) -> tupl
     return field, sentence[:MAX_MESSAGE]
 
 
-def bounded(value: Any, depth: int = 0) -> Any:
-    """The same JSON value with long texts, long lists and deep places cut, so that it can be stored."""
+def tracebacks_in(answer: Any) -> str:
+    """Where in the engine's code a check of the graph raised: for the operator's log, like `traceback_of`."""
+    node_errors = answer.get("node_errors") if isinstance(answer, dict) else None
+    lines = _values_of(TRACEBACK, bounded(node_errors, keep_traces=True))
+    return "".join(str(line) for line in lines)
+
+
+def _values_of(name: str, value: Any) -> Iterator[Any]:
+    """The items of the lists that stand under a name, anywhere in a bounded JSON value."""
+    if isinstance(value, dict):
+        found = value.get(name)
+        yield from found if isinstance(found, list) else ()
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _values_of(name, item)
+
+
+def bounded(value: Any, depth: int = 0, *, keep_traces: bool = False) -> Any:
+    """The same JSON value with long texts, long lists and deep places cut, so that it can be stored, and without
+    tracebacks, which tell the paths of the engine's machine."""
     if isinstance(value, str):
         return value if len(value) <= MAX_TEXT else value[:MAX_TEXT] + "..."
     if isinstance(value, dict):
-        return (
-            {}
-            if depth >= MAX_DEPTH
-            else {str(key)[:MAX_MESSAGE]: bounded(item, depth + 1) for key, item in list(value.items())[:MAX_ITEMS]}
-        )
+        shown = [(key, item) for key, item in value.items() if keep_traces or key != TRACEBACK][:MAX_ITEMS]
+        inside = () if depth >= MAX_DEPTH else shown
+        return {str(key)[:MAX_MESSAGE]: bounded(item, depth + 1, keep_traces=keep_traces) for key, item in inside}
     if isinstance(value, list):
-        return [] if depth >= MAX_DEPTH else [bounded(item, depth + 1) for item in value[:MAX_ITEMS]]
+        items = [] if depth >= MAX_DEPTH else value[:MAX_ITEMS]
+        return [bounded(item, depth + 1, keep_traces=keep_traces) for item in items]
     return _plain(value)
 
 

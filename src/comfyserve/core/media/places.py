@@ -82,6 +82,8 @@ def _check_field(node_id: str, field: str, known: MediaFields, node: Node) -> No
     if items is None:
         _check(value, place)
         return
+    if known.kind is MediaKind.FOLDER and not items:
+        raise InvalidInput(f"{label} names no files. Give at least one address, or the name of a folder.", place=place)
     for index, item in enumerate(items):
         where = Place(node_id=node_id, field=f"{label}[{index}]")
         if known.kind is MediaKind.FOLDER and not is_outside(item):
