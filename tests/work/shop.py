@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
+from comfyserve.core.credentials import auth_for
 from comfyserve.core.errors import EngineLost, FetchFailed, NotFound
 from comfyserve.core.runs import Status
 from comfyserve.ports import Blobs, Engine, Fetch, Fetched, Ledger, Targets
@@ -79,7 +80,8 @@ class FolderFetch(NoFetch):
             on_bytes(len(content), len(content))
         self.pinned.append(url)
         try:
-            yield Fetched(path, len(content), "", name, "", cached)
+            private = auth_for(url, wishes.get("credentials", ())) is not None
+            yield Fetched(path, len(content), "", name, "", cached, private=private)
         finally:
             self.pinned.remove(url)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from comfyserve.core.credentials import BearerAuth, Credential, auth_for
+from comfyserve.core.credentials import BearerAuth, Credential
 from comfyserve.core.errors import Conflict, DomainError, EngineLost, InvalidInput, NotFound, Place, StorageFailed
 from comfyserve.core.graph import Graph
 from comfyserve.core.kept_names import KEY_LENGTH
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 class Models:
     """Fetches models, which stay pinned for the attempt, and offers them to the engine.
 
-    The name of one is made of its address. Where credentials were needed a secret goes into it: who knows the address,
+    The name of one is made of its address. Where credentials opened it a secret goes into it: who knows the address,
     and has no credentials, cannot name the model that is in the engine's folder all the same. It is the same name each
     time, so that the engine need not load the model anew.
     """
@@ -43,7 +43,7 @@ class Models:
         try:
             fetched = await self._fetched(claim, place, holding)
             name = PurePosixPath(await asyncio.to_thread(_name, fetched, place))
-            if auth_for(place.url, _credentials(claim, place)) is not None:
+            if fetched.private:
                 name = name.with_stem(self._secret_stem(fetched.path.name))
             offered = await self._engine.add_model(place.folder, name.name, fetched.path)
             if offered.link is not None:
