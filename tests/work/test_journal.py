@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from comfyserve.core.runs import Fact, FactKind, Lease, Run
-from comfyserve.ports import Claim, StoredOutput
+from comfyserve.ports import NOBODY, Busy, Claim, StoredOutput
 from comfyserve.work.journal import Journal
 from tests.services.bundle import open_bundle
 
@@ -22,7 +22,7 @@ class SlowLedger:
         self.go = asyncio.Event()
         self._run = run
 
-    async def claim(self, machine_id: str, worker_id: str) -> Claim | None:
+    async def claim(self, machine_id: str, worker_id: str, busy: Busy = NOBODY) -> Claim | None:
         return None
 
     async def renew(self, leases: Collection[Lease]) -> frozenset[str]:
