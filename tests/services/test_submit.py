@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+from comfyserve.core.credentials import Credential, S3Auth
 from comfyserve.core.errors import (
     DomainError,
     InvalidGraph,
@@ -19,7 +20,10 @@ from comfyserve.core.errors import (
     QueueFull,
     TooLarge,
 )
+from comfyserve.core.options import RunOptions
 from comfyserve.core.runs import Status
+from comfyserve.core.targets import HttpTarget, S3Target
+from comfyserve.fetch.guard import Guard
 from comfyserve.services.records import SubmitRequest
 from tests.services.bundle import IMAGE_GRAPH, LIMITS, PNG, TEXT_GRAPH, Bundle, open_bundle, pieces
 
@@ -87,6 +91,29 @@ async def test_what_cannot_run_is_refused(bundle: Bundle, request_: dict[str, An
     with pytest.raises(error):
         await bundle.submit.submit(bundle.caller, SubmitRequest(**request_))
     assert await bundle.record.claim(bundle.machine_id, "w") is None
+
+
+INSIDE = S3Auth("a", "b", endpoint="http://10.1.2.3:9000")
+FORBIDDEN: list[tuple[dict[str, Any], str]] = [
+    ({"webhook": "http://10.1.2.3/x"}, "webhook"),
+    ({"webhook": "http://[::1]:80/x"}, "webhook"),
+    ({"webhook": "http://2130706433/x"}, "webhook"),
+    ({"options": RunOptions(target=HttpTarget("http://127.0.0.1:3880/put"))}, "target.url_prefix"),
+    ({"options": RunOptions(target=S3Target("bucket", auth=INSIDE))}, "target.auth.endpoint"),
+    ({"options": RunOptions((Credential("s3://**", INSIDE),))}, "credentials[0].auth.endpoint"),
+]
+
+
+@pytest.mark.parametrize(("asked", "field"), FORBIDDEN, ids=range(len(FORBIDDEN)))
+async def test_addresses_that_are_never_called_are_refused_before_the_work(
+    tmp_path: Path, asked: dict[str, Any], field: str
+) -> None:
+    bundle = await open_bundle(tmp_path, limits=replace(LIMITS, check_address=Guard().check_url))
+    with pytest.raises(InvalidInput, match=r"is not called|not a valid address") as refused:
+        await bundle.run(**asked)
+    assert refused.value.place.field == field
+    await bundle.run(webhook="https://example.com/x")
+    await bundle.db.close()
 
 
 async def test_unknown_classes_are_refused_once_the_machine_has_told_its_nodes(bundle: Bundle) -> None:

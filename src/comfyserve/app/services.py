@@ -8,6 +8,7 @@ from comfyserve.apis.http.bundle import ApiOptions, Readiness, Services
 from comfyserve.app.base import Base, new_id, now
 from comfyserve.app.outside import target_options
 from comfyserve.blobs.targets import check_wish
+from comfyserve.fetch.guard import Guard
 from comfyserve.services.cancel import Cancel
 from comfyserve.services.deployments import Deployments
 from comfyserve.services.files import Files
@@ -90,6 +91,7 @@ def _build_submit(
             settings.max_body_bytes,
             no_conversion="" if conversion_available() else NEEDS_IMAGES,
             check_target=partial(check_wish, options=target_options(settings, base.scratch)),
+            check_address=Guard(settings.allow_private_network).check_url,
         ),
     )
 

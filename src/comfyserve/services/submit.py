@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 from comfyserve.core.addresses import tells_address
 from comfyserve.core.catalogue import check_classes
 from comfyserve.core.conversion import Conversion, read_conversion
-from comfyserve.core.errors import Conflict, InvalidInput, NotFound, Place, QueueFull
+from comfyserve.core.credentials import AzureAuth, GcsAuth, S3Auth
+from comfyserve.core.errors import Conflict, FetchRefused, InvalidInput, NotFound, Place, QueueFull
 from comfyserve.core.graph import Graph, parse_graph
 from comfyserve.core.inputs.bind import Bound, bind
 from comfyserve.core.inputs.declare import Input, declare
@@ -21,7 +22,7 @@ from comfyserve.core.limits import LEAST_PRIORITY, MAX_URL, MOST_PRIORITY
 from comfyserve.core.logins import lift_logins
 from comfyserve.core.options import RunOptions
 from comfyserve.core.runs import Status
-from comfyserve.core.targets import TargetWish
+from comfyserve.core.targets import HttpTarget, TargetWish
 from comfyserve.db import assets, deployments, runs
 from comfyserve.db.database import Database
 from comfyserve.db.rows import Row
@@ -50,7 +51,7 @@ class SubmitLimits:
     """Bounds of one submit: waiting runs of a machine, attempts of a run, bytes of a graph's or inputs' JSON.
 
     `no_conversion`: why no run can have its pictures converted; empty where runs can. `check_target` raises
-    InvalidInput for a target that cannot be."""
+    InvalidInput for a target that cannot be, `check_address` FetchRefused for an address that is never called."""
 
     max_queued: int
     max_attempts: int
@@ -58,6 +59,7 @@ class SubmitLimits:
     inputs_bytes: int
     no_conversion: str = ""
     check_target: Callable[[TargetWish], None] = lambda wish: None
+    check_address: Callable[[str], object] = lambda url: None
 
 
 @dataclass(frozen=True)
@@ -322,14 +324,37 @@ def _check(request: SubmitRequest, limits: SubmitLimits) -> None:
         _check_webhook(request.webhook)
     if request.options.target is not None:
         limits.check_target(request.options.target)
+    _check_addresses(request, limits.check_address)
     check_json("inputs", request.inputs, limits.inputs_bytes)
 
 
 def _check_webhook(url: str) -> None:
-    """Only what can be called at all; whether the address is allowed is asked when it is called."""
+    """Only what can be called at all; what its name leads to is looked at when it is called."""
     check_text("webhook", url, MAX_URL)
     if not url.lower().startswith(("http://", "https://")):
         raise InvalidInput("webhook must be an http or https URL.", place=Place(field="webhook"))
+
+
+def _check_addresses(request: SubmitRequest, check: Callable[[str], object]) -> None:
+    """Tell now, and not when the work is done, that a webhook, a target or an endpoint will not be called."""
+    for field, address in _addresses(request):
+        try:
+            check(address)
+        except FetchRefused as error:
+            raise InvalidInput(f"{field}: {error.message}", place=Place(field=field)) from None
+
+
+def _addresses(request: SubmitRequest) -> Iterator[tuple[str, str]]:
+    """The addresses that the server shall call for a request, but for those of its files, and where they stand."""
+    options = request.options
+    if request.webhook is not None:
+        yield "webhook", request.webhook
+    if isinstance(options.target, HttpTarget):
+        yield "target.url_prefix", options.target.url_prefix
+    auths = [(f"credentials[{index}].auth", one.auth) for index, one in enumerate(options.credentials)]
+    for field, auth in [*auths, ("target.auth", None if options.target is None else options.target.auth)]:
+        if isinstance(auth, S3Auth | AzureAuth | GcsAuth) and auth.endpoint:
+            yield f"{field}.endpoint", auth.endpoint
 
 
 def _request_hash(request: SubmitRequest, sealing: Sealing) -> str:
