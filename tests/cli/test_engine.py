@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from stat import S_IMODE
 
 import pytest
 
@@ -29,6 +30,7 @@ async def test_a_comfyui_is_installed_and_starts(shell: Shell) -> None:
         f"ComfyUI 0.3.10 is installed in {home}, for cpu.",
         f"Use it: COMFYSERVE_COMFY_HOME={home} comfyserve up",
     ]
+    assert S_IMODE((shell.folder / "data").stat().st_mode) == 0o700
     launch = comfyui(home)
     assert launch.command[0] == str(home / ".venv" / "bin" / "python") != sys.executable
     engine = ProcessEngine(launch)

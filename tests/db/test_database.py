@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from stat import S_IMODE
 from typing import Any
 
 import pytest
@@ -236,3 +237,16 @@ async def test_a_process_killed_in_a_transaction_leaves_whole_ones_only(tmp_path
     assert await db.read(names) == ["committed"]
     assert await db.write(insert("next")) == "next"
     await db.close()
+
+
+def modes_in(folder: Path) -> dict[str, int]:
+    return {path.name: S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+
+
+async def test_the_files_of_a_new_database_are_its_owner_s_alone(tmp_path: Path) -> None:
+    db = await Database.open(str(tmp_path / "new.db"))
+    try:
+        await db.write(insert("a"))
+        assert modes_in(tmp_path) == dict.fromkeys(("new.db", "new.db-wal", "new.db-shm"), 0o600)
+    finally:
+        await db.close()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import structlog
 import uuid_utils
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -25,6 +26,11 @@ from comfyserve.settings import Settings, secret_of, write_private
 
 STORAGE_FILE = "storage.txt"
 FOLDER_OF_FILES = "a folder of the data directory"
+log = structlog.get_logger(__name__)
+
+OTHERS = 0o077
+"""The bits of a mode that let other users in."""
+
 CONVERTING, SENDING = "converting", "sending"
 """Folders of files on their way, in the scratch folder."""
 
@@ -55,10 +61,18 @@ class Base:
     clocks: Clocks
 
 
+def make_data_dir(settings: Settings) -> None:
+    """Make the data directory, for its owner alone. Whoever writes into it first calls this."""
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 async def lay_base(settings: Settings, scratch: Path, passing: Iterable[Path]) -> Base:
     """Open the database and the storage. `passing`: folders in which a process that was killed left what nobody asks
     for any more. Raises InvalidInput, StorageFailed."""
-    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_data_dir(settings)
+    if settings.data_dir.stat().st_mode & OTHERS:
+        advice = "chmod 700, unless other users of this machine shall read all runs"
+        log.warning("data_dir.open_to_others", folder=str(settings.data_dir), advice=advice)
     for folder in (scratch / CONVERTING, scratch / SENDING, *passing):
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
     blobs = await open_storage(settings)
@@ -90,6 +104,8 @@ def agree_on_storage(settings: Settings, *, ours: bool) -> None:
 
 async def open_storage(settings: Settings) -> Blobs:
     """Where files are kept, tried out. Raises InvalidInput, StorageFailed for a bucket that cannot be used."""
+    if not settings.blobs:
+        make_data_dir(settings)
     blobs = open_blobs(
         settings.blobs,
         settings.data_dir,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from comfyserve.app.base import CONVERTING, Base
+from comfyserve.app.base import CONVERTING, Base, make_data_dir
 from comfyserve.app.outside import Outside
 from comfyserve.core.errors import EngineLost
 from comfyserve.engines.fleet import Wanted
@@ -115,6 +115,7 @@ async def install_engine(
     """Install a real ComfyUI, in the data directory unless `folder` is given; `wanted` are the other fields of a Wish.
 
     The answer is an Installed as JSON, or `{"error": ...}`."""
+    make_data_dir(settings)
     installer = Installer(settings.comfy_source, settings.data_dir / "comfy-cli", os.environ, comfy=settings.comfy_cli)
     place = (folder or settings.data_dir / "comfyui").expanduser().absolute()
     return await installer.answer(Installation(place, **wanted), on_line)

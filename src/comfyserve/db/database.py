@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from comfyserve.db.engine import reading_engine, writing_engine
+from comfyserve.db.engine import make_private, reading_engine, writing_engine
 from comfyserve.db.migrate import upgrade
 
 T = TypeVar("T")
@@ -60,6 +60,7 @@ class Database:
     @classmethod
     async def open(cls, url: str, *, readers: int = READERS, batch: int = BATCH) -> "Database":
         """Connect to `url` (a path or a URL of SQLite), bring its tables up to date and start the writer."""
+        await asyncio.to_thread(make_private, url)
         database = await asyncio.to_thread(cls, url, readers=readers, batch=batch)
         await asyncio.to_thread(upgrade, database._writing)
         database._writer.start()

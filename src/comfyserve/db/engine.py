@@ -1,5 +1,7 @@
 """Engines for SQLite: WAL, a durable commit, one writer, readers that can only read."""
 
+import os
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
@@ -30,6 +32,15 @@ def database_url(value: str) -> URL:
             place=Place(field="database"),
         )
     return url.set(drivername="sqlite+pysqlite")
+
+
+def make_private(value: str) -> None:
+    """Make the file of a new database, for its owner alone; SQLite gives the files beside it the same mode.
+
+    One that is there is not touched: closing it would end the locks that this process has on it.
+    """
+    with suppress(OSError):  # what the disk refuses SQLite tells
+        os.close(os.open(str(database_url(value).database), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _url(value: str) -> URL | None:
