@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from comfyserve.core.errors import FetchFailed
+from comfyserve.core.errors import FetchFailed, FetchRefused
 from comfyserve.db.tables import deliveries
 from comfyserve.ports import Delivery, StoredOutput
 from comfyserve.services.deliver import AT_ONE_RECEIVER, BACK_OFF, WRITE_PAUSES, Deliver
@@ -18,6 +18,7 @@ from comfyserve.services.records import RunView
 from tests.services.bundle import Bundle
 
 ALIVE, DEAD, SLOW = "http://alive/hook?a=1", "http://dead/hook", "http://slow/hook"
+INSIDE = "http://inside/hook"
 
 
 class Receivers:
@@ -34,6 +35,8 @@ class Receivers:
         assert headers["Content-Type"] == "application/json"
         if url == DEAD:
             raise FetchFailed("Nobody listens there.")
+        if url == INSIDE:
+            raise FetchRefused("It is not called.")
         if url == SLOW:
             await self.let_go.wait()
         self.received.append((url, json.loads(body)))
@@ -107,6 +110,16 @@ async def test_a_failure_is_tried_again_later_and_at_last_given_up(
         assert await states(bundle) == [("owed" if wait else "given_up", tries)]
         bundle.clock.step(wait)
     assert receivers.received == []
+
+
+async def test_a_refused_receiver_is_given_up_at_once_and_the_run_says_so(bundle: Bundle, deliver: Deliver) -> None:
+    """Its name leads inside, which was seen by nobody but the log."""
+    run_id = await finished(bundle, INSIDE, webhook_intermediate=True)
+    while await deliver.start_due():
+        await deliver.settled()
+    assert await states(bundle) == [("given_up", 1)] * 5
+    [warning] = (await bundle.runs.get(bundle.caller, run_id)).warnings
+    assert warning == {"code": "webhook_given_up", "message": "The webhook was not delivered. It is not called."}
 
 
 async def test_an_answer_that_is_no_success_is_tried_again(

@@ -138,6 +138,13 @@ def save(connection: Connection, run: Run, now: datetime, **columns: Any) -> Non
     connection.execute(_SAVE, {"run": run.id, **life(run), "updated_at": now, **columns})
 
 
+def warn(connection: Connection, run_id: str, warning: Mapping[str, str]) -> None:
+    """Add to what a run warns of, unless its code is among that already."""
+    said = connection.execute(select(runs.c.warnings).where(runs.c.id == run_id)).scalar()
+    if said is not None and all(one["code"] != warning["code"] for one in said):
+        connection.execute(runs.update().where(runs.c.id == run_id).values(warnings=[*said, dict(warning)]))
+
+
 def next_queued(
     connection: Connection,
     machine_id: str,

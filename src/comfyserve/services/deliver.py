@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
-from comfyserve.core.errors import DomainError
+from comfyserve.core.errors import DomainError, FetchRefused
 from comfyserve.core.runs import FINAL, Status
 from comfyserve.db import deliveries, outputs, runs
 from comfyserve.db.database import Database
@@ -33,6 +33,9 @@ Render = Callable[[Delivery, RunView], Mapping[str, Any]]
 
 BACK_OFF = (5, 30, 120, 600, 1800, 3600, 7200, 14400)
 """Seconds before each further try; after the last one the delivery is given up."""
+
+WEBHOOK_GIVEN_UP = "webhook_given_up"
+"""The code of the warning that a run gets."""
 
 AT_ONCE = 16
 AT_ONE_RECEIVER = 4
@@ -140,16 +143,17 @@ class Deliver:
             answer = await self._sender.post(row["url"], content, headers)
         except DomainError as error:
             log.info("webhook_failed", delivery_id=row["id"], run_id=row["run_id"], problem=error.message)
-            return self._later(row, None, error.message)
+            again = not isinstance(error, FetchRefused)
+            return self._later(row, None, error.message, again=again)
         if not 200 <= answer < 300:
             return self._later(row, answer, f"The receiver answered {answer}.")
         sent = {"state": deliveries.SENT, "answer": answer, "sent_at": self._clock(), "problem": None}
         return sent | {"tries": row["tries"] + 1}
 
-    def _later(self, row: Row, answer: int | None, problem: str) -> dict[str, Any]:
-        """Owe it again after a while, or give it up after the last try."""
+    def _later(self, row: Row, answer: int | None, problem: str, *, again: bool = True) -> dict[str, Any]:
+        """Owe it again after a while, or give it up after the last try, and where no other one would help."""
         tries = row["tries"]
-        again = tries < len(BACK_OFF)
+        again = again and tries < len(BACK_OFF)
         columns = {"state": deliveries.OWED if again else deliveries.GIVEN_UP, "answer": answer, "problem": problem}
         due = {"due_at": self._clock() + timedelta(seconds=BACK_OFF[tries])} if again else {}
         return columns | due | {"tries": tries + 1}
@@ -158,7 +162,7 @@ class Deliver:
         """Write how a call went, as often as it takes."""
         for pause in chain(WRITE_PAUSES, repeat(WRITE_PAUSES[-1])):
             try:
-                await self._db.write(lambda connection: deliveries.update(connection, row["id"], **columns))
+                await self._db.write(lambda connection: _write_down(connection, row, columns))
             except Exception as error:
                 named = {"delivery_id": row["id"], "run_id": row["run_id"]}
                 log.error("delivery_not_written", **named, problem=str(error), again_in=pause)
@@ -194,6 +198,14 @@ class Deliver:
         view = run_view(run, outputs=[output_view(output, self._url) for output in found])
         view = replace(view, status=status, last_event=body["seq"])
         return view if status in FINAL else replace(view, ended_at=None, error=None)
+
+
+def _write_down(connection: Connection, row: Row, columns: Mapping[str, Any]) -> None:
+    """Who looks at the run is told of a delivery that was given up."""
+    deliveries.update(connection, row["id"], **columns)
+    if columns["state"] == deliveries.GIVEN_UP:
+        message = f"The webhook was not delivered. {columns['problem']}"
+        runs.warn(connection, row["run_id"], {"code": WEBHOOK_GIVEN_UP, "message": message})
 
 
 def _delivery(row: Row) -> Delivery:
