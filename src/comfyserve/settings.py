@@ -247,7 +247,9 @@ class Settings(BaseSettings):
     )
     fetch_seconds: Positive = Field(120, description="How long fetching one input from a URL may take.")
     model_seconds: Positive = Field(7200, description="How long fetching one model from a URL may take.")
-    max_model_bytes: Positive = Field(64 * 1024**3, description="The largest model that is fetched.")
+    max_model_bytes: Positive = Field(
+        32 * 1024**3, description="The largest model that is fetched; it must leave room in the download cache."
+    )
     downloads_at_once: Positive = Field(
         8, description="How many inputs are downloaded at the same time, and how many models besides."
     )

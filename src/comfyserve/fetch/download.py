@@ -208,7 +208,7 @@ class Downloads:
             await asyncio.gather(room, load, return_exceptions=True)
 
     async def _make_room(self, slot: Slot, claim: Claim, growth: "_Growth") -> None:
-        """Runs until cancelled. Raises StorageFailed when there is no room."""
+        """Runs until cancelled. Raises StorageFailed when there is no room, TooLarge when there never is."""
         while True:
             size, ahead = await growth.beyond(claim.reserved)
             await blocking(partial(self._store.reserve, slot, claim, size, ahead))
@@ -222,7 +222,7 @@ class Downloads:
                 path = self._store.incoming(wish.slot)
                 await blocking(lambda: confirm_model(path, ending, card.mime, wish.route.host))
             return await blocking(lambda: self._store.take_in(wish.slot, claim, card, ending))
-        except (FetchFailed, StorageFailed):
+        except (FetchFailed, StorageFailed, TooLarge):
             await blocking(lambda: self._store.discard(wish.slot))
             raise
 

@@ -34,7 +34,7 @@ class FetchingLimits:
     inputs and of models each; how many seconds an origin has to say whether credentials open what we hold."""
 
     input: Caps = Caps(250 * 1024**2, 120.0)
-    model: Caps = Caps(64 * 1024**3, 7200.0)
+    model: Caps = Caps(32 * 1024**3, 7200.0)
     fresh_seconds: float = 60.0
     at_once: int = 8
     check_seconds: float = 60.0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from comfyserve.core.errors import Conflict, FetchFailed, NotFound, StorageFailed
+from comfyserve.core.errors import Conflict, FetchFailed, NotFound, StorageFailed, TooLarge
 from comfyserve.fetch.cache.locks import Claim
 from comfyserve.fetch.cache.names import slot_of
 from tests.fetch.cache.conftest import Bench, until
@@ -73,7 +73,7 @@ async def test_nothing_is_evicted_for_what_cannot_fit(bench: Bench) -> None:
     fill(bench, range(2), 100_000)
     bench.source.files[url(2)] = File(b"x" * 200_001)
     await read(bench, 0)
-    with pytest.raises(StorageFailed, match="needs 200001 bytes, but the download cache may hold 200000"):
+    with pytest.raises(TooLarge, match="needs 200001 bytes, but the download cache may hold 200000"):
         await read(bench, 2)
     assert bench.names() == [name(0)]
 
@@ -118,7 +118,7 @@ async def test_a_size_that_is_told_late_counts_all_the_same(bench: Bench) -> Non
     await read(bench, 0)
     await read(bench, 2)
     assert bench.names() == [name(2)]
-    with pytest.raises(StorageFailed, match="cache_bytes"):
+    with pytest.raises(TooLarge, match="cache_bytes"):
         await read(bench, 3)
     assert bench.partials() == []
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from comfyserve.core.errors import StorageFailed
+from comfyserve.core.errors import StorageFailed, TooLarge
 from comfyserve.fetch.cache.bin import Bin
 from comfyserve.fetch.cache.card import card_path, read_card
 from comfyserve.fetch.cache.links import remove_link
@@ -79,10 +79,10 @@ class Room:
             self.bin.empty()
 
     def make(self, need: int, own: str = "") -> None:
-        """Evict so that a download of `need` bytes fits, `own` being its key. Raises StorageFailed, nothing evicted,
-        when what nobody uses is not enough."""
+        """Evict so that a download of `need` bytes fits, `own` being its key. Nothing is evicted when it raises
+        TooLarge, since so much never fits, or StorageFailed, since what nobody uses is not enough."""
         if self._limit and need > self._limit:
-            raise StorageFailed(
+            raise TooLarge(
                 f"The file needs {need} bytes, but the download cache may hold {self._limit}. Raise cache_bytes."
             )
         kept = self._noted()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from comfyserve.core.errors import Conflict, NotFound, StorageFailed
+from comfyserve.core.errors import Conflict, NotFound, StorageFailed, TooLarge
 from comfyserve.fetch.cache.card import Card, card_path, read_card
 from comfyserve.fetch.cache.links import Link, find_link
 from comfyserve.fetch.cache.locks import Claim, Pin, is_held, read_note
@@ -161,11 +161,11 @@ class Store:
     def reserve(self, slot: Slot, claim: Claim, size: int, ahead: int = 0) -> None:
         """Make room for a download of this size and keep it free, with some `ahead` if there is so much.
 
-        Raises StorageFailed."""
+        Raises StorageFailed, TooLarge."""
         with self._room.locked():
             try:
                 self._room.make(size + ahead, slot.key)
-            except StorageFailed:
+            except (StorageFailed, TooLarge):
                 if not ahead:
                     raise
                 ahead = 0
