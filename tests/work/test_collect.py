@@ -132,6 +132,14 @@ async def test_names_of_an_engine_lead_nowhere() -> None:
     assert [kept.blob_key for kept in collected.outputs] == keys == sorted(blobs.files)
 
 
+async def test_the_name_of_a_file_that_was_staged_is_no_output() -> None:
+    """Preview3D publishes the name of what it shows, which is an input that is gone with the run."""
+    values = [f"3d/comfyserve/{ATTEMPT}_0.glb", f"{ATTEMPT}_0.glb", f"about {ATTEMPT}"]
+    outputs = [NodeOutput("7", "result", index, value=value) for index, value in enumerate(values)]
+    collected = await Collect(engine_with({}), MemoryBlobs(), LIMITS).collect(claim(), outputs)
+    assert [one.value for one in collected.outputs] == [f"about {ATTEMPT}"]
+
+
 async def test_texts_are_cut_one_by_one_and_together() -> None:
     limits = WorkLimits(value_chars=4, values_chars=6)
     outputs = [NodeOutput("7", "text", index, value=value) for index, value in enumerate(["abcdef", "ghi", 5, "j"])]

@@ -24,7 +24,7 @@ from comfyserve.work.collect.patience import Patience
 from comfyserve.work.collect.send import Sending
 from comfyserve.work.collect.streams import patiently, read_file, write_file
 from comfyserve.work.limits import WorkLimits
-from comfyserve.work.stage.own import without_prefix
+from comfyserve.work.stage.own import names_input, without_prefix
 
 log = structlog.get_logger(__name__)
 
@@ -96,7 +96,8 @@ class Collect:
     ) -> tuple[list[StoredOutput], list[Fact]]:
         gate = asyncio.Semaphore(FILES_AT_ONCE)
         position = {node_id: number for number, node_id in enumerate(claim.graph.nodes)}
-        ordered = sorted(outputs, key=lambda output: position.get(_node_id(output), len(position)))
+        lasting = [output for output in outputs if not names_input(output.value, claim.attempt_id)]
+        ordered = sorted(lasting, key=lambda output: position.get(_node_id(output), len(position)))
         patience = Patience(self._limits, note)
         kept = await gather(self._keep(claim, output, index, gate, patience) for index, output in enumerate(ordered))
         stored, facts = _within([output for output, _ in kept], self._limits)

@@ -37,3 +37,8 @@ def without_prefix(file: EngineFile, attempt_id: str) -> EngineFile:
     if folder == attempt_id:
         return replace(file, subfolder="")
     return replace(file, subfolder=folder.removeprefix(f"{attempt_id}/"))
+
+
+def names_input(value: object, attempt_id: str) -> bool:
+    """Whether a text is the name of a file that was staged for this attempt: it is gone when the run has ended."""
+    return isinstance(value, str) and value.replace("\\", "/").rpartition("/")[2].startswith(f"{attempt_id}_")
