@@ -20,6 +20,8 @@ def test_how_a_real_comfyui_is_started() -> None:
         ("comfy_command", "python 'main.py {port}", "no line of a shell"),
         ("comfy_args", "--cpu 'x", "no line of a shell"),
         ("gpus", "0;1", "numbers or ids of GPUs"),
+        ("gpus", "banana", "numbers or ids of GPUs"),
+        ("gpus", "auto,0", "numbers or ids of GPUs"),
         ("comfy_port", "0", "greater than 0"),
     ],
 )

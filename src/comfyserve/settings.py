@@ -39,7 +39,8 @@ CACHE_FOLDER = "cache"
 
 WEB_ADDRESS = re.compile(r"https?://[^/\s@?#]+(/[^\s@?#]*)?")
 ORIGIN = re.compile(r"https?://[^/\s]+")
-GPUS = re.compile(r"[\w-]+(\s*,\s*[\w-]+)*")
+_GPU = r"(?:\d{1,3}|(?:GPU|MIG)-[A-Za-z0-9/-]+)"
+GPUS = re.compile(rf"auto|none|{_GPU}(\s*,\s*{_GPU})*")
 LOGIN = re.compile(r"//[^/@\s]*@")
 
 Positive = Annotated[int, Field(gt=0)]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from comfyserve.engines import gpus
 from comfyserve.engines.gpus import ask_nvidia, share_out, split
@@ -42,6 +43,18 @@ def test_each_gpu_gets_an_engine(
     wanted: str, environment: Mapping[str, str], listed: str, engines: Sequence[Mapping[str, str]], tmp_path: Path
 ) -> None:
     assert share_out(wanted, environment=environment, ask=lambda: listed, system=tmp_path) == engines
+
+
+@pytest.mark.parametrize(
+    ("wanted", "listed", "missing"),
+    [("0,1", "", ["0", "1"]), ("0,2", TWO, ["2"]), ("0,1", TWO, []), ("GPU-aaaa", TWO, []), ("auto", "", [])],
+)
+def test_a_gpu_that_is_not_there_is_told(wanted: str, listed: str, missing: list[str], tmp_path: Path) -> None:
+    """Two engines were started where there is no GPU, without a word."""
+    with capture_logs() as logs:
+        share_out(wanted, environment={}, ask=lambda: listed, system=tmp_path)
+    told = [entry["missing"] for entry in logs if entry["event"] == "engine.gpus_not_found"]
+    assert told == ([missing] if missing else [])
 
 
 def test_without_nvidia_smi_the_driver_is_asked(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import structlog
+
 CUDA = "CUDA_VISIBLE_DEVICES"
 HIP = "HIP_VISIBLE_DEVICES"
 CHOOSING = (CUDA, HIP, "ROCR_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL")
@@ -23,6 +25,8 @@ NVIDIA = "proc/driver/nvidia/gpus"
 AMD = "sys/class/kfd/kfd/topology/nodes"
 SIMDS = re.compile(r"^simd_count [1-9]", re.MULTILINE)
 """A node of the topology without SIMD units is a CPU (Linux kernel, kfd_topology)."""
+
+log = structlog.get_logger(__name__)
 
 Seen = Mapping[str, str]
 """Variables that show one engine its GPU."""
@@ -52,15 +56,14 @@ def share_out(
     if wanted == "none":
         return [{}]
     if wanted != "auto":
-        name = HIP if not _nvidia(ask, system) and _amd(system) else CUDA
+        name, found = _found(ask, system)
+        _warn_of_missing(split(wanted), found)
         return [_seen(name, gpu) for gpu in split(wanted)]
     chosen = next((name for name in CHOOSING if name in environment), None)
     if chosen is not None:
         shown = split(environment[chosen])
         return [{chosen: gpu} for gpu in shown] if len(shown) > 1 else [{}]
-    name, found = CUDA, _nvidia(ask, system)
-    if not found:
-        name, found = HIP, _amd(system)
+    name, found = _found(ask, system)
     return [_seen(name, gpu) for gpu in found] if len(found) > 1 else [{}]
 
 
@@ -69,6 +72,23 @@ def split(line: str) -> list[str]:
     parts = [part.strip() for part in line.split(",") if part.strip()]
     end = next((at for at, part in enumerate(parts) if part.startswith("-")), len(parts))
     return parts[:end]
+
+
+def _found(ask: Callable[[], str], system: Path) -> tuple[str, list[str]]:
+    """The GPUs that are there, and the variable that chooses among them."""
+    if found := _nvidia(ask, system):
+        return CUDA, found
+    found = _amd(system)
+    return HIP if found else CUDA, found
+
+
+def _warn_of_missing(wanted: Sequence[str], found: Sequence[str]) -> None:
+    """An engine of a GPU that is not there works on another one, or on none. Not every GPU can be seen from here, so
+    that it is tried all the same."""
+    missing = [gpu for gpu in wanted if gpu.isdigit() and gpu not in found]
+    if missing:
+        advice = "check COMFYSERVE_GPUS"
+        log.warning("engine.gpus_not_found", missing=missing, found=list(found), advice=advice)
 
 
 def _seen(name: str, gpu: str) -> Seen:
