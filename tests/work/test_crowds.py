@@ -83,6 +83,7 @@ async def test_targets_that_hang_stop_no_other_key_and_no_run_without(tmp_path: 
         for caller in (place.bundle.caller, await place.bundle.another_key("other")):
             for run_id in await _submit(place, text_graph("plain"), 4, caller=caller):
                 assert (await place.ended(run_id)).status is Status.SUCCESS
+        assert [await place.story(run_id) for run_id in hanging[4:]] == [["submitted"]] * 4
         target.answers.set()
         for run_id in hanging:
             assert (await place.ended(run_id)).status is Status.SUCCESS

@@ -117,8 +117,9 @@ class Collect:
         folder = f"runs/{claim.run.id}/{claim.attempt_id}/{index}"
         async with gate:
             if claim.options.convert is not None and (type_of(kept.filename) or "").startswith("image/"):
+                convert = claim.options.convert
                 return await self._store_converted(
-                    kept, folder, lambda: self._engine.open(file), claim.options.convert, patience
+                    kept, folder, lambda: self._engine.open(file), convert, patience, whose=claim.run.key_id
                 )
             return await self._store(kept, folder, lambda: self._engine.open(file), patience), ""
 
@@ -141,7 +142,7 @@ class Collect:
         return replace(kept, blob_key=key, mime=mime, size=stored.size, sha256=stored.sha256)
 
     async def _store_converted(
-        self, kept: StoredOutput, key: str, source: Open, conversion: Conversion, patience: Patience
+        self, kept: StoredOutput, key: str, source: Open, conversion: Conversion, patience: Patience, *, whose: str
     ) -> tuple[StoredOutput, str]:
         """Fetch one picture to our disk, convert it there, and store what came of it, or else the picture itself."""
         if self._converter is None:
@@ -155,7 +156,7 @@ class Collect:
 
             await patience.again(kept.filename, fetch)
             try:
-                await self._converter.convert(original, made, conversion)
+                await self._converter.convert(original, made, conversion, whose)
             except NotConverted as error:
                 log.warning("not_converted", filename=kept.filename, error=str(error))
                 return await self._store(kept, key, lambda: read_file(original), patience), str(error)

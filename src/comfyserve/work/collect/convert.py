@@ -20,6 +20,7 @@ import structlog
 
 from comfyserve.core.conversion import Conversion
 from comfyserve.work.collect.savers import saver_for
+from comfyserve.work.collect.turns import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -65,16 +66,17 @@ class Converter:
         _sweep(folder, time.time() - STALE_SECONDS)
         self.folder = folder
         self._limits = limits or ConvertLimits()
-        self._gate = asyncio.Semaphore(self._limits.at_once)
+        self._turns = Turns(self._limits.at_once)
 
-    async def convert(self, source: Path, target: Path, conversion: Conversion) -> None:
+    async def convert(self, source: Path, target: Path, conversion: Conversion, key: str = "") -> None:
         """Write the converted picture to `target`. Raises NotConverted; of no use is what lies at `target` then.
 
-        A picture that moves keeps moving where the format can (webp), else it is not converted.
+        Those of different `key`s go in turn. A picture that moves keeps moving where the format can (webp), else it is
+        not converted.
         """
         if not conversion_available():
             raise NotConverted("the extra `images` is not installed on its worker")
-        async with self._gate:
+        async with self._turns.take(key):
             await self._convert(source, target, conversion)
 
     async def _convert(self, source: Path, target: Path, conversion: Conversion) -> None:
