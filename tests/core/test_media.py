@@ -21,6 +21,7 @@ from comfyserve.core.media import (
     sniff_mime,
     type_of,
 )
+from comfyserve.core.models import check_model_names
 from comfyserve.services.files import clean_mime
 
 
@@ -172,6 +173,18 @@ def test_a_name_that_leaves_its_folder_is_refused(class_type: str, field: str, n
     with pytest.raises(InvalidInput) as caught:
         check_media_names(graph)
     assert caught.value.place == Place("4", field)
+
+
+@pytest.mark.parametrize(
+    "value", ["git+ssh://h/r", "ftp://h/x.png", "file:///etc/passwd", "http:127.0.0.1/x", "HTTPS:/h"]
+)
+def test_an_address_that_nobody_fetches_is_told_from_a_name(value: str) -> None:
+    for class_type, field, given in (("LoadImage", "image", value), ("VHS_LoadImages", "directory", value)):
+        graph = parse_graph({"4": {"class_type": class_type, "inputs": {field: given}}})
+        with pytest.raises(InvalidInput, match=f"{field} is no address that is fetched: those begin with http://"):
+            check_media_names(graph)
+    with pytest.raises(InvalidInput, match="lora_name is no address"):
+        check_model_names(parse_graph({"1": {"class_type": "LoraLoader", "inputs": {"lora_name": value}}}))
 
 
 def test_existing_names_are_let_through() -> None:

@@ -1,5 +1,6 @@
 """What tells an address of a file from the name of one that an engine has."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal, TypeGuard
 from urllib.parse import unquote, urlsplit
@@ -25,6 +26,7 @@ URL_PREFIXES = tuple(f"{scheme}://" for scheme in SOURCES)
 
 OUTSIDE_PREFIXES = (*URL_PREFIXES, DATA_PREFIX, ASSET_PREFIX)
 SCHEME_END = "://"
+_UNKNOWN = re.compile(r"[a-z][a-z0-9+.-]+://|https?:", re.IGNORECASE)
 MAX_SHOWN = 120
 
 
@@ -51,6 +53,11 @@ def tells_address(value: Any) -> bool:
             case dict(fields):
                 left += fields.values()
     return False
+
+
+def is_unknown_address(value: str) -> bool:
+    """Whether a value is an address of a kind that nobody fetches, such as `ftp://host/x` or `http:host/x`."""
+    return not is_outside(value) and _UNKNOWN.match(value) is not None
 
 
 def is_data(value: str) -> bool:

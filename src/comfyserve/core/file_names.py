@@ -5,6 +5,7 @@ A name is refused although the engine might refuse it as well: the same graph mu
 
 import re
 
+from comfyserve.core.addresses import URL_PREFIXES, is_unknown_address
 from comfyserve.core.errors import InvalidInput, Place
 
 MAX_NAME = 2048
@@ -42,3 +43,10 @@ def check_name(name: str, place: Place, *, windows: bool = False) -> None:
 def _without_type(name: str) -> str:
     """The name without ` [output]`, ` [input]` or ` [temp]` at its end."""
     return re.sub(r"\s*\[(input|output|temp)\]$", "", name)
+
+
+def check_address(value: object, place: Place) -> None:
+    """Raise InvalidInput for an address of a kind that nobody fetches."""
+    if isinstance(value, str) and is_unknown_address(value):
+        known = ", ".join(URL_PREFIXES)
+        raise InvalidInput(f"{place.field} is no address that is fetched: those begin with {known}.", place=place)

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 from comfyserve.core.addresses import is_outside, is_url
 from comfyserve.core.catalogue import COMBO, Catalogue, FieldSpec, field_specs
 from comfyserve.core.errors import InvalidInput, Place
-from comfyserve.core.file_names import check_name, fault_of
+from comfyserve.core.file_names import check_address, check_name, fault_of
 from comfyserve.core.graph import Graph, Node
 from comfyserve.core.kept_names import is_kept_name, tells_kept_name
 from comfyserve.core.media import label_of, media_fields
@@ -251,6 +251,7 @@ def check_model_names(graph: Graph) -> None:
 
 
 def _check_name(value: str, known: bool, place: Place) -> None:
+    check_address(value, place)
     if not is_outside(value):
         check_name(value, place, windows=True)
     elif known:

@@ -8,7 +8,7 @@ from typing import Any
 from comfyserve.core.addresses import is_outside
 from comfyserve.core.catalogue import Catalogue
 from comfyserve.core.errors import InvalidInput, Place
-from comfyserve.core.file_names import check_name
+from comfyserve.core.file_names import check_address, check_name
 from comfyserve.core.graph import Graph, Node
 from comfyserve.core.media.fields import MediaFields, MediaKind, media_fields
 
@@ -80,6 +80,7 @@ def _check_field(node_id: str, field: str, known: MediaFields, node: Node) -> No
     place = Place(node_id=node_id, field=label)
     items = listed(value) if known.kind in LISTS else None
     if items is None:
+        check_address(value, place)
         _check(value, place)
         return
     if known.kind is MediaKind.FOLDER and not items:
@@ -88,6 +89,7 @@ def _check_field(node_id: str, field: str, known: MediaFields, node: Node) -> No
         where = Place(node_id=node_id, field=f"{label}[{index}]")
         if known.kind is MediaKind.FOLDER and not is_outside(item):
             raise InvalidInput(f"{where.field} must be an address, like all others of its list.", place=where)
+        check_address(item, where)
         _check(item, where)
 
 
