@@ -150,9 +150,16 @@ async def test_version_and_help_load_nothing_heavy(shell: Shell) -> None:
 
 def test_stray_names_are_found_in_the_environment_and_the_file(tmp_path: Path) -> None:
     (tmp_path / "comfyserve.toml").write_text("port = 1\nsomething = 2\n")
-    environment = {"COMFYSERVE_PORT": "", "COMFYSERVE_KEY": "", "COMFYSERVE_DATADIR": "", "PATH": ""}
+    environment = {
+        "COMFYSERVE_PORT": "",
+        "COMFYSERVE_KEY": "",
+        "COMFYSERVE_DATADIR": "",
+        "COMFYSERVE_DATA": "",
+        "PATH": "",
+    }
     assert stray_settings(environment, tmp_path) == [
         "COMFYSERVE_DATADIR is no setting and is ignored. Did you mean COMFYSERVE_DATA_DIR?",
+        "COMFYSERVE_DATA is no setting and is ignored. Did you mean COMFYSERVE_DATA_DIR?",
         "something in comfyserve.toml is no setting and is ignored. `comfyserve settings` lists them all.",
     ]
 

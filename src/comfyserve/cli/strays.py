@@ -24,6 +24,7 @@ def _lines(file: Path) -> Iterable[str]:
 
 
 def _sentence(shown: str, name: str) -> str:
-    near = get_close_matches(name.lower(), Settings.model_fields, n=1)
+    longer = [known for known in Settings.model_fields if known.startswith(f"{name.lower()}_")]
+    near = longer if len(longer) == 1 else get_close_matches(name.lower(), Settings.model_fields, n=1)
     hint = f"Did you mean {PREFIX}{near[0].upper()}?" if near else "`comfyserve settings` lists them all."
     return f"{shown} is no setting and is ignored. {hint}"

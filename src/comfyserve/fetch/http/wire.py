@@ -10,7 +10,7 @@ import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead, LineTooLong
 
 import structlog
 from aiohttp.abc import AbstractResolver
@@ -19,6 +19,9 @@ from yarl import URL
 from comfyserve.core.errors import FetchFailed
 from comfyserve.fetch.guard import CheckedResolver, Guard, not_found
 from comfyserve.fetch.heads import proxy_authorization
+
+HEAD_TOO_LARGE = (HTTPException, LineTooLong)
+"""What http.client raises for too many headers, and for too long ones."""
 
 log = structlog.get_logger(__name__)
 
@@ -140,7 +143,9 @@ def as_fetch_failed(host: str | None) -> Iterator[None]:
     except IncompleteRead as error:
         raise broken_off(host) from error
     except (HTTPException, OSError, ValueError) as error:
-        raise FetchFailed(f"{host} does not answer properly ({type(error).__name__}).", retryable=True) from error
+        if type(error) in HEAD_TOO_LARGE:
+            raise FetchFailed(f"{host} answers with a head that is too large.") from error
+        raise FetchFailed(f"{host} does not answer properly.", retryable=True) from error
 
 
 def broken_off(host: str | None) -> FetchFailed:
