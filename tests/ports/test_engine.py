@@ -182,7 +182,7 @@ class TestRemote(EngineSuite):
         engine = RemoteEngine(process.url, models=process.launch.folders.root("models"))
         try:
             offered = await engine.add_model("loras", path.name, path)
-            assert offered.link is None and path.name in (await engine.model_folders())["loras"]
+            assert offered.link is not None and path.name in (await engine.model_folders())["loras"]
         finally:
             await engine.close()
 
