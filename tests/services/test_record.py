@@ -1,10 +1,13 @@
 """What the ledger tells about a run: events, outputs, deliveries, and how runs come back from dead workers."""
 
+import asyncio
+
 import pytest
 
 from comfyserve.core.errors import NotFound
 from comfyserve.core.runs import Fact, FactKind, Status
 from comfyserve.ports import StoredOutput
+from comfyserve.services.topics import run_topic
 from tests.services.bundle import LEASE, Bundle, owed
 
 PICTURE = StoredOutput(
@@ -43,6 +46,17 @@ async def test_a_run_that_succeeds(bundle: Bundle) -> None:
     assert (shown.status, shown.attempts, shown.simulated, shown.error) == (Status.SUCCESS, 1, True, None)
     assert (shown.queued_seconds, shown.running_seconds, shown.total_seconds) == (0, 3, 5)
     assert shown.last_event == 8
+
+
+async def test_what_is_recorded_for_a_caller_who_left_is_heard_of_all_the_same(bundle: Bundle) -> None:
+    run = await bundle.run()
+    claim = await bundle.claim()
+    seen = bundle.bell.now(run_topic(run.id))
+    recording = asyncio.create_task(bundle.record.apply(run.id, claim.lease.token, [Fact(FactKind.STARTED)]))
+    await asyncio.sleep(0)
+    recording.cancel()
+    assert await bundle.bell.wait(run_topic(run.id), 30, since=seen) != seen
+    assert (await bundle.runs.get(bundle.caller, run.id)).status is Status.RUNNING
 
 
 async def test_outputs_are_files_and_values(bundle: Bundle) -> None:

@@ -126,6 +126,10 @@ class Record:
             simulated = {"simulated": True} if any(fact.data.get("simulated") for fact in facts) else {}
             return row, self._door.record(connection, row, _with_outputs(facts, stored), now, **simulated)
 
+        # A caller that is cancelled may have been recorded all the same: then those who watch must hear of it, too.
+        return await asyncio.shield(self._record_and_tell(record))
+
+    async def _record_and_tell(self, record: Callable[[Connection], tuple[Row, Run]]) -> Run:
         row, run = await self._db.write(record)
         self._told(row, run)
         return run
