@@ -1,14 +1,13 @@
 """The platform as a process: a socket, a web server, signals, and what it says when it is up."""
 
 import asyncio
-import fcntl
 import json
 import os
 import shlex
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import uvicorn
 
 from comfyserve.apis.build import close_streams
 from comfyserve.app import Platform, build, open_storage, running, seed, wanted_engines, working
+from comfyserve.app.locking import held
 from comfyserve.core.errors import Conflict, DomainError
 from comfyserve.engines.fleet import Wanted
 from comfyserve.logs import configure_logs
@@ -51,38 +51,45 @@ async def serve(settings: Settings, *, as_json: bool = False, ledger: type[Recor
             f"cannot listen on {settings.host}:{settings.port}: {error.strerror}. "
             "Another server may be running; choose another port with --port or COMFYSERVE_PORT."
         )
-    try:
-        _check_engine(settings)
-        with _only_one(settings.data_dir):
-            platform = await build(settings, settings.public_url.rstrip("/") or _url(listening), ledger=ledger)
-            async with running(platform):
-                await _serve(platform, listening, as_json=as_json)
-    except DomainError as error:
-        return _refuse(error.message)
-    except OSError as error:
-        return _refuse(f"{error.filename or settings.data_dir}: {error.strerror or error}.")
-    return 0
+    return await _exit_code(settings, _run_platform(settings, listening, ledger, as_json=as_json))
 
 
 async def work(settings: Settings, machine: str, *, as_json: bool = False) -> int:
     """Run workers of a machine until SIGTERM or SIGINT; the answer is the exit code."""
     _prepare(settings)
+    return await _exit_code(settings, _run_workers(settings, machine, as_json=as_json))
+
+
+async def _exit_code(settings: Settings, program: Coroutine[Any, Any, None]) -> int:
+    """Run to the end; what cannot be done is a sentence on standard error."""
     try:
-        _check_engine(settings)
-        async with working(settings, machine) as workers:
-            stopping = _stop_signals()
-            engine = EngineChoice(settings, wanted_engines(settings, settings.data_dir), workers)
-            facts = {"machine": machine, "pid": os.getpid(), "engine": engine.facts()}
-            told = f"\n  comfyserve works for the machine {machine}\n  engine               {engine.sentence()}\n"
-            sys.stdout.write(f"{json.dumps(facts) if as_json else told}\n")
-            sys.stdout.flush()
-            await stopping.wait()
-            log.info("stopping", drain_seconds=settings.drain_seconds)
+        await program
     except DomainError as error:
         return _refuse(error.message)
     except OSError as error:
         return _refuse(f"{error.filename or settings.data_dir}: {error.strerror or error}.")
     return 0
+
+
+async def _run_platform(settings: Settings, listening: socket.socket, ledger: type[Record], *, as_json: bool) -> None:
+    _check_engine(settings)
+    with _only_one(settings.data_dir):
+        platform = await build(settings, settings.public_url.rstrip("/") or _url(listening), ledger=ledger)
+        async with running(platform):
+            await _serve(platform, listening, as_json=as_json)
+
+
+async def _run_workers(settings: Settings, machine: str, *, as_json: bool) -> None:
+    _check_engine(settings)
+    async with working(settings, machine) as workers:
+        stopping = _stop_signals()
+        engine = EngineChoice(settings, wanted_engines(settings, settings.data_dir), workers)
+        facts = {"machine": machine, "pid": os.getpid(), "engine": engine.facts()}
+        told = f"\n  comfyserve works for the machine {machine}\n  engine               {engine.sentence()}\n"
+        sys.stdout.write(f"{json.dumps(facts) if as_json else told}\n")
+        sys.stdout.flush()
+        await stopping.wait()
+        log.info("stopping", drain_seconds=settings.drain_seconds)
 
 
 def _prepare(settings: Settings) -> None:
@@ -109,14 +116,9 @@ def _refuse(sentence: str) -> int:
 @contextmanager
 def _only_one(data_dir: Path) -> Iterator[None]:
     """Hold the data directory; the lock ends with this process. Raises Conflict when another server has it."""
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (data_dir / LOCK_FILE).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Conflict(
-                f"another comfyserve uses {data_dir}. Stop it, or choose another folder with --data-dir."
-            ) from error
+    with held(data_dir / LOCK_FILE) as ours:
+        if not ours:
+            raise Conflict(f"another comfyserve uses {data_dir}. Stop it, or choose another folder with --data-dir.")
         yield
 
 

@@ -1,7 +1,6 @@
 """Workers in a process of their own, beside a server of the same machine: they share its database and its files."""
 
 import asyncio
-import fcntl
 import os
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -9,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 from comfyserve.app.base import agree_on_storage, build_record, lay_base, new_id, now
+from comfyserve.app.locking import held
 from comfyserve.app.outside import build_outside
 from comfyserve.app.workers import build_pool, wanted_engines
 from comfyserve.core.errors import Conflict, NotFound
@@ -27,14 +27,10 @@ def seat(data_dir: Path) -> Iterator[Path]:
     """A folder for the scratch files of this process alone; its lock ends with the process. Raises Conflict."""
     for number in range(1, SEATS + 1):
         folder = data_dir / FOLDER / str(number)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (folder / LOCK).open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            yield folder
-            return
+        with held(folder / LOCK) as ours:
+            if ours:
+                yield folder
+                return
     raise Conflict(f"{SEATS} worker processes use {data_dir} already.")
 
 

@@ -5,7 +5,7 @@ import json as json_module
 import os
 import shlex
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -60,7 +60,8 @@ def run(
     if out.exists() and not out.is_dir():
         fail(f"{out} is not a folder.", Exit.USAGE, as_json=json)
     request = _Request(what, graph, values, options)
-    record, files = finish(_run(url, key, request, out, quiet=json), as_json=json)
+    with ExitStack() as own:
+        record, files = finish(_run(url, key, request, out, own, quiet=json), as_json=json)
     if json:
         print_json({"run": record, "files": [str(path) for path in files]})
     else:
@@ -120,10 +121,13 @@ class _Request:
     options: Mapping[str, Any]
 
 
-async def _run(url: str, key: str, request: _Request, out: Path, *, quiet: bool) -> tuple[Any, list[Path]]:
+async def _run(
+    url: str, key: str, request: _Request, out: Path, own: ExitStack, *, quiet: bool
+) -> tuple[Any, list[Path]]:
+    """The run at its end and its files. What a server of its own leaves is removed by `own`."""
     from comfyserve.cli.progress import follow
 
-    async with _server(url, key, own=request.graph is not None) as client:
+    async with _server(url, key, own=own if request.graph is not None else None) as client:
         record = await _submit(client, request)
         try:
             record = await follow(client, record, quiet=quiet)
@@ -144,7 +148,7 @@ async def _submit(client: "Client", request: _Request) -> Any:
 
 
 @asynccontextmanager
-async def _server(url: str, key: str, *, own: bool) -> "AsyncIterator[Client]":
+async def _server(url: str, key: str, *, own: ExitStack | None) -> "AsyncIterator[Client]":
     """The server that answers, or with `own` one that lives as long as this command."""
     from comfyserve.client import ServerUnreachable
 
@@ -152,13 +156,13 @@ async def _server(url: str, key: str, *, own: bool) -> "AsyncIterator[Client]":
         try:
             await client.health()
         except ServerUnreachable:
-            if not own or given_url(url):
+            if own is None or given_url(url):
                 raise
         else:
             await _warn_if_not_ready(client)
             yield client
             return
-    async with _own_server() as client:
+    async with _own_server(own) as client:
         yield client
 
 
@@ -174,15 +178,16 @@ async def _warn_if_not_ready(client: "Client") -> None:
 
 
 @asynccontextmanager
-async def _own_server() -> "AsyncIterator[Client]":
+async def _own_server(own: ExitStack) -> "AsyncIterator[Client]":
     from comfyserve.client import Client
     from comfyserve.server import temporary_server
 
     note("No server is running; starting one for this run.")
-    with TemporaryDirectory(prefix="comfyserve-") as folder:
-        async with temporary_server(Path(folder)) as (address, admin_key), Client(address, admin_key) as client:
-            await _engine_ready(client)
-            yield client
+    # The folder goes after the event loop and its threads: one that opens the database goes on when it is cancelled.
+    folder = own.enter_context(TemporaryDirectory(prefix="comfyserve-"))
+    async with temporary_server(Path(folder)) as (address, admin_key), Client(address, admin_key) as client:
+        await _engine_ready(client)
+        yield client
 
 
 async def _engine_ready(client: "Client") -> None:

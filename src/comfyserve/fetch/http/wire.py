@@ -61,11 +61,6 @@ class Wire:
             self._connection.request(method, target, headers=head)
             return self._connection.getresponse()
 
-    @property
-    def is_cut(self) -> bool:
-        """Whether nobody wants what still comes."""
-        return self._is_cut
-
     def cut(self) -> None:
         """Make every blocking call on this connection return at once."""
         self._is_cut = True
