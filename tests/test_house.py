@@ -28,13 +28,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"core", "ports", "originals"},
     "originals": set(),
     "testing": {"core", "ports"},
+    "workflows": {"core", "ports"},
+    "provision": {"core", "ports"},
     "logs": set(),
     "pages": set(),
 }
 EVERYBODY = {"app", "server", "__main__"}
 """`app` composes, `server` runs what it composed, `__main__` starts the command line."""
 
-WIRE_APIS = {"native", "comfydeploy"}
+WIRE_APIS = {"native", "comfydeploy", "stateless"}
 
 FILE_LINES, TEST_LINES = 500, 800
 FUNCTION_LINES, BRANCHES, NESTING, CLASS_LINES, ROUTE_LINES = 60, 12, 3, 300, 20

@@ -443,3 +443,20 @@ class Sender(Protocol):
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         """The receiver's status code. Raises FetchRefused, FetchFailed."""
+
+
+# --------------------------------------------------------------------------------------------- system events
+
+
+@dataclass(frozen=True)
+class SystemEvent:
+    """Something that happened in the program, for its operator: a message of the engine (`comfy.executing`), a file
+    that came, went or was sent (`storage.file_downloaded`). `data` holds no secret."""
+
+    label: Literal["comfy", "storage"]
+    name: str
+    data: Mapping[str, Any]
+
+
+TellSystem = Callable[[SystemEvent], None]
+"""Takes a system event; returns at once and never raises."""

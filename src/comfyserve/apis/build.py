@@ -1,5 +1,6 @@
 """The whole HTTP surface as one app: every wire API, health, files, docs, pages."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from fastapi import FastAPI
@@ -18,6 +19,7 @@ from comfyserve.apis.http.limits import BodyLimit
 from comfyserve.apis.http.openapi import describe
 from comfyserve.apis.http.requests import RequestLog
 from comfyserve.apis.http.uploads import ENVELOPE
+from comfyserve.apis.http.wire import WireApi
 from comfyserve.apis.native.api import API as NATIVE
 
 SECURITY_HEADERS = {
@@ -28,11 +30,11 @@ SECURITY_HEADERS = {
 EXPOSED = ["x-request-id", "x-run-id", "x-run-status", "retry-after", "content-disposition", "content-range", "etag"]
 
 APIS = (NATIVE, COMFYDEPLOY)
-"""Every wire API; the first one shows the errors of the paths that belong to none."""
+"""Every wire API of the platform; the first one shows the errors of the paths that belong to none."""
 
-UPLOADS = frozenset(path for api in APIS for path in api.upload_paths)
-PRIVATE_PREFIXES = (*(api.prefix for api in APIS), "/files", "/docs")
-"""No page lives below these, so that an unknown path below them is told as an error, also to a browser."""
+PRIVATE_PATHS = ("/files", "/docs")
+"""Besides the wire APIs' prefixes: no page lives below these, so that an unknown path below them is told as an error,
+also to a browser."""
 
 
 class PageApp(Protocol):
@@ -45,12 +47,14 @@ class PageApp(Protocol):
         """Answer such a request."""
 
 
-def build_api(services: Services, options: ApiOptions, pages: PageApp | None = None) -> FastAPI:
+def build_api(
+    services: Services, options: ApiOptions, pages: PageApp | None = None, apis: Sequence[WireApi] = APIS
+) -> FastAPI:
     """The app. It owns nothing: starting and closing the services is the caller's.
 
     `pages` answers what no route does, outside of the wire APIs' own paths.
     """
-    faces = Faces([(api.prefix, api.face) for api in APIS], APIS[0].face)
+    faces = Faces([(api.prefix, api.face) for api in apis], apis[0].face)
     app = FastAPI(
         title="comfyserve",
         version=options.version,
@@ -59,15 +63,15 @@ def build_api(services: Services, options: ApiOptions, pages: PageApp | None = N
         openapi_url=None,
         redirect_slashes=False,
         strict_content_type=False,
-        middleware=_middleware(options, faces),
+        middleware=_middleware(options, faces, apis),
     )
     app.state.context = Context(services, options, Slots(options.max_streams))
     install(app, faces)
-    for router in (*(api.router() for api in APIS), files.router, health.router):
+    for router in (*(api.router() for api in apis), files.router, health.router):
         app.include_router(router)
     add_docs(app)
-    describe(app, {path: part for api in APIS for path, part in api.documents.items()})
-    app.router.default = _otherwise(faces, pages)
+    describe(app, {path: part for api in apis for path, part in api.documents.items()})
+    app.router.default = _otherwise(faces, pages, (*(api.prefix for api in apis), *PRIVATE_PATHS))
     return app
 
 
@@ -76,9 +80,11 @@ def close_streams(app: FastAPI) -> None:
     app.state.context.slots.closed.set()
 
 
-def _middleware(options: ApiOptions, faces: Faces) -> list[Middleware]:
+def _middleware(options: ApiOptions, faces: Faces, apis: Sequence[WireApi]) -> list[Middleware]:
+    uploads = frozenset(path for api in apis for path in api.upload_paths)
+
     def limit_of(scope: Scope) -> int:
-        upload = scope["path"] in UPLOADS
+        upload = scope["path"] in uploads
         return options.max_upload_bytes + ENVELOPE if upload else options.max_body_bytes
 
     return [
@@ -91,14 +97,14 @@ def _middleware(options: ApiOptions, faces: Faces) -> list[Middleware]:
             expose_headers=EXPOSED,
             max_age=7200,
         ),
-        *(Middleware(Aliases, prefix=api.prefix, names=api.aliases) for api in APIS if api.aliases),
+        *(Middleware(Aliases, prefix=api.prefix, names=api.aliases) for api in apis if api.aliases),
         Middleware(BodyLimit, limit_of=limit_of, faces=faces),
     ]
 
 
-def _otherwise(faces: Faces, pages: PageApp | None) -> ASGIApp:
+def _otherwise(faces: Faces, pages: PageApp | None, private_prefixes: tuple[str, ...]) -> ASGIApp:
     async def otherwise(scope: Scope, receive: Receive, send: Send) -> None:
-        private = scope["path"].startswith(PRIVATE_PREFIXES)
+        private = scope["path"].startswith(private_prefixes)
         if pages is not None and not private and pages.wants(scope):
             await pages(scope, receive, send)
             return

@@ -283,6 +283,16 @@ class RunFilter:
 
 
 @dataclass(frozen=True)
+class WebhookWish:
+    """A call that a run's caller wants. `format` names who writes its body; `on`: when the run has ended, at each change
+    of its state, or for each of its outputs (and once for a run that fails)."""
+
+    url: str
+    format: str
+    on: Literal["end", "changes", "outputs"] = "end"
+
+
+@dataclass(frozen=True)
 class SubmitRequest:
     """One wish to run a deployment (id or name), a workflow version (`version_id`) or a bare graph.
 

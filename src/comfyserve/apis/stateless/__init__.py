@@ -1,0 +1,1 @@
+"""The dialect of SaladTechnologies/comfyui-api: one engine behind a stateless HTTP API."""
