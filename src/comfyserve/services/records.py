@@ -284,8 +284,8 @@ class RunFilter:
 
 @dataclass(frozen=True)
 class WebhookWish:
-    """A call that a run's caller wants. `format` names who writes its body; `on`: when the run has ended, at each change
-    of its state, or for each of its outputs (and once for a run that fails)."""
+    """A call that a run's caller wants. `format` names who writes its body; `on`: when the run has ended, at each
+    change of its state, or for each of its outputs (and once for a run that fails)."""
 
     url: str
     format: str
