@@ -24,8 +24,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "services": {"core", "ports", "db"},
     "apis": {"core", "services"},
     "client": set(),
-    "cli": {"client", "app", "server", "settings"},
+    "cli": {"client", "app", "server", "solo_server", "settings", "solo_settings"},
     "settings": {"core", "ports", "originals"},
+    "solo_settings": {"core", "ports", "originals", "settings"},
     "originals": set(),
     "testing": {"core", "ports"},
     "workflows": {"core", "ports"},
@@ -33,8 +34,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "logs": set(),
     "pages": set(),
 }
-EVERYBODY = {"app", "server", "__main__"}
-"""`app` composes, `server` runs what it composed, `__main__` starts the command line."""
+EVERYBODY = {"app", "server", "serving", "solo_server", "__main__"}
+"""`app` composes, the servers run what it composed (what both need is `serving`), `__main__` starts the command line."""
 
 WIRE_APIS = {"native", "comfydeploy", "stateless"}
 

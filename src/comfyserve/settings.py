@@ -10,8 +10,9 @@ import re
 import secrets
 import shlex
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic.fields import FieldInfo
@@ -26,7 +27,7 @@ from pydantic_settings import (
 from comfyserve.core.buckets import read_location
 from comfyserve.core.errors import Conflict, InvalidInput
 from comfyserve.core.headers import is_name, is_value
-from comfyserve.originals import said_by, variables_for
+from comfyserve.originals import ORIGINALS, Original, said_by, variables_for
 
 PREFIX = "COMFYSERVE_"
 FILE = "comfyserve.toml"
@@ -47,7 +48,8 @@ Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(ge=0)]
 
 
-def _absolute(path: Path) -> Path:
+def absolute(path: Path) -> Path:
+    """The whole path, with `~` as the home folder."""
     return path.expanduser().resolve()
 
 
@@ -103,12 +105,13 @@ class Settings(BaseSettings):
     where the help says so."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, toml_file=FILE, extra="ignore")
+    originals: ClassVar[Sequence[Original]] = ORIGINALS
 
     # ---- where
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(3011, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
     public_url: str = Field("", description="The address at which callers reach this server; empty: host and port.")
-    data_dir: Annotated[Path, AfterValidator(_absolute)] = Field(
+    data_dir: Annotated[Path, AfterValidator(absolute)] = Field(
         Path("data"), description="The folder of the database, the files, the keys and the embedded engine."
     )
     database: str = Field("", description="The database's URL, SQLite so far; empty: a file in the data directory.")
@@ -223,6 +226,14 @@ class Settings(BaseSettings):
     keep_runs: Annotated[int, Field(ge=0)] = Field(
         100_000, description="How many finished runs are kept with their files; older ones are deleted; 0: all."
     )
+    keep_bytes: Annotated[int, Field(ge=0)] = Field(
+        0, description="How much the files of finished runs may hold; the oldest runs go first; 0: as much as there is."
+    )
+    durable: Literal["disk", "process"] = Field(
+        "disk",
+        description="What an accepted run survives: `disk`: a power cut, too; `process`: the death of any process, and "
+        "commits are quicker.",
+    )
 
     # ---- limits
     max_body_bytes: Positive = Field(32 * 1024 * 1024, description="The largest JSON request.")
@@ -306,7 +317,7 @@ class Settings(BaseSettings):
     @property
     def cache_folder(self) -> Path:
         """Where the download cache lies."""
-        return _absolute(Path(self.cache_dir)) if self.cache_dir else self.data_dir / CACHE_FOLDER
+        return absolute(Path(self.cache_dir)) if self.cache_dir else self.data_dir / CACHE_FOLDER
 
     @property
     def secret_file(self) -> Path:
@@ -324,20 +335,39 @@ class _Originals(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """The value of one setting."""
-        return said_by(os.environ).get(field_name), field_name, False
+        return said_by(os.environ, _originals(self.settings_cls)).get(field_name), field_name, False
 
     def __call__(self) -> dict[str, Any]:
         """All that they say."""
-        return {name: value for name, value in said_by(os.environ).items() if name in Settings.model_fields}
+        fields = self.settings_cls.model_fields
+        return {
+            name: value for name, value in said_by(os.environ, _originals(self.settings_cls)).items() if name in fields
+        }
 
 
 def borrowed(settings: Settings) -> dict[str, str]:
     """The settings that hold because a variable of comfyui-api says so, with its name."""
     return {
-        name: ", ".join(variable for variable in variables_for(name) if os.environ.get(variable))
-        for name, value in said_by(os.environ).items()
+        name: ", ".join(_set_variables(name, settings.originals))
+        for name, value in said_by(os.environ, settings.originals).items()
         if name in settings.model_fields_set and _text(getattr(settings, name)) == value and not _ours(name)
     }
+
+
+def variable_of(name: str, given: Any, originals: Sequence[Original]) -> str:
+    """The variable that gave a setting this value: one of comfyui-api, or ours."""
+    if _ours(name) or said_by(os.environ, originals).get(name) != given:
+        return f"{PREFIX}{name.upper()}"
+    return ", ".join(_set_variables(name, originals))
+
+
+def _set_variables(name: str, originals: Sequence[Original]) -> list[str]:
+    return [variable for variable in variables_for(name, originals) if os.environ.get(variable)]
+
+
+def _originals(settings: type[BaseSettings]) -> Sequence[Original]:
+    found: Sequence[Original] = getattr(settings, "originals", ORIGINALS)
+    return found
 
 
 def _ours(name: str) -> bool:
@@ -371,9 +401,17 @@ def _header(line: str) -> tuple[str, str]:
     return (name.strip() if colon else ""), value.strip()
 
 
+S = TypeVar("S", bound=Settings)
+
+
 def read_settings(**flags: Any) -> Settings:
     """The settings of this process. A flag that is None was not given. Raises pydantic.ValidationError."""
-    return Settings(**{name: value for name, value in flags.items() if value is not None})
+    return read_as(Settings, **flags)
+
+
+def read_as(kind: type[S], **flags: Any) -> S:
+    """The same of another table of settings."""
+    return kind(**{name: value for name, value in flags.items() if value is not None})
 
 
 def write_private(path: Path, text: str) -> None:
