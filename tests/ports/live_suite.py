@@ -52,5 +52,13 @@ class LiveSuite:
                 assert await anext(early) == TWO
                 assert await anext(late) == TWO
 
+    async def test_the_last_values_can_be_read_without_waiting(self, live: Live) -> None:
+        assert list(live.last("run")) == []
+        for value in (ONE, PICTURE, TWO):
+            live.put("run", value)
+        assert list(live.last("run")) == [PICTURE, TWO]
+        live.drop("run")
+        assert list(live.last("run")) == []
+
     async def test_dropping_an_unknown_run_is_nothing(self, live: Live) -> None:
         live.drop("unknown")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -50,6 +50,10 @@ class LocalLive:
     def drop(self, run_id: str) -> None:
         """Forget the values of a run, or of an attempt: readers stay, since the run may be tried again."""
         self._last.pop(run_id, None)
+
+    def last(self, run_id: str) -> Sequence[Value]:
+        """The last value of each kind."""
+        return tuple(self._last.get(run_id, {}).values())
 
     @asynccontextmanager
     async def watch(self, run_id: str) -> AsyncIterator[AsyncIterator[Value]]:

@@ -82,6 +82,12 @@ class Watch:
                 return await self._runs.get(caller, run_id)
             await self._bell.wait(topic, min(self._poll, left), since=seen)
 
+    def progress(self, run: RunView) -> Progress | None:
+        """How far a run is that its caller may see, if it was told."""
+        if run.status in FINAL or run.status is Status.QUEUED:
+            return None
+        return next((value for value in self._live.last(run.id) if isinstance(value, Progress)), None)
+
     async def _read(self, caller: Caller, run_id: str, after: int, limit: int) -> list[EventView]:
         def read(connection: Connection) -> list[EventView]:
             find_run(connection, caller, run_id)
