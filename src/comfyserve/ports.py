@@ -99,9 +99,11 @@ class Engine(Protocol):
     async def model_folders(self) -> Mapping[str, Sequence[str]]:
         """The kinds of models that the engine knows (`checkpoints`, `loras`, ...) with the names it offers for each."""
 
-    async def add_model(self, folder: str, name: str, path: Path) -> "OfferedModel":
+    async def add_model(self, folder: str, name: str, path: Path, *, exact: bool = False) -> "OfferedModel":
         """Offer a file or folder of ours as a model of a kind, without copying it where that can be. Raises EngineError
-        when the engine's folders are out of our reach or read-only, or it has no such kind."""
+        when the engine's folders are out of our reach or read-only, or it has no such kind, or does not list it.
+
+        `exact`: under this very name, or not at all: raises Conflict when another file has it."""
 
     def input_path(self, name: str) -> str | None:
         """Where a file or folder among the engine's inputs lies on its own machine; None when we cannot know."""
@@ -262,6 +264,9 @@ class Live(Protocol):
 
     def drop(self, run_id: str) -> None:
         """Forget a run that ended."""
+
+    def last(self, run_id: str) -> Sequence[LiveValue]:
+        """The last value of each kind, the newest at the end; nothing for a run that is not known."""
 
     def watch(self, run_id: str) -> AbstractAsyncContextManager[AsyncIterator[LiveValue]]:
         """The values from now on, the newest of each kind, as fast as the reader takes them."""
@@ -429,7 +434,7 @@ class Delivery:
 
     id: str
     run_id: str
-    dialect: str
+    format: str
     url: str
     event: str
     body: Mapping[str, Any]

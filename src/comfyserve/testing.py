@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from comfyserve.core.errors import DomainError, EngineError, InvalidInput, NotFound, TooLarge
+from comfyserve.core.errors import Conflict, DomainError, EngineError, InvalidInput, NotFound, TooLarge
 from comfyserve.core.outputs import EngineFile, NodeOutput
 from comfyserve.ports import ByteStream, EngineEvent, NodeFinished, OfferedModel, Outcome, StoredBlob
 
@@ -131,10 +131,13 @@ class ScriptedEngine:
         """The kinds of `models` with the names under which they were offered."""
         return {kind: sorted(files) for kind, files in self.models.items()}
 
-    async def add_model(self, folder: str, name: str, path: Path) -> OfferedModel:
-        """Keep where it lies in `models`. Raises EngineError for a kind that is not there."""
+    async def add_model(self, folder: str, name: str, path: Path, *, exact: bool = False) -> OfferedModel:
+        """Keep where it lies in `models`. Raises EngineError for a kind that is not there, Conflict for another file
+        that has the `exact` name."""
         if folder not in self.models:
             raise EngineError(f"The engine has no models of the kind {folder!r}.")
+        if exact and self.models[folder].get(name, path) != path:
+            raise Conflict(f"Another file has the name {name}.")
         self.models[folder][name] = path
         return OfferedModel(name)
 

@@ -62,7 +62,7 @@ class ShelfEngine(ScriptedEngine):
         self.questions += 1
         return await super().object_info()
 
-    async def add_model(self, folder: str, name: str, path: Path) -> OfferedModel:
+    async def add_model(self, folder: str, name: str, path: Path, *, exact: bool = False) -> OfferedModel:
         """With a link, when there is to be one."""
         return replace(await super().add_model(folder, name, path), link=self.link)
 

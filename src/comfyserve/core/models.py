@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 from comfyserve.core.addresses import is_outside, is_url
 from comfyserve.core.catalogue import COMBO, Catalogue, FieldSpec, field_specs
+from comfyserve.core.credentials import BearerAuth, Credential
 from comfyserve.core.errors import InvalidInput, Place
 from comfyserve.core.file_names import check_address, check_name, fault_of
 from comfyserve.core.graph import Graph, Node
@@ -155,6 +156,9 @@ HINTS: Mapping[str, str] = {
 }
 """Name of a field -> what it usually names; asked when the engine's lists do not decide."""
 
+TOKEN_FIELD = "bearer_token"
+"""The field of a node that holds what opens its model."""
+
 FOLDER_WISH = "folder"
 MOST_WISHES = 100
 HOW_TO_SAY = "say which with #folder=<name> at the end of the address"
@@ -231,6 +235,14 @@ def takes_models(class_type: str, field: str, spec: FieldSpec | None) -> bool:
     if spec is None or spec.type != COMBO:
         return False
     return field in HINTS or any(isinstance(one, str) and _ends_like_a_model(one) for one in _listed(spec))
+
+
+def credentials_for(graph: Graph, place: ModelPlace, given: Sequence[Credential]) -> Sequence[Credential]:
+    """What opens a model: the token that stands in its node comes before the caller's credentials."""
+    token = graph.nodes[place.node_id].inputs.get(TOKEN_FIELD)
+    if not isinstance(token, str) or not token.strip():
+        return given
+    return (Credential(place.url, BearerAuth(token.strip())), *given)
 
 
 def check_model_names(graph: Graph) -> None:

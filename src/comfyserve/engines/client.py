@@ -137,9 +137,9 @@ class ComfyClient:
         """The kinds of models that the engine knows, with the names it offers for each."""
         return await self._models.offered()
 
-    async def add_model(self, folder: str, name: str, path: Path) -> OfferedModel:
+    async def add_model(self, folder: str, name: str, path: Path, *, exact: bool = False) -> OfferedModel:
         """Offer a file or folder of ours as a model of a kind."""
-        return await self._models.add(folder, name, path)
+        return await self._models.add(folder, name, path, exact=exact)
 
     def input_path(self, name: str) -> str | None:
         """Where a file or folder among the engine's inputs lies; None when its folders are not ours."""

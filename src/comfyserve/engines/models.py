@@ -6,21 +6,22 @@ folder anew when its time of change differs, so that a link counts from the mome
 
 import asyncio
 import contextlib
+import itertools
 import os
 import shutil
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PureWindowsPath
 from typing import Any
 from urllib.parse import quote
 
-from comfyserve.core.errors import EngineError
+from comfyserve.core.errors import Conflict, EngineError
 from comfyserve.core.file_names import fault_of
 from comfyserve.engines.folders import Folders
 from comfyserve.ports import OfferedModel
 from comfyserve.protocol import routes
-from comfyserve.protocol.files import MODEL_FOLDER_ALIASES, MODEL_FOLDER_PATHS
+from comfyserve.protocol.files import MODEL_EXTENSIONS, MODEL_FOLDER_ALIASES, MODEL_FOLDER_PATHS
 
 MODELS = "models"
 UNTOLD = frozenset({"reactor/faces"})
@@ -28,6 +29,8 @@ UNTOLD = frozenset({"reactor/faces"})
 NAMES = 9
 """How many names are tried when others have files under the first ones."""
 LOOKS = 2
+MOST_NAMES = 10_000
+"""Of one folder that the engine does not tell of."""
 
 Ask = Callable[[str], Awaitable[Any]]
 """The engine's JSON answer to a GET of a path, None for any status but 200. Raises EngineLost."""
@@ -49,18 +52,21 @@ class Shelf:
         choices.sort(key=lambda path: (not path.is_dir(), path.name != kind))
         return choices[0]
 
-    def put(self, directory: Path, name: str, path: Path) -> tuple[str, bool]:
-        """Offer `path` under this name, or under one like it when a file of somebody else has it; the answer is the
-        name, and whether it is new. What is there already, or leads nowhere any more, is taken over. Raises OSError."""
+    def put(self, directory: Path, name: str, path: Path, *, exact: bool = False) -> tuple[str, bool]:
+        """Offer `path` under this name, or under one like it when a file of somebody else has it, unless it must be
+        this `exact` one; the answer is the name, and whether it is new. What is there already, or leads nowhere any
+        more, is taken over. Raises OSError, Conflict."""
         directory.mkdir(parents=True, exist_ok=True)
         stem, ending = os.path.splitext(name)  # noqa: PTH122  a text
-        for number in range(1, NAMES + 1):
+        for number in range(1, 2 if exact else NAMES + 1):
             place = directory / (name if number == 1 else f"{stem}_{number}{ending}")
             if _is_same(place, path):
                 return place.name, False
             if not place.exists():
                 self._link(place, path)
                 return place.name, True
+        if exact:
+            raise Conflict(f"Another file has the name {name} in the folder {directory.name}. Choose another name.")
         raise FileExistsError(17, "other files have its name", name)
 
     def _choices(self, kind: str, told: Sequence[str]) -> list[Path]:
@@ -100,7 +106,7 @@ class Models:
         lists = await asyncio.gather(*(self._names(kind) for kind in kinds))
         return dict(zip(kinds, lists, strict=True))
 
-    async def add(self, kind: str, name: str, path: Path) -> OfferedModel:
+    async def add(self, kind: str, name: str, path: Path, *, exact: bool = False) -> OfferedModel:
         """See Engine.add_model."""
         if self._shelf is None:
             raise EngineError(self._why_not)
@@ -110,7 +116,7 @@ class Models:
         told = await self._folders_of(kind)
         try:
             directory = await asyncio.to_thread(self._shelf.directory, kind, told)
-            given, is_new = await asyncio.to_thread(self._shelf.put, directory, name, path)
+            given, is_new = await asyncio.to_thread(self._shelf.put, directory, name, path, exact=exact)
         except OSError as error:
             reason = error.strerror or type(error).__name__
             raise EngineError(
@@ -149,6 +155,25 @@ class Models:
 
     async def _names(self, kind: str) -> list[str]:
         return _texts(await self._ask(routes.MODELS_ONE.format(folder=quote(kind, safe=""))))
+
+
+async def untold_models(root: Path, told: Collection[str]) -> Mapping[str, Sequence[str]]:
+    """The kinds of models that have a folder below `root` and are not `told` by the engine, with the names in each."""
+    return await asyncio.to_thread(_untold, root, frozenset(told))
+
+
+def _untold(root: Path, told: Collection[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    with contextlib.suppress(OSError):  # a folder that is not there, or that we may not enter, tells nothing
+        for folder in sorted(root.iterdir()):
+            if folder.is_dir() and folder.name not in told and not folder.name.startswith("."):
+                names = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if _is_model(path))
+                found[folder.name] = sorted(itertools.islice(names, MOST_NAMES))
+    return found
+
+
+def _is_model(path: Path) -> bool:
+    return path.suffix.lower() in MODEL_EXTENSIONS and path.is_file()
 
 
 def _is_same(place: Path, path: Path) -> bool:

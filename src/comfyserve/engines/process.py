@@ -164,9 +164,9 @@ class ProcessEngine:
         """The kinds of models that the engine knows, with the names it offers for each."""
         return await self._now().model_folders()
 
-    async def add_model(self, folder: str, name: str, path: Path) -> OfferedModel:
+    async def add_model(self, folder: str, name: str, path: Path, *, exact: bool = False) -> OfferedModel:
         """Offer a file or folder of ours as a model of a kind."""
-        return await self._now().add_model(folder, name, path)
+        return await self._now().add_model(folder, name, path, exact=exact)
 
     def input_path(self, name: str) -> str | None:
         """Where a file or folder among the engine's inputs lies; None when its folders are not ours."""

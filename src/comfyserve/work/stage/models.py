@@ -10,16 +10,22 @@ from typing import Any
 
 import structlog
 
-from comfyserve.core.credentials import BearerAuth, Credential
 from comfyserve.core.errors import Conflict, DomainError, EngineLost, InvalidInput, NotFound, Place, StorageFailed
 from comfyserve.core.graph import Graph
 from comfyserve.core.kept_names import KEY_LENGTH
-from comfyserve.core.models import CONFIGS, FILE_KINDS, LISTED_ENDINGS, REPOSITORIES, ModelPlace
+from comfyserve.core.models import (
+    CONFIGS,
+    FILE_KINDS,
+    LISTED_ENDINGS,
+    REPOSITORIES,
+    TOKEN_FIELD,
+    ModelPlace,
+    credentials_for,
+)
 from comfyserve.core.safetensors import is_safetensors
 from comfyserve.ports import Claim, Engine, Fetch, Fetched
 from comfyserve.work.stage.holding import Holding
 
-TOKEN_FIELD = "bearer_token"
 SAFETENSORS = ".safetensors"
 
 log = structlog.get_logger(__name__)
@@ -69,7 +75,7 @@ class Models:
             if told is not None:
                 told(received, total)
 
-        credentials = _credentials(claim, place)
+        credentials = credentials_for(claim.graph, place, claim.options.credentials)
         fetched = await holding.pins.enter_async_context(
             self._fetch.fetch(place.url, purpose="model", credentials=credentials, on_bytes=on_bytes)
         )
@@ -94,13 +100,6 @@ def changes_of(graph: Graph, places: Sequence[ModelPlace], names: Sequence[str])
         if TOKEN_FIELD in graph.nodes[place.node_id].inputs:
             fields[TOKEN_FIELD] = ""
     return changes
-
-
-def _credentials(claim: Claim, place: ModelPlace) -> Sequence[Credential]:
-    token = claim.graph.nodes[place.node_id].inputs.get(TOKEN_FIELD)
-    if not isinstance(token, str) or not token.strip():
-        return claim.options.credentials
-    return (Credential(place.url, BearerAuth(token.strip())), *claim.options.credentials)
 
 
 def _name(fetched: Fetched, place: ModelPlace) -> str:
