@@ -27,7 +27,7 @@ from comfyserve.services.live import LocalLive
 from comfyserve.services.machines import Machines
 from comfyserve.services.media import MediaStore
 from comfyserve.services.record import Record
-from comfyserve.services.records import Caller, DeploymentDraft, RunView, SubmitRequest
+from comfyserve.services.records import Caller, DeploymentDraft, RunView, SubmitRequest, WebhookWish
 from comfyserve.services.runs import Runs
 from comfyserve.services.sealing import Sealing
 from comfyserve.services.submit import Submit, SubmitLimits
@@ -137,6 +137,11 @@ class Bundle:
 
         await self.db.write(write)
         return Caller(workspace, key, "api", "stranger", "other")
+
+
+def hook(url: str, on: Any = "end", form: str = "native") -> tuple[WebhookWish, ...]:
+    """One webhook of a run."""
+    return (WebhookWish(url, form, on),)
 
 
 async def owed(bundle: Bundle, run_id: str) -> list[Any]:

@@ -14,8 +14,10 @@ from comfyserve.core.errors import FetchFailed, FetchRefused
 from comfyserve.db.tables import deliveries
 from comfyserve.ports import Delivery, StoredOutput
 from comfyserve.services.deliver import AT_ONE_RECEIVER, BACK_OFF, WRITE_PAUSES, Deliver
-from comfyserve.services.records import RunView
-from tests.services.bundle import Bundle
+from comfyserve.services.files import Files
+from comfyserve.services.postings import Posting, Snapshot, json_posting
+from comfyserve.services.records import WebhookWish
+from tests.services.bundle import Bundle, hook
 
 ALIVE, DEAD, SLOW = "http://alive/hook?a=1", "http://dead/hook", "http://slow/hook"
 INSIDE = "http://inside/hook"
@@ -44,15 +46,17 @@ class Receivers:
         return self.answer
 
 
-def render(delivery: Delivery, run: RunView) -> Mapping[str, Any]:
-    """The body in the dialect of this test."""
-    return {
+def render(delivery: Delivery, snapshot: Snapshot, files: Files) -> Posting:
+    """The body in the format of this test."""
+    run = snapshot.run
+    body = {
         "event": delivery.event,
         "run": run.id,
         "status": run.status.value,
         "ended": run.ended_at is not None,
         "outputs": [output.filename for output in run.outputs],
     }
+    return json_posting(delivery.id, body)
 
 
 @pytest.fixture
@@ -68,13 +72,13 @@ def deliver(bundle: Bundle, receivers: Receivers) -> Deliver:
         render={"native": render},
         clock=bundle.clock,
         bell=bundle.bell,
-        url=bundle.files.url,
+        files=bundle.files,
     )
 
 
-async def finished(bundle: Bundle, url: str, **request: Any) -> str:
+async def finished(bundle: Bundle, url: str, on: str = "end", **request: Any) -> str:
     """The id of a run that has ended and whose webhook is owed."""
-    run = await bundle.run(webhook=url, **request)
+    run = await bundle.run(webhooks=hook(url, on), **request)
     output = StoredOutput("9", "SaveImage", "images", 0, filename="a.png", blob_key="k", mime="image/png", size=1)
     await bundle.finish(await bundle.claim(), [output])
     return run.id
@@ -87,7 +91,7 @@ async def states(bundle: Bundle) -> list[tuple[str, int]]:
 
 
 async def test_the_receiver_gets_the_run_as_it_was(bundle: Bundle, deliver: Deliver, receivers: Receivers) -> None:
-    run_id = await finished(bundle, ALIVE, webhook_intermediate=True)
+    run_id = await finished(bundle, ALIVE, "changes")
     while await deliver.start_due():
         await deliver.settled()
     assert [url for url, _ in receivers.received] == [ALIVE] * 5
@@ -114,7 +118,7 @@ async def test_a_failure_is_tried_again_later_and_at_last_given_up(
 
 async def test_a_refused_receiver_is_given_up_at_once_and_the_run_says_so(bundle: Bundle, deliver: Deliver) -> None:
     """Its name leads inside, which was seen by nobody but the log."""
-    run_id = await finished(bundle, INSIDE, webhook_intermediate=True)
+    run_id = await finished(bundle, INSIDE, "changes")
     while await deliver.start_due():
         await deliver.settled()
     assert await states(bundle) == [("given_up", 1)] * 5
@@ -137,7 +141,7 @@ async def test_an_answer_that_is_no_success_is_tried_again(
 
 
 async def test_a_run_waits_for_its_own_failed_call(bundle: Bundle, deliver: Deliver, receivers: Receivers) -> None:
-    await finished(bundle, DEAD, webhook_intermediate=True)
+    await finished(bundle, DEAD, "changes")
     assert await deliver.start_due() == 1
     await deliver.settled()
     assert await deliver.start_due() == 0
@@ -170,7 +174,7 @@ async def test_a_call_that_cannot_be_written_down_is_not_made_again(bundle: Bund
         render={"native": render},
         clock=bundle.clock,
         bell=bundle.bell,
-        url=bundle.files.url,
+        files=bundle.files,
         sleep=sleep,
     )
     await finished(bundle, ALIVE)
@@ -204,7 +208,7 @@ async def test_what_becomes_due_while_the_loop_looks_is_sent_at_once(bundle: Bun
         render={"native": render},
         clock=lambda: next(moments),
         bell=bundle.bell,
-        url=bundle.files.url,
+        files=bundle.files,
     )
     await finished(bundle, ALIVE)
     loop = asyncio.create_task(deliver.run())
@@ -214,11 +218,26 @@ async def test_what_becomes_due_while_the_loop_looks_is_sent_at_once(bundle: Bun
         await loop
 
 
-async def test_an_unknown_dialect_is_tried_again_and_logged(
+async def test_an_unknown_format_is_tried_again_and_logged(
     bundle: Bundle, deliver: Deliver, receivers: Receivers
 ) -> None:
-    await finished(bundle, ALIVE, dialect="forgotten")
+    await bundle.run(webhooks=hook(ALIVE, form="forgotten"))
+    await bundle.finish(await bundle.claim())
     await deliver.start_due()
     await deliver.settled()
     assert await states(bundle) == [("owed", 1)]
     assert receivers.received == []
+
+
+async def test_a_dead_receiver_of_one_webhook_does_not_hold_up_the_other(
+    bundle: Bundle, deliver: Deliver, receivers: Receivers
+) -> None:
+    """And a call about one file shows that file only."""
+    wishes = (WebhookWish(DEAD, "native"), WebhookWish(ALIVE, "native", "outputs"))
+    await bundle.run(webhooks=wishes)
+    files = [StoredOutput("9", "SaveImage", "images", n, filename=f"{n}.png", blob_key=f"{n}") for n in range(3)]
+    await bundle.finish(await bundle.claim(), files)
+    while await deliver.start_due():
+        await deliver.settled()
+    assert [body["outputs"] for _, body in receivers.received] == [["0.png"], ["1.png"], ["2.png"]]
+    assert await states(bundle) == [("owed", 1), *[("sent", 1)] * 3]

@@ -165,7 +165,6 @@ def _fill(connection: Connection, bundle: Bundle, count: int) -> None:
         "origin": "api",
         "inputs": {},
         "warnings": [],
-        "webhook_intermediate": False,
         "priority": 0,
         "status": "queued",
         "max_attempts": 3,

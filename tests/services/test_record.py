@@ -8,7 +8,7 @@ from comfyserve.core.errors import NotFound
 from comfyserve.core.runs import Fact, FactKind, Status
 from comfyserve.ports import StoredOutput
 from comfyserve.services.topics import run_topic
-from tests.services.bundle import LEASE, Bundle, owed
+from tests.services.bundle import LEASE, Bundle, hook, owed
 
 PICTURE = StoredOutput(
     "9", "SaveImage", "images", 0, filename="a b.png", blob_key="runs/1/0.png", mime="image/png", size=7, sha256="ab"
@@ -161,8 +161,8 @@ async def test_a_renewed_lease_outlives_its_first_end(bundle: Bundle) -> None:
 
 async def test_the_end_of_a_run_is_owed_to_its_webhook(bundle: Bundle) -> None:
     quiet = await bundle.run()
-    told = await bundle.run(webhook="https://example.com/hook")
-    chatty = await bundle.run(webhook="https://example.com/hook", webhook_intermediate=True)
+    told = await bundle.run(webhooks=hook("https://example.com/hook"))
+    chatty = await bundle.run(webhooks=hook("https://example.com/hook", "changes"))
     for _ in range(3):
         await bundle.finish(await bundle.claim())
     assert await owed(bundle, quiet.id) == []
@@ -177,7 +177,7 @@ async def test_the_end_of_a_run_is_owed_to_its_webhook(bundle: Bundle) -> None:
 
 
 async def test_a_cancelled_run_is_owed_too(bundle: Bundle) -> None:
-    run = await bundle.run(webhook="https://example.com/hook")
+    run = await bundle.run(webhooks=hook("https://example.com/hook"))
     await bundle.cancel.cancel(bundle.caller, run.id)
     assert await owed(bundle, run.id) == [("run.updated", "cancelled")]
 

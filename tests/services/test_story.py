@@ -10,7 +10,7 @@ import pytest
 from comfyserve.core.errors import Stale
 from comfyserve.core.runs import FINAL, Fact, FactKind
 from comfyserve.ports import Claim, StoredOutput
-from tests.services.bundle import LEASE, Bundle, open_bundle, owed
+from tests.services.bundle import LEASE, Bundle, hook, open_bundle, owed
 
 FACTS = (
     FactKind.STARTED,
@@ -74,7 +74,7 @@ async def finish_all(bundle: Bundle) -> None:
 @pytest.mark.parametrize("seed", range(8))
 async def test_one_story_with_one_end(tmp_path: Path, seed: int) -> None:
     bundle, chance = await open_bundle(tmp_path), random.Random(seed)
-    run_ids = [(await bundle.run(webhook="http://example.com")).id for _ in range(4)]
+    run_ids = [(await bundle.run(webhooks=hook("http://example.com"))).id for _ in range(4)]
     story = Story(bundle, chance, run_ids)
     for _ in range(60):
         await story.go_on()

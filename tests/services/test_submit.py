@@ -25,7 +25,7 @@ from comfyserve.core.runs import Status
 from comfyserve.core.targets import HttpTarget, S3Target
 from comfyserve.fetch.guard import Guard
 from comfyserve.services.records import SubmitRequest
-from tests.services.bundle import IMAGE_GRAPH, LIMITS, PNG, TEXT_GRAPH, Bundle, open_bundle, pieces
+from tests.services.bundle import IMAGE_GRAPH, LIMITS, PNG, TEXT_GRAPH, Bundle, hook, open_bundle, pieces
 
 DATA_URI = "data:image/png;base64," + base64.b64encode(PNG).decode()
 CATALOGUE: dict[str, Any] = {"ComfyUIDeployExternalText": {}, "ShowText": {}}
@@ -80,8 +80,8 @@ async def test_unknown_names_are_refused_or_reported(bundle: Bundle) -> None:
         ({"graph": TEXT_GRAPH, "machine_id": "absent"}, NotFound),
         ({"graph": TEXT_GRAPH, "priority": 101}, InvalidInput),
         ({"graph": TEXT_GRAPH, "idempotency_key": ""}, InvalidInput),
-        ({"graph": TEXT_GRAPH, "webhook": "file:///etc/passwd"}, InvalidInput),
-        ({"graph": TEXT_GRAPH, "inputs": {"input_text": 5.5}, "webhook": "\ud800"}, InvalidInput),
+        ({"graph": TEXT_GRAPH, "webhooks": hook("file:///etc/passwd")}, InvalidInput),
+        ({"graph": TEXT_GRAPH, "inputs": {"input_text": 5.5}, "webhooks": hook("\ud800")}, InvalidInput),
         ({"graph": TEXT_GRAPH, "inputs": {"input_text": float("nan")}}, InvalidInput),
         ({"graph": TEXT_GRAPH, "inputs": {"input_text": "x" * 1_100_000}}, TooLarge),
         ({"graph": {**TEXT_GRAPH, "9": {"class_type": "X", "inputs": {"x": "y" * 1_100_000}}}}, TooLarge),
@@ -95,9 +95,9 @@ async def test_what_cannot_run_is_refused(bundle: Bundle, request_: dict[str, An
 
 INSIDE = S3Auth("a", "b", endpoint="http://10.1.2.3:9000")
 FORBIDDEN: list[tuple[dict[str, Any], str]] = [
-    ({"webhook": "http://10.1.2.3/x"}, "webhook"),
-    ({"webhook": "http://[::1]:80/x"}, "webhook"),
-    ({"webhook": "http://2130706433/x"}, "webhook"),
+    ({"webhooks": hook("http://10.1.2.3/x")}, "webhook"),
+    ({"webhooks": hook("http://[::1]:80/x")}, "webhook"),
+    ({"webhooks": hook("http://2130706433/x")}, "webhook"),
     ({"options": RunOptions(target=HttpTarget("http://127.0.0.1:3880/put"))}, "target.url_prefix"),
     ({"options": RunOptions(target=S3Target("bucket", auth=INSIDE))}, "target.auth.endpoint"),
     ({"options": RunOptions((Credential("s3://**", INSIDE),))}, "credentials[0].auth.endpoint"),
@@ -112,7 +112,7 @@ async def test_addresses_that_are_never_called_are_refused_before_the_work(
     with pytest.raises(InvalidInput, match=r"is not called|not a valid address") as refused:
         await bundle.run(**asked)
     assert refused.value.place.field == field
-    await bundle.run(webhook="https://example.com/x")
+    await bundle.run(webhooks=hook("https://example.com/x"))
     await bundle.db.close()
 
 

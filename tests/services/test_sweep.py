@@ -14,7 +14,7 @@ from comfyserve.ports import Claim, Clocks, StoredOutput
 from comfyserve.services.leftovers import LATE, Leftovers
 from comfyserve.services.sweep import Keeping, Sweep, Swept
 from comfyserve.testing import MemoryBlobs
-from tests.services.bundle import CLOCKS, LEASE, PNG, Bundle, open_bundle, pieces
+from tests.services.bundle import CLOCKS, LEASE, PNG, Bundle, hook, open_bundle, pieces
 
 
 async def test_nothing_to_do(bundle: Bundle) -> None:
@@ -154,7 +154,7 @@ async def test_a_run_that_has_not_ended_is_never_removed(tmp_path: Path) -> None
 
 async def test_a_run_that_owes_a_webhook_is_kept_until_it_is_settled(tmp_path: Path) -> None:
     bundle = await open_bundle(tmp_path, keeping=Keeping(runs=1, detail_days=0))
-    await bundle.run(webhook="http://receiver/hook")
+    await bundle.run(webhooks=hook("http://receiver/hook"))
     await bundle.finish(await bundle.claim())
     await bundle.run()
     assert (await bundle.sweep.run_once()).removed_runs == 0

@@ -1,7 +1,7 @@
 """The platform of `comfyserve up`: APIs, workers, sweep and webhooks, in one process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +10,17 @@ from typing import Any
 import structlog
 from fastapi import FastAPI
 
-from comfyserve.apis.build import APIS, build_api
+from comfyserve.apis.build import APIS, PageApp, build_api
 from comfyserve.apis.http.bundle import Services
+from comfyserve.apis.http.wire import WireApi
 from comfyserve.app.base import Base, agree_on_storage, build_record, lay_base, now
 from comfyserve.app.outside import Outside, build_outside
 from comfyserve.app.services import api_options, build_services
 from comfyserve.app.workers import LOCAL_WORKER, build_pool, wanted_engines
-from comfyserve.engines.fleet import fleet, leftovers
+from comfyserve.engines.fleet import Wanted, fleet, leftovers
 from comfyserve.pages import Pages
 from comfyserve.pools.local import LocalPool
+from comfyserve.ports import Engine
 from comfyserve.services.bell import hear_others
 from comfyserve.services.deliver import Deliver
 from comfyserve.services.examples import Examples
@@ -55,39 +57,65 @@ class Platform:
         """A one-time link that opens a session in a browser."""
         return f"{self.url}/sign-in#token={await self.services.keys.issue_sign_in()}"
 
+    async def start_work(self) -> None:
+        """Let the workers come, with their engines."""
+        await self.pool.scale(self.machine_id, self.workers)
+
 
 async def build(settings: Settings, url: str, *, ledger: type[Record] = Record) -> Platform:
     """Open the database and put the program together; `url` is where callers reach it."""
     base = await lay_base(settings, settings.data_dir, leftovers(settings.data_dir))
     agree_on_storage(settings, ours=True)
     services = build_services(base, url)
-    record = build_record(base, ledger)
     await _ensure_admin(services.keys, settings)
-    workspace_id = await services.keys.first_workspace()
+    outside = await build_outside(settings, base.scratch)
     wanted = wanted_engines(settings, base.scratch)
     engines = await asyncio.to_thread(fleet, wanted) if settings.work_here else []
-    machine_id = await services.machines.ensure_local(workspace_id, kind=wanted.kind, workers=len(engines))
-    keeping = Keeping(settings.keep_runs, DETAIL_DAYS)
-    outside = await build_outside(settings, base.scratch)
+    return await compose(Foundation(base, url, services, outside, wanted, engines), pages=Pages(), ledger=ledger)
+
+
+@dataclass(frozen=True)
+class Foundation:
+    """What a platform is composed on: `url` is where callers reach it, `engines` are makers of those that were wanted,
+    one for each worker."""
+
+    base: Base
+    url: str
+    services: Services
+    outside: Outside
+    wanted: Wanted
+    engines: Sequence[Callable[[], Engine]]
+
+
+async def compose(
+    on: Foundation, *, apis: Sequence[WireApi] = APIS, pages: PageApp | None = None, ledger: type[Record] = Record
+) -> Platform:
+    """Put the parts together around one machine, the local one."""
+    base, services = on.base, on.services
+    settings = base.settings
+    record = build_record(base, ledger)
+    workspace_id = await services.keys.first_workspace()
+    machine_id = await services.machines.ensure_local(workspace_id, kind=on.wanted.kind, workers=len(on.engines))
+    keeping = Keeping(settings.keep_runs, DETAIL_DAYS, settings.keep_bytes)
     return Platform(
         base=base,
-        url=url,
-        api=build_api(services, api_options(settings, url, services, machine_id), Pages()),
+        url=on.url,
+        api=build_api(services, api_options(settings, on.url, services, machine_id), pages, apis),
         services=services,
         record=record,
         sweep=Sweep(base.db, record, base.blobs, clock=now, clocks=base.clocks, keeping=keeping),
         deliver=Deliver(
             base.db,
-            outside.sender,
-            render={api.name: api.webhook_body for api in APIS},
+            on.outside.sender,
+            render={name: render for api in apis for name, render in api.webhooks.items()},
             clock=now,
             bell=base.bell,
-            url=services.files.url,
+            files=services.files,
         ),
-        outside=outside,
-        pool=build_pool(base, record, services.machines, outside, machine_id, engines),
+        outside=on.outside,
+        pool=build_pool(base, record, services.machines, on.outside, machine_id, on.engines),
         machine_id=machine_id,
-        workers=len(engines),
+        workers=len(on.engines),
     )
 
 
@@ -99,7 +127,16 @@ async def _ensure_admin(keys: Keys, settings: Settings) -> None:
 
 @asynccontextmanager
 async def running(platform: Platform) -> AsyncIterator[None]:
-    """The platform at work: what a dead predecessor held is taken back, a worker pulls runs, the sweep goes round."""
+    """The platform at work: what `standing` does, and a worker pulls runs."""
+    async with standing(platform):
+        await platform.start_work()
+        yield
+
+
+@asynccontextmanager
+async def standing(platform: Platform) -> AsyncIterator[None]:
+    """What goes on without a worker, too: what a dead predecessor held is taken back, webhooks are delivered, the sweep
+    goes round. At the end the workers are drained and everything is closed."""
     async with AsyncExitStack() as ending:
         ending.push_async_callback(platform.base.db.close)
         ending.push_async_callback(platform.base.blobs.close)
@@ -108,7 +145,6 @@ async def running(platform: Platform) -> AsyncIterator[None]:
         for work in _standing_work(platform):
             ending.push_async_callback(_end, asyncio.create_task(work))
         ending.push_async_callback(platform.pool.close)
-        await platform.pool.scale(platform.machine_id, platform.workers)
         yield
 
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from comfyserve.db.engine import make_private, reading_engine, writing_engine
+from comfyserve.db.engine import Durability, make_private, reading_engine, writing_engine
 from comfyserve.db.migrate import upgrade
 
 T = TypeVar("T")
@@ -47,9 +47,11 @@ class _Write:
 class Database:
     """A database of one process. `open` migrates it; `close` finishes what was handed in."""
 
-    def __init__(self, url: str, *, readers: int = READERS, batch: int = BATCH) -> None:
+    def __init__(
+        self, url: str, *, readers: int = READERS, batch: int = BATCH, durable: Durability = "disk"
+    ) -> None:
         self._batch = batch
-        self._writing: Engine = writing_engine(url)
+        self._writing: Engine = writing_engine(url, durable)
         self._reading: Engine = reading_engine(url, readers + 1)
         self._own = threading.local()
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="db-read")
@@ -58,10 +60,13 @@ class Database:
         self._closed = False
 
     @classmethod
-    async def open(cls, url: str, *, readers: int = READERS, batch: int = BATCH) -> "Database":
-        """Connect to `url` (a path or a URL of SQLite), bring its tables up to date and start the writer."""
+    async def open(
+        cls, url: str, *, readers: int = READERS, batch: int = BATCH, durable: Durability = "disk"
+    ) -> "Database":
+        """Connect to `url` (a path or a URL of SQLite), bring its tables up to date and start the writer. `durable`:
+        what a commit survives."""
         await asyncio.to_thread(make_private, url)
-        database = await asyncio.to_thread(cls, url, readers=readers, batch=batch)
+        database = await asyncio.to_thread(cls, url, readers=readers, batch=batch, durable=durable)
         await asyncio.to_thread(upgrade, database._writing)
         database._writer.start()
         return database

@@ -28,7 +28,7 @@ def due(
     besides: Collection[str] = (),
     besides_receivers: Collection[str] = (),
 ) -> Sequence[Row]:
-    """Deliveries that are due and first in the order of their run; `besides` leaves runs and receivers out."""
+    """Deliveries that are due and first of their run's to that URL; `besides` leaves some of them and receivers out."""
     statement = select(deliveries).where(deliveries.c.due_at <= now, *_first(besides, besides_receivers))
     return many(connection, statement.order_by(deliveries.c.due_at).limit(limit))
 
@@ -43,16 +43,21 @@ def next_due_at(
 
 
 def _first(besides: Collection[str], besides_receivers: Collection[str]) -> list[ColumnElement[bool]]:
-    """Owed, and not behind another one of its run."""
+    """Owed, and not behind another one of its run to the same URL."""
     earlier = deliveries.alias("earlier")
     waits = (
         select(earlier.c.seq)
-        .where(earlier.c.run_id == deliveries.c.run_id, earlier.c.state == OWED, earlier.c.seq < deliveries.c.seq)
+        .where(
+            earlier.c.run_id == deliveries.c.run_id,
+            earlier.c.url == deliveries.c.url,
+            earlier.c.state == OWED,
+            earlier.c.seq < deliveries.c.seq,
+        )
         .exists()
     )
     wanted = [deliveries.c.state == OWED, ~waits]
     if besides:
-        wanted.append(deliveries.c.run_id.not_in(besides))
+        wanted.append(deliveries.c.id.not_in(besides))
     if besides_receivers:
         wanted.append(deliveries.c.receiver.not_in(besides_receivers))
     return wanted

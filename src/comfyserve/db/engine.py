@@ -1,8 +1,9 @@
 """Engines for SQLite: WAL, a durable commit, one writer, readers that can only read."""
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
@@ -13,9 +14,14 @@ from comfyserve.db.types import dump_json
 BUSY_MILLISECONDS = 10_000
 """How long another process may hold the write lock before a write fails."""
 
+Durability = Literal["disk", "process"]
+"""What a commit survives: a power cut (`disk`), or the death of any process."""
+
+SYNCHRONOUS: Mapping[Durability, str] = {"disk": "PRAGMA synchronous=FULL", "process": "PRAGMA synchronous=NORMAL"}
+"""In WAL mode NORMAL loses the last commits only when the system itself stops (https://sqlite.org/pragma.html)."""
+
 PRAGMAS = (
     "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
     f"PRAGMA busy_timeout={BUSY_MILLISECONDS}",
     "PRAGMA foreign_keys=ON",
     "PRAGMA temp_store=MEMORY",
@@ -53,9 +59,9 @@ def _url(value: str) -> URL | None:
         return None
 
 
-def writing_engine(value: str) -> Engine:
+def writing_engine(value: str, durable: Durability = "disk") -> Engine:
     """The engine of the one writing thread; its transactions take the write lock when they begin."""
-    return _engine(value, "BEGIN IMMEDIATE", (), pool_size=1, max_overflow=0)
+    return _engine(value, "BEGIN IMMEDIATE", (SYNCHRONOUS[durable],), pool_size=1, max_overflow=0)
 
 
 def reading_engine(value: str, size: int) -> Engine:

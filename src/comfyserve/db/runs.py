@@ -133,6 +133,18 @@ def find_by_idempotency_key(connection: Connection, workspace_id: str, key: str)
     return one(connection, statement)
 
 
+def release_key(connection: Connection, workspace_id: str, key: str) -> None:
+    """Take this idempotency key from the run that has it, if one has."""
+    held = (runs.c.workspace_id == workspace_id, runs.c.idempotency_key == key)
+    connection.execute(runs.update().where(*held).values(idempotency_key=None, request_hash=None))
+
+
+def graph_of(connection: Connection, run_id: str) -> Mapping[str, Any]:
+    """The graph that was queued; empty when it is gone."""
+    found = connection.execute(select(run_graphs.c.graph).where(run_graphs.c.run_id == run_id)).scalar()
+    return found or {}
+
+
 def save(connection: Connection, run: Run, now: datetime, **columns: Any) -> None:
     """Write the life of a run, and other columns."""
     connection.execute(_SAVE, {"run": run.id, **life(run), "updated_at": now, **columns})
@@ -244,6 +256,23 @@ def finished_beyond(connection: Connection, keep: int, limit: int) -> Sequence[s
         .where(runs.c.seq <= edge, runs.c.ended_at.is_not(None), runs.c.id.not_in(owed))
         .order_by(runs.c.seq)
         .limit(limit)
+    )
+    return connection.execute(statement).scalars().all()
+
+
+def finished_beyond_bytes(connection: Connection, most: int, limit: int) -> Sequence[str]:
+    """The ids of the oldest finished runs without which the files of all finished runs hold at most `most` bytes, and
+    that owe no webhook any more. Reads all finished runs."""
+    owed = select(deliveries.c.run_id).where(deliveries.c.state == OWED)
+    held = (
+        select(runs.c.id, runs.c.seq, func.sum(func.sum(assets.c.size)).over(order_by=runs.c.seq.desc()).label("so_far"))
+        .join(assets, assets.c.run_id == runs.c.id)
+        .where(runs.c.ended_at.is_not(None))
+        .group_by(runs.c.id, runs.c.seq)
+        .subquery()
+    )
+    statement = (
+        select(held.c.id).where(held.c.so_far > most, held.c.id.not_in(owed)).order_by(held.c.seq).limit(limit)
     )
     return connection.execute(statement).scalars().all()
 

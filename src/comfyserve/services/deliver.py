@@ -1,13 +1,11 @@
-"""Deliver: empties the table of owed webhooks, in order per run, with a back-off over hours.
+"""Deliver: empties the table of owed webhooks, in order per webhook of a run, with a back-off over hours.
 
 A receiver has a few calls under way at most, so that a dead one delays nobody else.
 """
 
 import asyncio
-import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain, repeat
 from typing import Any
@@ -16,20 +14,17 @@ import structlog
 from sqlalchemy import Connection
 
 from comfyserve.core.errors import DomainError, FetchRefused
-from comfyserve.core.runs import FINAL, Status
-from comfyserve.db import deliveries, outputs, runs
+from comfyserve.db import deliveries, runs
 from comfyserve.db.database import Database
 from comfyserve.db.rows import Row
 from comfyserve.ports import Bell, Sender
 from comfyserve.ports import Delivery as Delivery
-from comfyserve.services.records import RunView
+from comfyserve.services.files import Files
+from comfyserve.services.postings import Render, Snapshot
+from comfyserve.services.snapshots import at_event
 from comfyserve.services.topics import DELIVERIES
-from comfyserve.services.views import AssetUrl, output_view, run_view
 
 log = structlog.get_logger(__name__)
-
-Render = Callable[[Delivery, RunView], Mapping[str, Any]]
-"""The JSON body of a delivery in one dialect; the run is as it was when the event happened."""
 
 BACK_OFF = (5, 30, 120, 600, 1800, 3600, 7200, 14400)
 """Seconds before each further try; after the last one the delivery is given up."""
@@ -57,17 +52,17 @@ class Deliver:
         render: Mapping[str, Render],
         clock: Callable[[], datetime],
         bell: Bell,
-        url: AssetUrl,
+        files: Files,
         at_once: int = AT_ONCE,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`render`: dialect -> how its body is made. `sleep` waits between tries to write."""
+        """`render`: format -> how its body is made. `sleep` waits between tries to write."""
         self._db = db
         self._sender = sender
         self._render = render
         self._clock = clock
         self._bell = bell
-        self._url = url
+        self._files = files
         self._at_once = at_once
         self._sleep = sleep
         self._under_way: dict[str, asyncio.Task[None]] = {}
@@ -93,7 +88,7 @@ class Deliver:
             return POLL
 
     async def start_due(self) -> int:
-        """Start what is due, one call per run and AT_ONE_RECEIVER per receiver at most; how many were started."""
+        """Start what is due, one call per webhook of a run and AT_ONE_RECEIVER per receiver at most. How many."""
         total = 0
         while started := await self._start_some():
             total += started
@@ -109,7 +104,7 @@ class Deliver:
         for row in rows:
             if self._receivers[row["receiver"]] < AT_ONE_RECEIVER:
                 self._receivers[row["receiver"]] += 1
-                self._under_way[row["run_id"]] = asyncio.create_task(self._carry(row))
+                self._under_way[row["id"]] = asyncio.create_task(self._carry(row))
                 started += 1
         return started
 
@@ -122,7 +117,7 @@ class Deliver:
         try:
             await self._write(row, await self._sent(row))
         finally:
-            del self._under_way[row["run_id"]]
+            del self._under_way[row["id"]]
             self._receivers -= Counter([row["receiver"]])
         self._bell.ring(DELIVERIES)
 
@@ -135,9 +130,9 @@ class Deliver:
             return self._later(row, None, "The delivery could not be made. The server's log says why.")
 
     async def _send(self, row: Row) -> dict[str, Any]:
-        view = await self._db.read(lambda connection: self._snapshot(connection, row))
-        body = self._render[row["dialect"]](_delivery(row), view)
-        content = json.dumps(body, separators=(",", ":")).encode()
+        snapshot = await self._db.read(lambda connection: self._snapshot(connection, row))
+        posting = self._render[row["format"]](_delivery(row), snapshot, self._files)
+        content = b"".join([piece async for piece in posting.content()])
         headers = {"Content-Type": "application/json", "X-Webhook-Id": row["id"]}
         try:
             answer = await self._sender.post(row["url"], content, headers)
@@ -179,25 +174,15 @@ class Deliver:
         return POLL if due is None else min(POLL, max(0.0, (due - self._clock()).total_seconds()))
 
     def _busy(self) -> dict[str, list[str]]:
-        """The runs with a call under way, and the receivers that have as many as they may."""
+        """The deliveries under way, and the receivers that have as many as they may."""
         full = [name for name, calls in self._receivers.items() if calls >= AT_ONE_RECEIVER]
         return {"besides": list(self._under_way), "besides_receivers": full}
 
-    def _snapshot(self, connection: Connection, row: Row) -> RunView:
-        """The run as it was when the event happened: its state then, and the outputs recorded by then."""
+    def _snapshot(self, connection: Connection, row: Row) -> Snapshot:
         run = runs.find(connection, row["run_id"])
         if run is None:
             raise LookupError(f"run {row['run_id']} of delivery {row['id']} is gone")
-        body = row["body"]
-        status = Status(body["status"])
-        found = outputs.of_run(connection, row["run_id"])
-        if body.get("output_id"):
-            found = [output for output in found if output["id"] == body["output_id"]]
-        elif status not in FINAL:
-            found = []
-        view = run_view(run, outputs=[output_view(output, self._url) for output in found])
-        view = replace(view, status=status, last_event=body["seq"])
-        return view if status in FINAL else replace(view, ended_at=None, error=None)
+        return at_event(connection, run, row["body"], self._files.url)
 
 
 def _write_down(connection: Connection, row: Row, columns: Mapping[str, Any]) -> None:
@@ -212,7 +197,7 @@ def _delivery(row: Row) -> Delivery:
     return Delivery(
         id=row["id"],
         run_id=row["run_id"],
-        dialect=row["dialect"],
+        format=row["format"],
         url=row["url"],
         event=row["event"],
         body=row["body"],

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from comfyserve.core.errors import EngineLost
 from comfyserve.core.runs import TARGET, Fact, FactKind, Run, Status, advance
-from comfyserve.db import deliveries, events, runs
+from comfyserve.db import deliveries, events, outputs, runs
 
 ENDINGS: Mapping[Status, FactKind] = {
     TARGET[kind]: kind for kind in (FactKind.SUCCEEDED, FactKind.FAILED, FactKind.CANCELLED, FactKind.TIMED_OUT)
@@ -60,19 +60,19 @@ class Door:
 
     def _tell(self, connection: Connection, told: "_Told") -> None:
         events.insert(connection, told.events)
-        if told.row["webhook"]:
-            deliveries.insert(connection, [self._owed(told, event) for event in _wanted(told)])
+        wishes = told.row["webhooks"] or ()
+        moments = [(wish, moment) for wish in wishes for moment in _moments_for(connection, wish, told)]
+        deliveries.insert(connection, [self._owed(told, wish, moment) for wish, moment in moments])
 
-    def _owed(self, told: "_Told", event: Mapping[str, Any]) -> dict[str, Any]:
-        snapshot = {"seq": event["seq"], "status": event["status"], "output_id": event["data"].get("id")}
+    def _owed(self, told: "_Told", wish: Mapping[str, str], moment: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "id": self._ids(),
             "run_id": told.row["id"],
-            "dialect": told.row["dialect"],
-            "url": told.row["webhook"],
-            "receiver": _receiver(told.row["webhook"]),
+            "format": wish["format"],
+            "url": wish["url"],
+            "receiver": _receiver(wish["url"]),
             "event": RUN_UPDATED,
-            "body": snapshot,
+            "body": dict(moment),
             "state": deliveries.OWED,
             "tries": 0,
             "due_at": told.now,
@@ -133,9 +133,7 @@ def _apply(run: Run, fact: Fact, now: datetime, told: _Told) -> Run:
 
 
 def _moments(before: Run, after: Run, now: datetime) -> dict[str, datetime]:
-    """When the present attempt began, or from when a lost run waits again."""
-    if after.attempts > before.attempts:
-        return {"attempt_started_at": now}
+    """From when a lost run waits again."""
     if after.status is Status.QUEUED and before.status is not Status.QUEUED:
         return {"queued_at": after.not_before or now}
     return {}
@@ -154,11 +152,17 @@ def _receiver(url: str) -> str:
     return url.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2].lower()
 
 
-def _wanted(told: _Told) -> list[Mapping[str, Any]]:
-    """The events that the webhook is told: the end of a run, and every change of its state where that was asked for."""
+def _moments_for(connection: Connection, wish: Mapping[str, str], told: _Told) -> list[dict[str, Any]]:
+    """What a webhook is told of now: the end of the run, every change of its state, or each file of a success."""
     changes = [
-        event
+        {"seq": event["seq"], "status": event["status"], "output_id": None}
         for before, event in zip(told.befores, told.events, strict=True)
         if before is None or before.value != event["status"]
     ]
-    return [event for event in changes if told.row["webhook_intermediate"] or event["status"] in ENDINGS]
+    if wish["on"] == "changes":
+        return changes
+    ends = [change for change in changes if change["status"] in ENDINGS]
+    if wish["on"] == "end" or not ends or ends[0]["status"] != Status.SUCCESS:
+        return ends
+    files = [output for output in outputs.of_run(connection, told.row["id"]) if output["filename"]]
+    return [ends[0] | {"output_id": file["id"]} for file in files]

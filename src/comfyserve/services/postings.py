@@ -1,9 +1,12 @@
 """What a dialect says in a webhook: who writes it gets the run as it was when the event happened."""
 
+import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from comfyserve.ports import Delivery
+from comfyserve.services.files import Files
 from comfyserve.services.records import EventView, Json, RunView
 
 
@@ -19,14 +22,25 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Posting:
-    """One call. `content` gives the bytes of the body anew at each call: once to sign it, once for each try. `id` goes
-    into `webhook-id`; with `sign` the call is signed as Standard Webhooks asks, also without a secret."""
+    """One call. `content` gives the bytes of the body anew at each call, the same ones: to measure and sign it, and to
+    send it. `id` goes into `webhook-id`. `signed`: whether the call is signed as Standard Webhooks asks; "always" is
+    with an empty key where the server has no secret."""
 
     content: Callable[[], AsyncIterator[bytes]]
     id: str
-    sign: bool = True
+    signed: Literal["always", "with_secret", "never"] = "with_secret"
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Render = Callable[[Delivery, Snapshot], Posting]
-"""Writes the body of a delivery in one format."""
+Render = Callable[[Delivery, Snapshot, Files], Posting]
+"""Writes the body of a delivery in one format; the bytes of the run's files are read from `Files`."""
+
+
+def json_posting(posting_id: str, body: Json) -> Posting:
+    """A call with a small body in JSON."""
+    text = json.dumps(body, separators=(",", ":")).encode()
+
+    async def content() -> AsyncIterator[bytes]:
+        yield text
+
+    return Posting(content, posting_id)

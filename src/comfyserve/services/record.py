@@ -188,7 +188,7 @@ class Record:
             self._live.drop(run.id)
         if run.status is Status.QUEUED:
             self._bell.ring(machine_topic(run.machine_id))
-        if row["webhook"]:
+        if row["webhooks"]:
             self._bell.ring(DELIVERIES)
 
 

@@ -216,6 +216,16 @@ class EventView:
 
 
 @dataclass(frozen=True)
+class WebhookWish:
+    """A call that a run's caller wants. `format` names who writes its body; `on`: when the run has ended, at each
+    change of its state, or for each of its files when it has succeeded (and once when it has ended otherwise)."""
+
+    url: str
+    format: str
+    on: Literal["end", "changes", "outputs"] = "end"
+
+
+@dataclass(frozen=True)
 class RunView:
     """A run as its caller sees it. `outputs` are empty in lists; `replayed` says that an idempotency key found it.
 
@@ -252,8 +262,7 @@ class RunView:
     simulated: bool = False
     convert_output: Json | None = None
     target: Json | None = None
-    webhook: str | None = None
-    webhook_intermediate: bool = False
+    webhooks: Sequence[WebhookWish] = ()
     last_event: int = 0
     replayed: bool = False
 
@@ -283,21 +292,13 @@ class RunFilter:
 
 
 @dataclass(frozen=True)
-class WebhookWish:
-    """A call that a run's caller wants. `format` names who writes its body; `on`: when the run has ended, at each
-    change of its state, or for each of its outputs (and once for a run that fails)."""
-
-    url: str
-    format: str
-    on: Literal["end", "changes", "outputs"] = "end"
-
-
-@dataclass(frozen=True)
 class SubmitRequest:
     """One wish to run a deployment (id or name), a workflow version (`version_id`) or a bare graph.
 
     `graph` is raw JSON in the API form, or in the editor's. `unknown_inputs`: refuse names that no node declares, or
-    report them as warnings. `randomise_seeds` is the seed policy of the dialect.
+    report them as warnings. `randomise_seeds` is the seed policy of the dialect. `reuse`: whether an idempotency key is
+    free again once its run has ended otherwise than with success. `memo` is kept with the run, as it is, for what the
+    dialect says later of it; nothing secret.
     """
 
     deployment: str | None = None
@@ -307,14 +308,15 @@ class SubmitRequest:
     machine_id: str | None = None
     inputs: Json = field(default_factory=dict)
     priority: int = 0
-    webhook: str | None = None
-    webhook_intermediate: bool = False
+    webhooks: tuple[WebhookWish, ...] = ()
     dialect: str = "native"
     origin: str = "api"
     idempotency_key: str | None = None
+    reuse: Literal["never", "after_failure"] = "never"
     unknown_inputs: Literal["refuse", "report"] = "refuse"
     randomise_seeds: bool = False
     options: RunOptions = field(default_factory=RunOptions)
+    memo: Json = field(default_factory=dict)
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:

@@ -11,7 +11,9 @@ from comfyserve.db import deployments, outputs, runs
 from comfyserve.db.database import Database
 from comfyserve.db.rows import Row
 from comfyserve.services.paging import check_limit, page_of, read_number
+from comfyserve.services.postings import Snapshot
 from comfyserve.services.records import Caller, Page, RunFilter, RunView
+from comfyserve.services.snapshots import present
 from comfyserve.services.views import AssetUrl, output_view, run_view
 
 
@@ -26,6 +28,26 @@ class Runs:
     async def get(self, caller: Caller, run_id: str) -> RunView:
         """A run with its outputs and, while it waits, its place in the queue. Raises NotFound."""
         return await self.placed(await self._db.look_up(lambda connection: self.view(connection, caller, run_id)))
+
+    async def named(self, caller: Caller, key: str) -> RunView:
+        """The run that was made under this request id (its idempotency key), as `get` gives it. Raises NotFound."""
+
+        def find(connection: Connection) -> RunView:
+            row = runs.find_by_idempotency_key(connection, caller.workspace_id, key)
+            if row is None:
+                raise NotFound(
+                    "This instance does not know this request id. Ask the instance that took the request; the "
+                    "documentation says how to route to it (sticky routing)."
+                )
+            return self._with_outputs(connection, row)
+
+        return await self.placed(await self._db.look_up(find))
+
+    async def told(self, caller: Caller, run_id: str) -> Snapshot:
+        """A run with its events, its graph and what its dialect kept of the request. Raises NotFound."""
+        return await self._db.read(
+            lambda connection: present(connection, find_run(connection, caller, run_id), self._url)
+        )
 
     async def placed(self, run: RunView) -> RunView:
         """The run with its place in the queue if it waits. To count those before it is no quick look-up."""
@@ -57,8 +79,10 @@ class Runs:
 
     def view(self, connection: Connection, caller: Caller, run_id: str) -> RunView:
         """`get` without the place in the queue, inside a transaction."""
-        row = find_run(connection, caller, run_id)
-        found = () if row["status"] == Status.QUEUED else outputs.of_run(connection, run_id)
+        return self._with_outputs(connection, find_run(connection, caller, run_id))
+
+    def _with_outputs(self, connection: Connection, row: Row) -> RunView:
+        found = () if row["status"] == Status.QUEUED else outputs.of_run(connection, row["id"])
         return run_view(row, outputs=[output_view(output, self._url) for output in found])
 
 

@@ -21,7 +21,7 @@ from comfyserve.core.inputs.seeds import Draw, randomise_seeds
 from comfyserve.core.limits import LEAST_PRIORITY, MAX_URL, MOST_PRIORITY
 from comfyserve.core.logins import lift_logins
 from comfyserve.core.options import RunOptions
-from comfyserve.core.runs import Status
+from comfyserve.core.runs import FINAL, Status
 from comfyserve.core.targets import HttpTarget, TargetWish
 from comfyserve.db import assets, deployments, runs
 from comfyserve.db.database import Database
@@ -34,14 +34,17 @@ from comfyserve.services.graphs import Graphs, narrowed
 from comfyserve.services.machines import Catalogue, Machines, find_machine
 from comfyserve.services.media import MediaStore, SettledMedia
 from comfyserve.services.options import digest_of, kept
-from comfyserve.services.records import Caller, RunView, SubmitRequest
+from comfyserve.services.records import Caller, RunView, SubmitRequest, WebhookWish
 from comfyserve.services.runs import Runs
 from comfyserve.services.sealing import Sealing
 from comfyserve.services.topics import DELIVERIES
 from comfyserve.services.views import run_view
 
+FAILURES = FINAL - {Status.SUCCESS}
 PRIORITIES = range(LEAST_PRIORITY, MOST_PRIORITY + 1)
 NO_OPTIONS = RunOptions()
+NO_PART_OF_THE_WISH = frozenset({"idempotency_key", "reuse", "memo", "options"})
+MAX_WEBHOOKS = 8
 RETRY_AFTER = 5
 """Seconds that a caller is asked to wait when the queue is full."""
 
@@ -137,7 +140,9 @@ class Submit:
         extra = {"extra_pnginfo": {"workflow": target.editor}} if target.editor else {}
         graph = {"graph": media.graph.as_json(), "extra_data": extra, "asset_ids": media.asset_ids}
         try:
-            view = await self._db.write(lambda connection: self._queue(connection, caller, row, graph, media.made))
+            view = await self._db.write(
+                lambda connection: self._queue(connection, caller, request, row, graph, media.made)
+            )
         except Exception:
             await self._media.discard(caller, media.made)
             raise
@@ -145,7 +150,7 @@ class Submit:
             await self._media.discard(caller, media.made)
             return await self._runs.placed(view)
         self._bell.ring(machine_topic(view.machine_id))
-        if request.webhook:
+        if request.webhooks:
             self._bell.ring(DELIVERIES)
         return await self._runs.placed(view)
 
@@ -156,14 +161,14 @@ class Submit:
         return replace(request, graph=forms.graph, editor=forms.editor)
 
     async def _seen(self, caller: Caller, request: SubmitRequest, digest: str) -> RunView | None:
-        key = str(request.idempotency_key)
-        seen = await self._db.look_up(lambda connection: self._replay(connection, caller, key, digest))
+        seen = await self._db.look_up(lambda connection: self._replay(connection, caller, request, digest))
         return None if seen is None else await self._runs.placed(seen)
 
-    def _replay(self, connection: Connection, caller: Caller, key: str, digest: str) -> RunView | None:
-        """The run that was made under this key. Raises Conflict when it was made for another request."""
-        row = runs.find_by_idempotency_key(connection, caller.workspace_id, key)
-        if row is None:
+    def _replay(self, connection: Connection, caller: Caller, request: SubmitRequest, digest: str) -> RunView | None:
+        """The run that was made under this key, unless it is free again. Raises Conflict when it was made for another
+        request."""
+        row = runs.find_by_idempotency_key(connection, caller.workspace_id, str(request.idempotency_key))
+        if row is None or (request.reuse == "after_failure" and row["status"] in FAILURES):
             return None
         if row["request_hash"] != digest:
             raise Conflict(
@@ -252,8 +257,8 @@ class Submit:
             "warnings": [asdict(notice) for notice in bound.warnings],
             **kept(target.options(request.options), self._sealing),
             "outside": request.options.target is not None or _tells_address(media.graph),
-            "webhook": request.webhook,
-            "webhook_intermediate": request.webhook_intermediate,
+            "webhooks": [asdict(wish) for wish in request.webhooks] or None,
+            "memo": dict(request.memo) or None,
             "priority": request.priority,
             "max_attempts": self._limits.max_attempts,
             "created_at": now,
@@ -265,15 +270,18 @@ class Submit:
         self,
         connection: Connection,
         caller: Caller,
+        request: SubmitRequest,
         row: dict[str, Any],
         graph: Mapping[str, Any],
         made: Sequence[str],
     ) -> RunView:
         """Insert the run, unless the queue is full or the idempotency key came first by another way."""
         if (key := row["idempotency_key"]) is not None:
-            seen = self._replay(connection, caller, key, row["request_hash"])
+            seen = self._replay(connection, caller, request, row["request_hash"])
             if seen is not None:
                 return seen
+            if request.reuse == "after_failure":
+                runs.release_key(connection, caller.workspace_id, key)
         limit = self._limits.max_queued
         turn, waiting = runs.next_turn(connection, row["machine_id"], row["priority"], row["key_id"], limit)
         if waiting >= limit:
@@ -320,16 +328,23 @@ def _check(request: SubmitRequest, limits: SubmitLimits) -> None:
         raise InvalidInput(f"priority must be from {LEAST_PRIORITY} to {MOST_PRIORITY}.", place=Place(field="priority"))
     if request.idempotency_key is not None:
         check_text("idempotency_key", request.idempotency_key)
-    if request.webhook is not None:
-        _check_webhook(request.webhook)
+    _check_webhooks(request.webhooks)
     if request.options.target is not None:
         limits.check_target(request.options.target)
     _check_addresses(request, limits.check_address)
     check_json("inputs", request.inputs, limits.inputs_bytes)
+    check_json("memo", request.memo, limits.graph_bytes)
+
+
+def _check_webhooks(wishes: Sequence[WebhookWish]) -> None:
+    """Only what can be called at all; what its name leads to is looked at when it is called."""
+    if len(wishes) > MAX_WEBHOOKS:
+        raise InvalidInput(f"A run has at most {MAX_WEBHOOKS} webhooks.", place=Place(field="webhook"))
+    for wish in wishes:
+        _check_webhook(wish.url)
 
 
 def _check_webhook(url: str) -> None:
-    """Only what can be called at all; what its name leads to is looked at when it is called."""
     check_text("webhook", url, MAX_URL)
     if not url.lower().startswith(("http://", "https://")):
         raise InvalidInput("webhook must be an http or https URL.", place=Place(field="webhook"))
@@ -347,8 +362,8 @@ def _check_addresses(request: SubmitRequest, check: Callable[[str], object]) -> 
 def _addresses(request: SubmitRequest) -> Iterator[tuple[str, str]]:
     """The addresses that the server shall call for a request, but for those of its files, and where they stand."""
     options = request.options
-    if request.webhook is not None:
-        yield "webhook", request.webhook
+    for wish in request.webhooks:
+        yield "webhook", wish.url
     if isinstance(options.target, HttpTarget):
         yield "target.url_prefix", options.target.url_prefix
     auths = [(f"credentials[{index}].auth", one.auth) for index, one in enumerate(options.credentials)]
@@ -358,9 +373,10 @@ def _addresses(request: SubmitRequest) -> Iterator[tuple[str, str]]:
 
 
 def _request_hash(request: SubmitRequest, sealing: Sealing) -> str:
-    """What makes two requests the same: everything but the idempotency key itself. Nothing secret can be guessed from
-    it."""
-    asked = {key: value for key, value in vars(request).items() if key not in ("idempotency_key", "options")}
+    """What makes two requests the same: everything but the idempotency key itself, and what is only kept. Nothing
+    secret can be guessed from it."""
+    asked = {key: value for key, value in vars(request).items() if key not in NO_PART_OF_THE_WISH}
+    asked["webhooks"] = [asdict(wish) for wish in request.webhooks]
     if request.options != NO_OPTIONS:
         asked["options"] = digest_of(request.options, sealing)
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from comfyserve.core.runs import FactKind, Status
-from comfyserve.services.records import AssetView, EventView, KeyView, OutputView, RunView
+from comfyserve.services.records import AssetView, EventView, KeyView, OutputView, RunView, WebhookWish
 
 AssetUrl = Callable[[str, str], str]
 """Asset id, file name -> signed URL."""
@@ -15,7 +15,8 @@ def _names(view: type[Any]) -> frozenset[str]:
     return frozenset(field.name for field in fields(view))
 
 
-RUN_FIELDS = _names(RunView) - {"status", "outputs", "queue_position", "replayed", "convert_output", "target"}
+READ_APART = frozenset({"status", "outputs", "queue_position", "replayed", "convert_output", "target", "webhooks"})
+RUN_FIELDS = _names(RunView) - READ_APART
 OUTPUT_FIELDS = _names(OutputView) - {"url"}
 ASSET_FIELDS = _names(AssetView) - {"url"}
 KEY_FIELDS = _names(KeyView)
@@ -30,6 +31,7 @@ def run_view(
     return RunView(
         status=Status(row["status"]),
         outputs=outputs,
+        webhooks=tuple(WebhookWish(**wish) for wish in row["webhooks"] or ()),
         **{name: row[name] for name in RUN_FIELDS},
         **(row["options"] or {}),
     )

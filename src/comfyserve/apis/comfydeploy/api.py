@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from comfyserve.apis.comfydeploy import deployments, files, machines, runs, workflows
 from comfyserve.apis.comfydeploy.errors import UPLOAD_PATH, face
 from comfyserve.apis.comfydeploy.run_shapes import DIALECT
-from comfyserve.apis.comfydeploy.webhook import webhook_body
+from comfyserve.apis.comfydeploy.webhook import post
 from comfyserve.apis.http.openapi import below
 from comfyserve.apis.http.wire import WireApi
 
@@ -46,7 +46,7 @@ API = WireApi(
     prefix=PREFIX,
     router=comfydeploy_router,
     face=face,
-    webhook_body=webhook_body,
+    webhooks={DIALECT: post},
     upload_paths=frozenset({UPLOAD_PATH}),
     aliases=ALIASES,
     documents={f"{PREFIX}/openapi.json": comfydeploy_document},

@@ -12,7 +12,7 @@ from comfyserve.apis.http.answers import iso, iso_or_none
 from comfyserve.core.errors import InvalidInput, Place
 from comfyserve.core.limits import MAX_INPUTS, MAX_URL
 from comfyserve.core.runs import Status
-from comfyserve.services.records import RunView, SubmitRequest
+from comfyserve.services.records import RunView, SubmitRequest, WebhookWish
 
 DIALECT = "comfydeploy"
 NO_WORKFLOW = "00000000-0000-0000-0000-000000000000"
@@ -104,13 +104,17 @@ def submit_of(body: DeploymentRunRequest | WorkflowRunRequest | AnyRunRequest) -
         editor=getattr(body, "workflow", None) if graph else None,
         machine_id=str(machine) if machine else None,
         inputs=body.inputs,
-        webhook=body.webhook or None,
-        webhook_intermediate=bool(body.webhook_intermediate_status),
+        webhooks=_webhooks(body),
         dialect=DIALECT,
         origin=body.origin,
         unknown_inputs="report",
         randomise_seeds=True,
     )
+
+
+def _webhooks(body: RunRequest) -> tuple[WebhookWish, ...]:
+    on: Literal["changes", "end"] = "changes" if body.webhook_intermediate_status else "end"
+    return (WebhookWish(body.webhook, DIALECT, on),) if body.webhook else ()
 
 
 def created(view: RunView) -> dict[str, Any]:
@@ -144,9 +148,9 @@ def run_object(view: RunView, *, labels: Labels, queue_position: bool) -> dict[s
         "live_status": None,
         "progress": 1.0 if view.status is Status.SUCCESS else 0.0,
         "is_realtime": False,
-        "webhook": view.webhook,
+        "webhook": view.webhooks[0].url if view.webhooks else None,
         "webhook_status": None,
-        "webhook_intermediate_status": view.webhook_intermediate,
+        "webhook_intermediate_status": any(wish.on == "changes" for wish in view.webhooks),
         "outputs": run_outputs(view.id, view.outputs, labels),
         "number": 0,
         "queue_position": view.queue_position if queue_position else None,

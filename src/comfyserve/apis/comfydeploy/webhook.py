@@ -1,17 +1,17 @@
 """The body of a webhook call (comfydeploy.md, section 5.1)."""
 
-from typing import Any
-
 from comfyserve.apis.comfydeploy.outputs import run_outputs
 from comfyserve.apis.comfydeploy.statuses import STATUS
 from comfyserve.core.runs import Status
 from comfyserve.services.deliver import Delivery
-from comfyserve.services.records import RunView
+from comfyserve.services.files import Files
+from comfyserve.services.postings import Posting, Snapshot, json_posting
 
 
-def webhook_body(delivery: Delivery, view: RunView) -> dict[str, Any]:
+def post(delivery: Delivery, snapshot: Snapshot, files: Files) -> Posting:
     """What a receiver written for ComfyDeploy reads; `deployment_id` lets its documented signature check work."""
-    return {
+    view = snapshot.run
+    body = {
         "event_type": delivery.event,
         "run_id": view.id,
         "deployment_id": view.deployment_id,
@@ -20,3 +20,4 @@ def webhook_body(delivery: Delivery, view: RunView) -> dict[str, Any]:
         "progress": 1.0 if view.status is Status.SUCCESS else 0.0,
         "outputs": run_outputs(view.id, view.outputs, {}),
     }
+    return json_posting(delivery.id, body)

@@ -6,7 +6,7 @@ from comfyserve.apis.http.wire import WireApi
 from comfyserve.apis.native import assets, deployments, events, graphs, keys, machines, runs, session, workflows
 from comfyserve.apis.native.errors import face
 from comfyserve.apis.native.shapes import ERRORS
-from comfyserve.apis.native.webhook import webhook_body
+from comfyserve.apis.native.webhook import post
 
 PREFIX = "/v1"
 
@@ -24,7 +24,7 @@ API = WireApi(
     prefix=PREFIX,
     router=native_router,
     face=face,
-    webhook_body=webhook_body,
+    webhooks={"native": post},
     upload_paths=frozenset({assets.UPLOAD_PATH}),
 )
 """The native API, as the app is built of it."""

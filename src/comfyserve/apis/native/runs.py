@@ -24,7 +24,7 @@ from comfyserve.apis.native.shapes import (
 )
 from comfyserve.core.limits import LEAST_PRIORITY, MAX_NAME, MAX_URL, MOST_PRIORITY
 from comfyserve.core.runs import Status
-from comfyserve.services.records import OutputView, RunFilter, RunView, SubmitRequest
+from comfyserve.services.records import OutputView, RunFilter, RunView, SubmitRequest, WebhookWish
 
 router = APIRouter(tags=["runs"], route_class=ApiRoute)
 
@@ -178,7 +178,7 @@ def submit_of(body: NewRun, idempotency_key: str | None) -> SubmitRequest:
         graph=body.graph,
         inputs=body.inputs,
         priority=body.priority,
-        webhook=body.webhook,
+        webhooks=(WebhookWish(body.webhook, "native"),) if body.webhook is not None else (),
         idempotency_key=idempotency_key,
         options=options_of(body),
     )
