@@ -121,7 +121,7 @@ async def open_storage(settings: Settings) -> Blobs:
 async def _open_database(settings: Settings) -> Database:
     """Raises StorageFailed for a file that is no database."""
     try:
-        return await Database.open(settings.database_url)
+        return await Database.open(settings.database_url, durable=settings.durable)
     except SQLAlchemyError as error:
         reason = str(error).splitlines()[0]
         raise StorageFailed(f"The database {settings.database_url} cannot be used: {reason}") from error

@@ -47,9 +47,7 @@ class _Write:
 class Database:
     """A database of one process. `open` migrates it; `close` finishes what was handed in."""
 
-    def __init__(
-        self, url: str, *, readers: int = READERS, batch: int = BATCH, durable: Durability = "disk"
-    ) -> None:
+    def __init__(self, url: str, *, readers: int = READERS, batch: int = BATCH, durable: Durability = "disk") -> None:
         self._batch = batch
         self._writing: Engine = writing_engine(url, durable)
         self._reading: Engine = reading_engine(url, readers + 1)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Select, and_, bindparam, func, literal, or_, 
 from comfyserve.core.runs import HELD, Lease, Run, Status
 from comfyserve.db.deliveries import OWED
 from comfyserve.db.rows import Row, many, one
-from comfyserve.db.tables import deliveries, lanes, run_graphs, runs
+from comfyserve.db.tables import assets, deliveries, lanes, run_graphs, runs
 
 QUEUED = Status.QUEUED.value
 
@@ -265,15 +265,15 @@ def finished_beyond_bytes(connection: Connection, most: int, limit: int) -> Sequ
     that owe no webhook any more. Reads all finished runs."""
     owed = select(deliveries.c.run_id).where(deliveries.c.state == OWED)
     held = (
-        select(runs.c.id, runs.c.seq, func.sum(func.sum(assets.c.size)).over(order_by=runs.c.seq.desc()).label("so_far"))
+        select(
+            runs.c.id, runs.c.seq, func.sum(func.sum(assets.c.size)).over(order_by=runs.c.seq.desc()).label("so_far")
+        )
         .join(assets, assets.c.run_id == runs.c.id)
         .where(runs.c.ended_at.is_not(None))
         .group_by(runs.c.id, runs.c.seq)
         .subquery()
     )
-    statement = (
-        select(held.c.id).where(held.c.so_far > most, held.c.id.not_in(owed)).order_by(held.c.seq).limit(limit)
-    )
+    statement = select(held.c.id).where(held.c.so_far > most, held.c.id.not_in(owed)).order_by(held.c.seq).limit(limit)
     return connection.execute(statement).scalars().all()
 
 

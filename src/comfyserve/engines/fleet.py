@@ -11,7 +11,7 @@ import structlog
 from comfyserve.engines.gpus import Seen, share_out
 from comfyserve.engines.launch import DEFAULT_PORT, Launch, comfyui, embedded, takes_arguments, with_temp
 from comfyserve.engines.models import MODELS
-from comfyserve.engines.process import ProcessEngine
+from comfyserve.engines.process import EngineState, ProcessEngine
 from comfyserve.engines.remote import READY_SECONDS, RemoteEngine, split_login
 from comfyserve.ports import Engine
 
@@ -23,6 +23,9 @@ PASSING = ("output", "temp", "input/comfyserve", "input/3d/comfyserve")
 """Below an engine's folder: what a run leaves there when the server is killed."""
 
 Kind = Literal["embedded", "process", "remote"]
+
+OnState = Callable[[int, ProcessEngine, EngineState], None]
+"""Is told every state that an engine process enters, with its number."""
 
 log = structlog.get_logger(__name__)
 
@@ -69,12 +72,18 @@ class Wanted:
         return f"{started} in {self.home}" if self.home else started
 
 
-def fleet(wanted: Wanted, *, gpus: Callable[[str], Sequence[Seen]] = share_out) -> Sequence[Callable[[], Engine]]:
+def _unwatched(number: int, engine: ProcessEngine, state: EngineState) -> None:
+    """Nobody wants to know."""
+
+
+def fleet(
+    wanted: Wanted, *, gpus: Callable[[str], Sequence[Seen]] = share_out, on_state: OnState = _unwatched
+) -> Sequence[Callable[[], Engine]]:
     """A maker for each engine; a maker is called again when its worker crashed. Blocks while GPUs are looked for."""
     if wanted.kind == "remote":
         return [_remote(wanted, url) for url in wanted.urls]
     launches = _embedded(wanted) if wanted.kind == "embedded" else _comfyui(wanted, gpus(wanted.gpus))
-    return [_process(launch) for launch in launches]
+    return [_process(launch, index, on_state) for index, launch in enumerate(launches)]
 
 
 def leftovers(folder: Path) -> list[Path]:
@@ -87,8 +96,12 @@ def _remote(wanted: Wanted, url: str) -> Callable[[], Engine]:
     return lambda: RemoteEngine(url, headers=wanted.headers, models=models, ready_seconds=seconds)
 
 
-def _process(launch: Launch) -> Callable[[], Engine]:
-    return lambda: ProcessEngine(launch)
+def _process(launch: Launch, number: int, on_state: OnState) -> Callable[[], Engine]:
+    def make() -> Engine:
+        engine = ProcessEngine(launch, on_state=lambda state: on_state(number, engine, state))
+        return engine
+
+    return make
 
 
 def _embedded(wanted: Wanted) -> list[Launch]:

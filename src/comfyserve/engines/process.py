@@ -92,6 +92,11 @@ class ProcessEngine:
         """Where the engine listens, while it runs; another port at every start."""
         return self._child.url if self._child is not None else None
 
+    @property
+    def failure(self) -> EngineLost:
+        """Why it does not run, or why it ended the last time."""
+        return self._failure
+
     async def ready(self) -> None:
         """Return when the engine takes prompts, starting it if need be, and anew, once, when the process lives and
         does not answer. Raises EngineLost when it does not start."""
@@ -242,8 +247,8 @@ class ProcessEngine:
             since = asyncio.get_running_loop().time()
             await self._set(EngineState.READY)
             code = await asyncio.shield(child.ended)
-            await self._set(EngineState.BACKOFF)
             self._failure = EngineLost(f"The {self.launch.name} ended with exit code {code}. Its log may say why.")
+            await self._set(EngineState.BACKOFF)
         except EngineLost as error:
             self._failure = error
         await self._let_go(self._failure, 0.0)

@@ -56,6 +56,12 @@ class LocalPool:
                 self._start(machine_id, index)
         await asyncio.gather(*(here.pop(index).end() for index in list(here) if index >= workers))
 
+    def drain(self) -> None:
+        """Claim nothing more, from this moment on; `close` waits for what executes."""
+        for here in self._seats.values():
+            for seat in here.values():
+                seat.drain()
+
     async def close(self) -> None:
         """Drain and stop all workers."""
         await asyncio.gather(*(self.scale(machine_id, 0) for machine_id in list(self._seats)))
@@ -81,11 +87,15 @@ class _Seat:
         """Whether a worker is here that has nothing to do."""
         return self._worker is not None and self._worker.idle
 
-    async def end(self) -> None:
-        """Drain the worker and wait for its end."""
+    def drain(self) -> None:
+        """Let the worker claim nothing more, and come no other."""
         self._leaving.set()
         if self._worker is not None:
             self._worker.drain()
+
+    async def end(self) -> None:
+        """Drain the worker and wait for its end."""
+        self.drain()
         await asyncio.wait({self._task})
 
     async def _keep(self) -> None:

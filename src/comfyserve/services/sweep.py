@@ -1,6 +1,6 @@
 """Sweep: what nobody else notices. Dead workers, clocks that ran out, and what is older than it is kept."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -21,16 +21,21 @@ DETAIL_BATCH = 5_000
 SLOW_PAUSE = timedelta(hours=1)
 """What reads a whole table is done now and then only."""
 
+BYTES_PAUSE = timedelta(minutes=1)
+"""Between two looks at how much the files of runs hold."""
+
 DETAILS = (FactKind.NODE_STARTED.value,)
 """Kinds of events that are kept for a shorter time than their run."""
 
 
 @dataclass(frozen=True)
 class Keeping:
-    """How much is kept: finished runs in number, the details of events in days; 0 keeps everything."""
+    """How much is kept: finished runs in number, the details of events in days, the files of finished runs in bytes;
+    0 keeps everything."""
 
     runs: int
     detail_days: float
+    bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class Sweep:
         self._clock = clock
         self._clocks = clocks
         self._keeping = keeping
-        self._details_due = self._tokens_due = datetime.min.replace(tzinfo=UTC)
+        self._details_due = self._tokens_due = self._bytes_due = datetime.min.replace(tzinfo=UTC)
 
     async def run_once(self) -> Swept:
         """Expired leases, overdue runs, then what is too old. Files wait while the storage does not answer."""
@@ -77,7 +82,8 @@ class Sweep:
         return Swept(
             lost=await self._lose_expired(),
             overdue=await self._end_overdue(),
-            removed_runs=await _unless_storage_fails(self._remove_runs()),
+            removed_runs=await _unless_storage_fails(self._remove_runs())
+            + await _unless_storage_fails(self._remove_bytes()),
             removed_events=await self._remove_details(),
             cleared_runs=await _unless_storage_fails(self._leftovers.clear()),
         )
@@ -105,16 +111,30 @@ class Sweep:
         if self._keeping.runs <= 0:
             return 0
         old = await self._db.read(lambda connection: runs.finished_beyond(connection, self._keeping.runs, BATCH))
-        if not old:
+        return await self.remove(old)
+
+    async def _remove_bytes(self) -> int:
+        """The oldest finished runs, until the files of the others are within the bound."""
+        now, most = self._clock(), self._keeping.bytes
+        if most <= 0 or now < self._bytes_due:
             return 0
-        await self._leftovers.remove(old)
+        old = await self._db.read(lambda connection: runs.finished_beyond_bytes(connection, most, BATCH))
+        if len(old) < BATCH:
+            self._bytes_due = now + BYTES_PAUSE
+        return await self.remove(old)
+
+    async def remove(self, run_ids: Sequence[str]) -> int:
+        """Forget finished runs, with their files. Raises StorageFailed."""
+        if not run_ids:
+            return 0
+        await self._leftovers.remove(run_ids)
 
         def remove(connection: Connection) -> None:
-            assets.delete_of_runs(connection, old)
-            runs.delete(connection, old)
+            assets.delete_of_runs(connection, run_ids)
+            runs.delete(connection, run_ids)
 
         await self._db.write(remove)
-        return len(old)
+        return len(run_ids)
 
     async def _remove_dead_tokens(self) -> None:
         """Sessions and sign-in tokens that have ended."""
