@@ -67,9 +67,11 @@ def build_api(
     )
     app.state.context = Context(services, options, Slots(options.max_streams))
     install(app, faces)
-    for router in (*(api.router() for api in apis), files.router, health.router):
+    for router in (*(api.router() for api in apis), files.router):
         app.include_router(router)
-    add_docs(app)
+    if not any(api.alone for api in apis):
+        app.include_router(health.router)
+        add_docs(app)
     describe(app, {path: part for api in apis for path, part in api.documents.items()})
     app.router.default = _otherwise(faces, pages, (*(api.prefix for api in apis), *PRIVATE_PATHS))
     return app

@@ -2,12 +2,15 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
+from fastapi import Depends
 from starlette.requests import Request
 
-from comfyserve.core.credentials import Auth, Credential
+from comfyserve.core.credentials import Credential
 from comfyserve.core.graph import Graph
+from comfyserve.ports import SystemEvent, TellSystem
+from comfyserve.services.model_files import ModelArrived, ModelOrder
 from comfyserve.services.records import Caller
 
 UploadKey = Literal["s3", "hf_upload", "azure_blob_upload", "http_upload"]
@@ -23,25 +26,6 @@ class Condition:
     queued: int = 0
     running: int = 0
     reason: str = ""
-
-
-@dataclass(frozen=True)
-class ModelOrder:
-    """A model that a caller wants in a model folder, under a name of its own."""
-
-    url: str
-    folder: str
-    filename: str
-    auth: Auth | None = None
-
-
-@dataclass(frozen=True)
-class ModelArrived:
-    """A model is there: its name in the folder, its bytes, and the seconds that it took."""
-
-    filename: str
-    size: int
-    seconds: float
 
 
 class WorkflowEndpoint(Protocol):
@@ -71,9 +55,14 @@ class WorkflowEndpoint(Protocol):
         """The graph for a parsed input. Raises InvalidInput with the place `input`."""
 
 
+def tell_nobody(event: SystemEvent) -> None:
+    """No system webhook is set."""
+
+
 @dataclass(frozen=True)
 class StatelessOptions:
-    """Built by `app.solo`. `uploads`: the storages that are configured. `accept_seconds`: how long a call that will be
+    """Built by `app.solo`, put into `app.state.stateless`. `keyed`: whether calls need a key. `tell`: who hears of
+    downloads that fail. `uploads`: the storages that are configured. `accept_seconds`: how long a call that will be
     answered 202 may wait for its files, so that a wrong address is still a 400. `sync_seconds`: how long a synchronous
     call waits; 0: for ever. `cancel_abandoned`: whether a run goes when its synchronous caller has gone."""
 
@@ -81,6 +70,7 @@ class StatelessOptions:
     condition: Callable[[], Awaitable[Condition]]
     caller: Callable[[Request], Awaitable[Caller]]
     models: Callable[[], Awaitable[Mapping[str, Sequence[str]]]]
+    check_model: Callable[[ModelOrder], Awaitable[None]]
     download: Callable[[ModelOrder], Awaitable[ModelArrived]]
     prefetch: Callable[[Graph, Sequence[Credential]], Awaitable[None]]
     workflows: Sequence[WorkflowEndpoint] = ()
@@ -93,3 +83,19 @@ class StatelessOptions:
     sync_seconds: float = 0.0
     port: int = 3000
     spool_folder: str = ""
+    keyed: bool = False
+    tell: TellSystem = tell_nobody
+
+
+def stateless_of(request: Request) -> StatelessOptions:
+    """The options of the app that serves this request."""
+    options: StatelessOptions = request.app.state.stateless
+    return options
+
+
+async def _caller(request: Request) -> Caller:
+    return await stateless_of(request).caller(request)
+
+
+SignedIn = Annotated[Caller, Depends(_caller)]
+"""The caller of a route of this dialect: everybody, unless keys are set."""
