@@ -98,8 +98,8 @@ async def test_a_lost_run_keeps_its_place(bundle: Bundle) -> None:
 
 
 async def test_the_position_counts_runs_before(bundle: Bundle) -> None:
-    made = [await bundle.run() for _ in range(3)]
-    urgent = await bundle.run(priority=1)
+    made = [await bundle.runs.placed(await bundle.run()) for _ in range(3)]
+    urgent = await bundle.runs.placed(await bundle.run(priority=1))
     assert [run.queue_position for run in made] == [0, 1, 2]
     assert urgent.queue_position == 0
     assert (await bundle.runs.get(bundle.caller, made[2].id)).queue_position == 3
@@ -110,7 +110,7 @@ async def test_the_position_counts_runs_before(bundle: Bundle) -> None:
 
 
 async def test_places_are_counted_where_that_holds_up_nobody(bundle: Bundle) -> None:
-    """Not in the transaction of a submit, not on the event loop, and not while a run is only waited for."""
+    """Not by a submit, not on the event loop, and not while a run is only waited for."""
     threads: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
@@ -120,13 +120,14 @@ async def test_places_are_counted_where_that_holds_up_nobody(bundle: Bundle) -> 
     event.listen(Engine, "before_cursor_execute", note)
     try:
         run = await bundle.run()
+        assert threads == []
         await bundle.runs.get(bundle.caller, run.id)
-        assert len(threads) == 2
+        assert len(threads) == 1
         waiting = asyncio.create_task(bundle.watch.wait(bundle.caller, run.id, 30))
         await asyncio.sleep(0)
         await bundle.cancel.cancel(bundle.caller, run.id)
         assert (await asyncio.wait_for(waiting, 10)).status is Status.CANCELLED
-        assert len(threads) == 2
+        assert len(threads) == 1
     finally:
         event.remove(Engine, "before_cursor_execute", note)
     assert all(name.startswith("db-read") for name in threads), threads

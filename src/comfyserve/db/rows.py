@@ -10,8 +10,8 @@ Row = Mapping[str, Any]
 
 def one(connection: Connection, statement: Executable, values: Row | None = None) -> Row | None:
     """The first row, or None."""
-    row = connection.execute(statement, dict(values or {})).mappings().first()
-    return None if row is None else {str(key): value for key, value in row.items()}
+    row = connection.execute(statement, dict(values or {})).first()
+    return None if row is None else dict(row._mapping)
 
 
 def many(connection: Connection, statement: Executable, values: Row | None = None) -> Sequence[Row]:

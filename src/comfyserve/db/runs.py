@@ -47,6 +47,7 @@ _POSITION = (
     .where(runs.c.id == bindparam("run"), _before)
 )
 _BY_ID = select(runs).where(runs.c.id == bindparam("run"))
+_BY_KEY = select(runs).where(runs.c.workspace_id == bindparam("workspace"), runs.c.idempotency_key == bindparam("key"))
 _SAVE = runs.update().where(runs.c.id == bindparam("run"))
 _SERVED = lanes.update().where(lanes.c.machine_id == bindparam("machine"), lanes.c.priority == bindparam("level"))
 _LEVEL = (
@@ -129,8 +130,7 @@ def find(connection: Connection, run_id: str, *, workspace_id: str | None = None
 
 def find_by_idempotency_key(connection: Connection, workspace_id: str, key: str) -> Row | None:
     """The run that was made under this key."""
-    statement = select(runs).where(runs.c.workspace_id == workspace_id, runs.c.idempotency_key == key)
-    return one(connection, statement)
+    return one(connection, _BY_KEY, {"workspace": workspace_id, "key": key})
 
 
 def release_key(connection: Connection, workspace_id: str, key: str) -> None:

@@ -22,7 +22,7 @@ from comfyserve.services.door import ENDINGS, Door
 from comfyserve.services.options import opened
 from comfyserve.services.output_rows import OutputRow, output_rows
 from comfyserve.services.sealing import Sealing
-from comfyserve.services.topics import DELIVERIES, run_topic
+from comfyserve.services.topics import DELIVERIES, end_topic, run_topic
 
 RELEASE_BATCH = 500
 
@@ -185,6 +185,7 @@ class Record:
         """After the commit: wake whoever waits for this."""
         self._bell.ring(run_topic(run.id))
         if run.final:
+            self._bell.ring(end_topic(run.id))
             self._live.drop(run.id)
         if run.status is Status.QUEUED:
             self._bell.ring(machine_topic(run.machine_id))

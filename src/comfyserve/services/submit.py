@@ -118,7 +118,8 @@ class Submit:
         self._limits = limits
 
     async def submit(self, caller: Caller, request: SubmitRequest) -> RunView:
-        """The queued run, or the one that the same idempotency key made before (`replayed`).
+        """The queued run, or the one that the same idempotency key made before (`replayed`), without its place in the
+        queue: who shows it asks `Runs.placed`.
 
         Raises NotFound, InvalidInput, InvalidGraph, TooLarge, QueueFull, and Conflict when the idempotency key was
         used for another request, or while the nodes are not known that a graph in the editor's form is converted with.
@@ -148,11 +149,11 @@ class Submit:
             raise
         if view.replayed:
             await self._media.discard(caller, media.made)
-            return await self._runs.placed(view)
+            return view
         self._bell.ring(machine_topic(view.machine_id))
         if request.webhooks:
             self._bell.ring(DELIVERIES)
-        return await self._runs.placed(view)
+        return view
 
     async def _in_api_form(self, caller: Caller, request: SubmitRequest) -> SubmitRequest:
         if request.deployment is not None or request.version_id is not None:
@@ -161,8 +162,7 @@ class Submit:
         return replace(request, graph=forms.graph, editor=forms.editor)
 
     async def _seen(self, caller: Caller, request: SubmitRequest, digest: str) -> RunView | None:
-        seen = await self._db.look_up(lambda connection: self._replay(connection, caller, request, digest))
-        return None if seen is None else await self._runs.placed(seen)
+        return await self._db.look_up(lambda connection: self._replay(connection, caller, request, digest))
 
     def _replay(self, connection: Connection, caller: Caller, request: SubmitRequest, digest: str) -> RunView | None:
         """The run that was made under this key, unless it is free again. Raises Conflict when it was made for another

@@ -6,3 +6,8 @@ DELIVERIES = "deliveries"
 def run_topic(run_id: str) -> str:
     """Rings when something was recorded about this run."""
     return f"run:{run_id}"
+
+
+def end_topic(run_id: str) -> str:
+    """Rings when this run may have ended: who waits for the end only is not woken by what comes before."""
+    return f"end:{run_id}"

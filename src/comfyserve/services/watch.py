@@ -21,7 +21,7 @@ from comfyserve.ports import Progress as Progress
 from comfyserve.services.paging import check_limit
 from comfyserve.services.records import Caller, EventView, Page, RunView
 from comfyserve.services.runs import Runs, find_run
-from comfyserve.services.topics import run_topic
+from comfyserve.services.topics import end_topic, run_topic
 from comfyserve.services.views import AssetUrl, event_view
 
 BATCH = 200
@@ -73,7 +73,7 @@ class Watch:
 
     async def wait(self, caller: Caller, run_id: str, seconds: float) -> RunView:
         """The run when it has ended, or as it is after so many seconds. Raises NotFound."""
-        topic, ends = run_topic(run_id), asyncio.get_running_loop().time() + seconds
+        topic, ends = end_topic(run_id), asyncio.get_running_loop().time() + seconds
         while True:
             seen = self._bell.now(topic)
             row = await self._db.look_up(lambda connection: find_run(connection, caller, run_id))

@@ -187,7 +187,8 @@ def submit_of(body: NewRun, idempotency_key: str | None) -> SubmitRequest:
 @router.post("/runs", status_code=201, response_model=Run, responses={200: {"model": Run, "description": "Replayed"}})
 async def create_run(request: Request, caller: SignedIn, body: NewRun, idempotency_key: IdempotencyKey = None) -> Json:
     """Queue a run. 200 when the idempotency key was seen with the same body, 409 when with another one."""
-    run = await services_of(request).submit.submit(caller, submit_of(body, idempotency_key))
+    services = services_of(request)
+    run = await services.runs.placed(await services.submit.submit(caller, submit_of(body, idempotency_key)))
     return Json(run_shape(run), 200 if run.replayed else 201)
 
 
