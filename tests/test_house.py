@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "originals": set(),
     "testing": {"core", "ports"},
     "workflows": {"core", "ports"},
-    "provision": {"core", "ports"},
+    "provision": {"core", "ports", "engines"},
     "logs": set(),
     "pages": set(),
 }
