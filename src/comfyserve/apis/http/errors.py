@@ -64,6 +64,10 @@ class WrongMethod(DomainError):
         self.allow = allow
 
 
+class UnknownRoute(NotFound):
+    """Nothing lives at this path."""
+
+
 class RangeUnsatisfiable(DomainError):
     """The range lies outside of the file, which has `size` bytes."""
 
@@ -145,7 +149,7 @@ def as_domain(error: Exception, scope: Scope) -> DomainError:
 
 def unknown_route(scope: Scope) -> NotFound:
     """Nothing lives at this path."""
-    return NotFound(f"There is no {scope['method']} {scope['path']} here; /docs lists what there is.")
+    return UnknownRoute(f"There is no {scope['method']} {scope['path']} here; /docs lists what there is.")
 
 
 def too_large(limit: int) -> TooLarge:

@@ -1,0 +1,194 @@
+"""The answer of a run that has ended (stateless-comfyui-api.md section 1.4): base64 is written while files are read, so
+that no file is in memory."""
+
+import base64
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any
+
+from starlette.responses import Response, StreamingResponse
+
+from comfyserve.apis.stateless.bodies import JsonAnswer
+from comfyserve.apis.stateless.errors import run_failure
+from comfyserve.apis.stateless.stats import stats_of
+from comfyserve.core.addresses import asset_of
+from comfyserve.core.media import renamed
+from comfyserve.core.runs import Status
+from comfyserve.services.files import Files
+from comfyserve.services.postings import Snapshot
+from comfyserve.services.records import OutputView
+
+REQUEST = "request"
+"""The key of the memo for the fields of the request, as they are echoed."""
+
+INPUT = "input"
+"""The key of the memo for the parsed input of a workflow."""
+
+NODE_KEYS = ("inputs", "class_type", "_meta")
+"""The keys of a node, in the original's order."""
+
+Pairs = Sequence[tuple[str, Any]]
+
+
+async def result_answer(told: Snapshot, files: Files) -> Response:
+    """The answer for a run that has ended, be it well or not. Raises NotFound when a file of it is gone."""
+    if told.run.status is not Status.SUCCESS:
+        status, body = run_failure(told)
+        return JsonAnswer(body, status)
+    await _check_kept(told, files)
+    headers = {"content-length": str(answer_size(told))}
+    return StreamingResponse(answer_body(told, files), 200, headers, JsonAnswer.media_type)
+
+
+def echo(told: Snapshot) -> dict[str, Any]:
+    """The fields of the request as they were read, with defaults, without secrets; the graph as it was queued."""
+    return {"prompt": shown_graph(told.graph), **told.memo.get(REQUEST, {})}
+
+
+def shown_graph(graph: Mapping[str, Any]) -> dict[str, Any]:
+    """A queued graph with the names of our files in the place of their data."""
+    return {node_id: _shown_node(node) for node_id, node in graph.items()}
+
+
+def accepted(told: Snapshot) -> bytes:
+    """The body of a 202."""
+    return json_text({**echo(told), "status": "ok", **_input(told)})
+
+
+async def answer_body(told: Snapshot, files: Files, first: Pairs = ()) -> AsyncIterator[bytes]:
+    """The body of a 200 in pieces; `first` are pairs that stand before all others. Raises NotFound for a file that is
+    gone."""
+    head, images, tail = _parts(told, first)
+    yield head
+    for index, output in enumerate(images):
+        if index:
+            yield b","
+        async for piece in image_text(told, output, files):
+            yield piece
+    yield tail
+
+
+def answer_size(told: Snapshot, first: Pairs = ()) -> int:
+    """The bytes of `answer_body`."""
+    head, images, tail = _parts(told, first)
+    return len(head) + sum(map(_text_size, images)) + max(0, len(images) - 1) + len(tail)
+
+
+async def image_text(told: Snapshot, output: OutputView, files: Files) -> AsyncIterator[bytes]:
+    """One JSON string: the address of a file in the caller's own target, else its content in base64."""
+    if output.target_url is not None:
+        yield json_text(output.target_url)
+        return
+    asset = await files.stored(output.asset_id or "")
+    yield b'"'
+    rest = b""
+    async with files.open(asset) as content:
+        async for chunk in content:
+            piece = rest + chunk
+            whole = len(piece) // 3 * 3
+            rest = piece[whole:]
+            yield base64.b64encode(memoryview(piece)[:whole])
+    yield base64.b64encode(rest) + b'"'
+
+
+def images_of(told: Snapshot) -> list[OutputView]:
+    """The files that were saved, whatever their kind, in the order of the nodes; previews where nothing else is."""
+    found = [output for output in told.run.outputs if output.asset_id is not None or output.target_url is not None]
+    saved = [output for output in found if output.type == "output"]
+    return saved or found
+
+
+def typed_outputs(told: Snapshot) -> list[dict[str, Any]]:
+    """Everything that the run gave: files with their address, and values."""
+    return [_typed(output) for output in told.run.outputs]
+
+
+def json_text(value: Any) -> bytes:
+    """A JSON value as JavaScript writes it (section 4.1): no blanks, letters as they are, whole numbers without a dot,
+    keys that are whole numbers in ascending order before all others."""
+    return json.dumps(_as_in_javascript(value), separators=(",", ":"), ensure_ascii=False).encode()
+
+
+async def _check_kept(told: Snapshot, files: Files) -> None:
+    for output in images_of(told):
+        if output.asset_id is not None:
+            await files.stored(output.asset_id)
+
+
+def _parts(told: Snapshot, first: Pairs) -> tuple[bytes, Sequence[OutputView], bytes]:
+    """What stands before the images, the images, and what stands after them."""
+    images = images_of(told)
+    head = json_text({**dict(first), **echo(told)})[:-1] + b',"images":['
+    after = {
+        "filenames": [output.filename for output in images],
+        "stats": stats_of(told),
+        "outputs": typed_outputs(told),
+        **_input(told),
+    }
+    return head, images, b"]," + json_text(after)[1:]
+
+
+def _input(told: Snapshot) -> dict[str, Any]:
+    return {INPUT: told.memo[INPUT]} if INPUT in told.memo else {}
+
+
+def _text_size(output: OutputView) -> int:
+    if output.target_url is not None:
+        return len(json_text(output.target_url))
+    return (output.size + 2) // 3 * 4 + 2
+
+
+def _typed(output: OutputView) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "node_id": output.node_id,
+        "class_type": output.class_type,
+        "key": output.key,
+        "kind": output.kind,
+    }
+    if output.asset_id is None and output.target_url is None:
+        return shown | {"value": output.value}
+    for name in ("filename", "subfolder", "type", "mime", "size", "sha256"):
+        shown[name] = getattr(output, name)
+    return shown | {"url": output.target_url or output.url}
+
+
+def _shown_node(node: Any) -> Any:
+    if not isinstance(node, Mapping):
+        return node
+    shown = {key: node[key] for key in NODE_KEYS if key in node}
+    inputs = shown.get("inputs")
+    if isinstance(inputs, Mapping):
+        shown["inputs"] = {name: _shown_value(value) for name, value in inputs.items()}
+    return shown
+
+
+def _shown_value(value: Any) -> Any:
+    names = {text: name for text in _texts(value) if (name := asset_of(text)) is not None}
+    return renamed(value, names) if names else value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        yield from (item for item in value if isinstance(item, str))
+
+
+def _as_in_javascript(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+        return int(value)
+    if isinstance(value, Mapping):
+        plain = {key: _as_in_javascript(item) for key, item in value.items()}
+        numbered = sorted((key for key in plain if _is_index(key)), key=int)
+        rest = [key for key in plain if not _is_index(key)] if numbered else plain
+        return {key: plain[key] for key in (*numbered, *rest)}
+    if isinstance(value, list | tuple):
+        return [_as_in_javascript(item) for item in value]
+    return value
+
+
+def _is_index(key: str) -> bool:
+    """Whether JavaScript takes a key for the index of an array."""
+    return (
+        key.isascii() and key.isdecimal() and (key == "0" or key[0] != "0") and len(key) < 11 and int(key) < 2**32 - 1
+    )

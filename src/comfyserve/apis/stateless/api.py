@@ -1,0 +1,20 @@
+"""The dialect of comfyui-api, as one router. It is alone on its server: its paths are at the root."""
+
+from fastapi import APIRouter
+
+from comfyserve.apis.http.wire import WireApi
+from comfyserve.apis.stateless import docs, download, interrupt, models, probes, prompt, workflow_routes
+from comfyserve.apis.stateless.errors import face
+from comfyserve.apis.stateless.translate import DIALECT
+
+
+def stateless_router() -> APIRouter:
+    """All routes of the dialect; /prompt comes first, it is called most."""
+    router = APIRouter()
+    for part in (prompt, workflow_routes, interrupt, download, models, probes, docs):
+        router.include_router(part.router)
+    return router
+
+
+STATELESS = WireApi(name=DIALECT, prefix="", router=stateless_router, face=face, webhooks={}, alone=True)
+"""The dialect, as the app is built of it."""

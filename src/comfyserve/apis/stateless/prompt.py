@@ -1,0 +1,135 @@
+"""POST /prompt: run a graph, and answer with its files or where they went (stateless-comfyui-api.md section 1.4)."""
+
+import asyncio
+import math
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from comfyserve.apis.http.bundle import Context, context_of
+from comfyserve.apis.http.events import unless_closed, unless_gone
+from comfyserve.apis.http.routing import ApiRoute
+from comfyserve.apis.stateless.answer import accepted, result_answer
+from comfyserve.apis.stateless.bodies import JsonAnswer, documented, in_shape, read_json
+from comfyserve.apis.stateless.errors import (
+    NO_OUTPUT,
+    PromptRefused,
+    StillRunning,
+    Stopping,
+    told_of,
+)
+from comfyserve.apis.stateless.options import SignedIn, StatelessOptions, stateless_of
+from comfyserve.apis.stateless.shapes import PromptBody, Wish
+from comfyserve.apis.stateless.stats import RECEIVED
+from comfyserve.apis.stateless.translate import (
+    Policy,
+    check_strict,
+    graph_of,
+    translate,
+    without_unconfigured,
+)
+from comfyserve.core.catalogue import Catalogue
+from comfyserve.core.graph import parse_graph
+from comfyserve.core.runs import FINAL
+from comfyserve.services.records import Caller, RunView, SubmitRequest
+
+router = APIRouter(route_class=ApiRoute)
+
+CLIENT_GONE = 499
+
+_going_on: set[asyncio.Task[None]] = set()
+"""Downloads of calls that were answered before they were over: the run joins them."""
+
+
+@router.post("/prompt", summary="Submit Prompt", openapi_extra=documented(PromptBody))
+async def submit_prompt(request: Request, caller: SignedIn) -> Response:
+    """Run a graph of ComfyUI's API form. The answer is its result, or 202 where a webhook or `async` was asked for."""
+    began, policy = time.time(), policy_of(stateless_of(request))
+    body = in_shape(without_unconfigured(await read_json(request), policy), PromptBody)
+    return await answered(request, caller, graph_of(body), body, {RECEIVED: int(began * 1000)})
+
+
+def policy_of(options: StatelessOptions) -> Policy:
+    """What the operator has decided of requests."""
+    return Policy(options.uploads, options.strict, options.prepend_filenames)
+
+
+async def answered(
+    request: Request, caller: Caller, graph: Mapping[str, Any], wish: Wish, memo: Mapping[str, Any]
+) -> Response:
+    """Run a graph and answer. `memo` is kept beside what is kept of the request. Raises DomainError."""
+    options, context = stateless_of(request), context_of(request)
+    policy = policy_of(options)
+    check_strict(wish, policy)
+    with told_of(graph):
+        asked = translate(graph, wish, str(uuid.uuid4()), policy)
+        wanted = replace(asked.request, memo={**asked.request.memo, **memo})
+        if not asked.saves:
+            await _check_outputs(context, caller, graph)
+        if asked.is_async:
+            return await _accepted(context, options, caller, wanted)
+        with context.slots.one():
+            return await _synced(request, caller, await context.services.submit.submit(caller, wanted))
+
+
+async def _check_outputs(context: Context, caller: Caller, graph: Mapping[str, Any]) -> None:
+    """Raise PromptRefused for a graph in which nothing is an output, also by what the engine says of its nodes."""
+    _, catalogue = await context.services.machines.nodes(caller)
+    if catalogue is not None and not any(_is_output(node, catalogue) for node in graph.values()):
+        raise PromptRefused(NO_OUTPUT, "prompt")
+
+
+def _is_output(node: Mapping[str, Any], catalogue: Catalogue) -> bool:
+    """A class that the engine does not have is refused by its name, later."""
+    known = catalogue.get(str(node["class_type"]))
+    return known is None or bool(known.get("output_node"))
+
+
+async def _accepted(context: Context, options: StatelessOptions, caller: Caller, wanted: SubmitRequest) -> Response:
+    """202, when the files are there, or after the longest wait for them."""
+    fetching = asyncio.create_task(_fetch(options, wanted))
+    _going_on.add(fetching)
+    fetching.add_done_callback(_forget)
+    done, _ = await asyncio.wait({fetching}, timeout=options.accept_seconds)
+    if done:
+        fetching.result()
+    run = await context.services.submit.submit(caller, wanted)
+    told = await context.services.runs.told(caller, run.id)
+    return Response(accepted(told), 202, media_type=JsonAnswer.media_type)
+
+
+async def _fetch(options: StatelessOptions, wanted: SubmitRequest) -> None:
+    await options.prefetch(parse_graph(wanted.graph), wanted.options.credentials)
+
+
+def _forget(fetching: asyncio.Task[None]) -> None:
+    _going_on.discard(fetching)
+    if not fetching.cancelled():
+        fetching.exception()  # The run meets the same error and tells it.
+
+
+async def _synced(request: Request, caller: Caller, run: RunView) -> Response:
+    """The result, when the run has ended; its work goes on when the caller leaves, unless the operator wants else."""
+    context, options = context_of(request), stateless_of(request)
+    ended = await unless_gone(request, _ended(context, caller, run.id, options.sync_seconds))
+    if ended is None:
+        if options.cancel_abandoned and not run.replayed:
+            await context.services.cancel.cancel(caller, run.id)
+        return Response(status_code=CLIENT_GONE)
+    told = await context.services.runs.told(caller, run.id)
+    return await result_answer(told, context.services.files)
+
+
+async def _ended(context: Context, caller: Caller, run_id: str, seconds: float) -> RunView:
+    waiting = context.services.watch.wait(caller, run_id, seconds or math.inf)
+    run = await unless_closed(context.slots, waiting)
+    if run is None:
+        raise Stopping("The server stops. The run goes on when it has started again: ask for its result by its id.")
+    if run.status not in FINAL:
+        raise StillRunning(f"The run has not ended within {seconds:g} s. It goes on: ask for its result by its id.")
+    return run
