@@ -50,7 +50,10 @@ WRONG = [
     ({"models": {"before_start": {}}}, r"models\.before_start must be a list"),
     ({"models": {"after_start": ["x"]}}, r"models\.after_start\[0\] must be an object with url and local_path"),
     ({"models": {"after_start": [{"url": "host/m", "local_path": "m"}]}}, r"after_start\[0\]\.url must be an absolute"),
-    ({"models": {"after_start": [{"url": "http://[", "local_path": "m"}]}}, r"after_start\[0\]\.url must be an absolute"),
+    (
+        {"models": {"after_start": [{"url": "http://[", "local_path": "m"}]}},
+        r"after_start\[0\]\.url must be an absolute",
+    ),
     ({"models": {"before_start": [{"url": "https://host/m"}]}}, r"before_start\[0\]\.local_path must be a text"),
 ]
 

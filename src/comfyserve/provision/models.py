@@ -49,7 +49,7 @@ class ModelFiles:
 
     async def bring(self, file: ModelFile) -> None:
         """Fetch a file, and link it; what lies there already stays. Raises ProvisionFailed."""
-        place, url = self.place_of(file), without_logins(file.url)
+        place, url = self.place_of(file), without_logins(file.url.partition("?")[0])
         is_folder = file.local_path.endswith("/") or (place.is_dir() and not place.is_symlink())
         if not is_folder and _is_somebodys(place):
             log.info("model_is_there", path=str(place))
