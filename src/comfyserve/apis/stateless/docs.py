@@ -15,6 +15,7 @@ from comfyserve.apis.http.docs import ASSETS, docs_page, start_script
 from comfyserve.apis.http.errors import unknown_route
 from comfyserve.apis.http.openapi import Document
 from comfyserve.apis.stateless.options import StatelessOptions, stateless_of
+from comfyserve.apis.stateless.workflow_routes import operations
 
 router = APIRouter(include_in_schema=False)
 
@@ -57,11 +58,13 @@ async def static(request: Request, name: str) -> Response:
 
 
 def stateless_document(document: Document, options: StatelessOptions) -> Document:
-    """The document of the app as that of this API: its title, its server, and no word of keys when none is needed."""
+    """The document of the app as that of this API: its title, its server, the custom workflows, and no word of keys
+    when none is needed."""
     shown: Document = {
         **document,
         "info": {"title": TITLE, "version": options.version},
         "servers": [_server(options.port)],
+        "paths": {**_own_paths(document), **operations(options.workflows)},
     }
     if not options.keyed:
         shown.pop("security", None)
@@ -77,16 +80,23 @@ def _server(port: int) -> dict[str, Any]:
     return {"url": "{accessDomainName}", "description": "Your server", "variables": {"accessDomainName": domain}}
 
 
+def _own_paths(document: Document) -> dict[str, Any]:
+    """The routes of the app; that of the custom workflows gives way to one for each of them."""
+    return {path: item for path, item in document["paths"].items() if not path.startswith("/workflow/")}
+
+
 async def _rendered(request: Request, form: str, render: Callable[[Document], bytes]) -> bytes:
-    """The document in a form, made once."""
+    """The document in a form, made anew when the custom workflows have changed."""
     app, options = request.app, stateless_of(request)
+    workflows = operations(options.workflows)
     if not hasattr(app.state, "documents"):
         app.state.documents = {}
-    kept: dict[str, bytes] = app.state.documents
-    if form not in kept:
+    kept: dict[str, tuple[dict[str, Any], bytes]] = app.state.documents
+    if form not in kept or kept[form][0] != workflows:
         # Making it takes a while, and nobody else should wait.
-        kept[form] = await asyncio.to_thread(lambda: render(stateless_document(app.openapi(), options)))
-    return kept[form]
+        text = await asyncio.to_thread(lambda: render(stateless_document(app.openapi(), options)))
+        kept[form] = (workflows, text)
+    return kept[form][1]
 
 
 def _to_yaml(document: Document) -> bytes:
