@@ -446,8 +446,10 @@ class Delivery:
 class Sender(Protocol):
     """Posts webhooks under the outbound policy."""
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
-        """The receiver's status code. Raises FetchRefused, FetchFailed."""
+    async def post(self, url: str, content: ByteStream, headers: Mapping[str, str], *, length: int) -> int:
+        """Send a body of `length` bytes as it comes; the receiver's status code. No redirect is followed.
+
+        Raises FetchRefused, FetchFailed, and what `content` raises."""
 
 
 # --------------------------------------------------------------------------------------------- system events

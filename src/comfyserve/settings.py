@@ -27,6 +27,7 @@ from pydantic_settings import (
 from comfyserve.core.buckets import read_location
 from comfyserve.core.errors import Conflict, InvalidInput
 from comfyserve.core.headers import is_name, is_value
+from comfyserve.core.signing import read_key
 from comfyserve.originals import ORIGINALS, Original, said_by, variables_for
 
 PREFIX = "COMFYSERVE_"
@@ -98,6 +99,12 @@ def _long_enough(key: SecretStr) -> SecretStr:
     if 0 < len(key.get_secret_value().strip()) < SHORTEST_KEY:
         raise ValueError(f"a key has at least {SHORTEST_KEY} characters")
     return key
+
+
+def _base64_key(secret: SecretStr) -> SecretStr:
+    if secret.get_secret_value() and not read_key(secret.get_secret_value()):
+        raise ValueError("write a key in base64, as in whsec_ and 32 characters of it")
+    return secret
 
 
 class Settings(BaseSettings):
@@ -283,6 +290,20 @@ class Settings(BaseSettings):
         "https://huggingface.co", description="The Hugging Face hub, or a mirror of it, which may be private."
     )
 
+    # ---- webhooks
+    webhook_secret: Annotated[SecretStr, AfterValidator(_base64_key)] = Field(
+        SecretStr(""),
+        description="Signs webhooks as Standard Webhooks asks: a key in base64, with or without `whsec_` before it; "
+        "empty: they are not signed.",
+    )
+    webhook_secret_prefix: Literal["strip", "keep"] = Field(
+        "strip",
+        description="Whether `whsec_` is a mark before the key, or `keep`: its first characters, as in comfyui-api.",
+    )
+    webhook_tries: Annotated[int, Field(ge=0, le=100)] = Field(
+        9, description="How often a webhook is sent until it is taken, over hours; 0: none is sent."
+    )
+
     # ---- download cache
     cache_dir: str = Field("", description="Where downloaded files are kept; empty: `cache` in the data directory.")
     cache_bytes: Annotated[int, Field(ge=0)] = Field(
@@ -313,6 +334,11 @@ class Settings(BaseSettings):
     def database_url(self) -> str:
         """The database: the configured URL, or the path of a file in the data directory."""
         return self.database or str(self.data_dir / DATABASE_FILE)
+
+    @property
+    def webhook_key(self) -> bytes:
+        """What signs webhooks; empty: nothing does."""
+        return read_key(self.webhook_secret.get_secret_value(), self.webhook_secret_prefix)
 
     @property
     def cache_folder(self) -> Path:

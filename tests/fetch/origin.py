@@ -3,9 +3,11 @@
 import asyncio
 import gzip
 from collections import Counter
+from collections.abc import Mapping
 
 from aiohttp import web
 
+MAX_POSTED = 64 * 1024**2
 MINE, THEIRS = "Bearer mine", "Bearer theirs"
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 100_000
 
@@ -25,15 +27,16 @@ def _answer_private(request: web.Request, kind: str) -> web.Response:
 
 
 class Origin:
-    """`asked` counts requests by path, `bodies` keeps what was posted."""
+    """`asked` counts requests by path, `bodies` and `headers` keep what was posted to hooks."""
 
     def __init__(self) -> None:
         self.asked: Counter[str] = Counter()
         self.bodies: list[bytes] = []
+        self.headers: list[Mapping[str, str]] = []
         self.url = ""
 
     async def start(self) -> None:
-        app = web.Application()
+        app = web.Application(client_max_size=MAX_POSTED)
         app.router.add_route("*", "/{path:.*}", self._answer)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -50,6 +53,7 @@ class Origin:
         kind, _, rest = path.partition("/")
         if kind == "hook":
             self.bodies.append(await request.read())
+            self.headers.append(request.headers)
             return web.Response(status=int(rest), headers={"Location": "/hook/200"})
         if kind == "status":
             return web.Response(status=int(rest))

@@ -12,8 +12,8 @@ from sqlalchemy import select, text
 
 from comfyserve.core.errors import FetchFailed, FetchRefused
 from comfyserve.db.tables import deliveries
-from comfyserve.ports import Delivery, StoredOutput
-from comfyserve.services.deliver import AT_ONE_RECEIVER, BACK_OFF, WRITE_PAUSES, Deliver
+from comfyserve.ports import ByteStream, Delivery, StoredOutput
+from comfyserve.services.deliver import AT_ONE_RECEIVER, BACK_OFF, TRIES, WRITE_PAUSES, Deliver
 from comfyserve.services.files import Files
 from comfyserve.services.postings import Posting, Snapshot, json_posting
 from comfyserve.services.records import WebhookWish
@@ -27,14 +27,18 @@ class Receivers:
     """A Sender to three receivers: one answers, one is dead, one does not answer until it is let go."""
 
     def __init__(self) -> None:
+        self.calls: list[tuple[dict[str, str], bytes]] = []
         self.received: list[tuple[str, dict[str, Any]]] = []
         self.arrived = asyncio.Event()
         self.let_go = asyncio.Event()
         self.answer = 200
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+    async def post(self, url: str, content: ByteStream, headers: Mapping[str, str], *, length: int) -> int:
         """Take a call."""
         assert headers["Content-Type"] == "application/json"
+        body = b"".join([piece async for piece in content])
+        assert len(body) == length
+        self.calls.append((dict(headers), body))
         if url == DEAD:
             raise FetchFailed("Nobody listens there.")
         if url == INSIDE:
@@ -107,7 +111,7 @@ async def test_a_failure_is_tried_again_later_and_at_last_given_up(
     bundle: Bundle, deliver: Deliver, receivers: Receivers
 ) -> None:
     await finished(bundle, DEAD)
-    for tries, wait in enumerate([*BACK_OFF, 0], start=1):
+    for tries, wait in enumerate([*BACK_OFF[: TRIES - 1], 0], start=1):
         assert await deliver.start_due() == 1
         await deliver.settled()
         assert await deliver.start_due() == 0

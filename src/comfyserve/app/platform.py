@@ -111,6 +111,8 @@ async def compose(
             clock=now,
             bell=base.bell,
             files=services.files,
+            key=settings.webhook_key,
+            tries=settings.webhook_tries,
         ),
         outside=on.outside,
         pool=build_pool(base, record, services.machines, on.outside, machine_id, on.engines),

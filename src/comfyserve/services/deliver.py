@@ -13,21 +13,25 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
-from comfyserve.core.errors import DomainError, FetchRefused
+from comfyserve.core.errors import FetchFailed, FetchRefused
 from comfyserve.db import deliveries, runs
 from comfyserve.db.database import Database
 from comfyserve.db.rows import Row
 from comfyserve.ports import Bell, Sender
 from comfyserve.ports import Delivery as Delivery
 from comfyserve.services.files import Files
+from comfyserve.services.letters import seal
 from comfyserve.services.postings import Render, Snapshot
 from comfyserve.services.snapshots import at_event
 from comfyserve.services.topics import DELIVERIES
 
 log = structlog.get_logger(__name__)
 
-BACK_OFF = (5, 30, 120, 600, 1800, 3600, 7200, 14400)
-"""Seconds before each further try; after the last one the delivery is given up."""
+BACK_OFF = (1, 5, 30, 120, 600, 1800, 3600, 14400)
+"""Seconds before each further try, the last one for all later ones."""
+
+TRIES = 9
+NEVER_SENT = "The setting webhook_tries is 0, so that none is sent."
 
 WEBHOOK_GIVEN_UP = "webhook_given_up"
 """The code of the warning that a run gets."""
@@ -53,16 +57,21 @@ class Deliver:
         clock: Callable[[], datetime],
         bell: Bell,
         files: Files,
+        key: bytes = b"",
+        tries: int = TRIES,
         at_once: int = AT_ONCE,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`render`: format -> how its body is made. `sleep` waits between tries to write."""
+        """`render`: format -> how its body is made. `key` signs, where there is one. `tries`: how often a call is made
+        before it is given up, at most; 0: never. `sleep` waits between tries to write."""
         self._db = db
         self._sender = sender
         self._render = render
         self._clock = clock
         self._bell = bell
         self._files = files
+        self._key = key
+        self._tries = tries
         self._at_once = at_once
         self._sleep = sleep
         self._under_way: dict[str, asyncio.Task[None]] = {}
@@ -130,13 +139,15 @@ class Deliver:
             return self._later(row, None, "The delivery could not be made. The server's log says why.")
 
     async def _send(self, row: Row) -> dict[str, Any]:
+        if self._tries == 0:
+            return {"state": deliveries.GIVEN_UP, "problem": NEVER_SENT}
         snapshot = await self._db.read(lambda connection: self._snapshot(connection, row))
         posting = self._render[row["format"]](_delivery(row), snapshot, self._files)
-        content = b"".join([piece async for piece in posting.content()])
-        headers = {"Content-Type": "application/json", "X-Webhook-Id": row["id"]}
+        letter = await seal(posting, self._key, self._clock())
+        headers = {**letter.headers, "X-Webhook-Id": row["id"]}
         try:
-            answer = await self._sender.post(row["url"], content, headers)
-        except DomainError as error:
+            answer = await self._sender.post(row["url"], letter.content(), headers, length=letter.length)
+        except (FetchFailed, FetchRefused) as error:
             log.info("webhook_failed", delivery_id=row["id"], run_id=row["run_id"], problem=error.message)
             again = not isinstance(error, FetchRefused)
             return self._later(row, None, error.message, again=again)
@@ -148,9 +159,9 @@ class Deliver:
     def _later(self, row: Row, answer: int | None, problem: str, *, again: bool = True) -> dict[str, Any]:
         """Owe it again after a while, or give it up after the last try, and where no other one would help."""
         tries = row["tries"]
-        again = again and tries < len(BACK_OFF)
+        again = again and tries + 1 < self._tries
         columns = {"state": deliveries.OWED if again else deliveries.GIVEN_UP, "answer": answer, "problem": problem}
-        due = {"due_at": self._clock() + timedelta(seconds=BACK_OFF[tries])} if again else {}
+        due = {"due_at": self._clock() + timedelta(seconds=BACK_OFF[min(tries, len(BACK_OFF) - 1)])} if again else {}
         return columns | due | {"tries": tries + 1}
 
     async def _write(self, row: Row, columns: Mapping[str, Any]) -> None:
