@@ -16,6 +16,7 @@ from comfyserve.pools.local import Chorus, LocalPool
 from comfyserve.ports import Engine
 from comfyserve.services.machines import Machines
 from comfyserve.services.record import Record
+from comfyserve.services.topics import machine_state_topic
 from comfyserve.settings import Settings, read_headers
 from comfyserve.work.collect import Converter, ConvertLimits
 from comfyserve.work.limits import WorkLimits
@@ -57,6 +58,7 @@ def build_pool(
 
     async def tell(state: MachineState, error: EngineLost | None) -> None:
         await machines.report_state(machine_id, state, error.as_dict() if error else None)
+        base.bell.ring(machine_state_topic(machine_id))
 
     chorus = Chorus(tell)
 

@@ -12,6 +12,7 @@ from comfyserve.cli.engine import app as engine_app
 from comfyserve.cli.key import app as key_app
 from comfyserve.cli.run import run
 from comfyserve.cli.settings import settings
+from comfyserve.cli.solo import app as solo_app
 from comfyserve.cli.up import up
 from comfyserve.cli.worker import worker
 
@@ -43,6 +44,7 @@ def root(
 
 app.command()(up)
 app.command()(worker)
+app.add_typer(solo_app, name="solo")
 app.command()(deploy)
 app.command()(run)
 app.add_typer(key_app, name="key")
@@ -67,17 +69,24 @@ def _wrong_settings(error: ValueError) -> list[str]:
 
     from pydantic import ValidationError
 
-    from comfyserve.settings import FILE, PREFIX, Settings
+    from comfyserve.settings import FILE, Settings, variable_of
+    from comfyserve.solo_settings import SoloSettings
 
     if isinstance(error, TOMLDecodeError):
         return [f"{FILE} cannot be read: {error}."]
-    if not isinstance(error, ValidationError) or error.title != Settings.__name__:
+    tables = {table.__name__: table for table in (Settings, SoloSettings)}
+    if not isinstance(error, ValidationError) or error.title not in tables:
         raise error
-    return [f"{PREFIX}{_setting(problem['loc'])}: {_reason(problem['msg'])}." for problem in error.errors()]
+    originals = tables[error.title].originals
+    return [
+        f"{_named(variable_of(str(problem['loc'][0]), problem['input'], originals)) if problem['loc'] else ''}"
+        f"{_reason(problem['msg'])}."
+        for problem in error.errors()
+    ]
 
 
-def _setting(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location).upper()
+def _named(variable: str) -> str:
+    return f"{variable}: "
 
 
 def _reason(message: str) -> str:

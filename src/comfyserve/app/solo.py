@@ -1,0 +1,199 @@
+"""`comfyserve solo`: the platform's own services and workers, with the dialect of comfyui-api in front of them."""
+
+import asyncio
+import os
+import shlex
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from comfyserve import __version__
+from comfyserve.apis.stateless.api import STATELESS
+from comfyserve.apis.stateless.options import StatelessOptions, UploadKey
+from comfyserve.app.base import lay_base
+from comfyserve.app.outside import build_outside
+from comfyserve.app.platform import Foundation, Platform, compose, standing
+from comfyserve.app.services import build_services
+from comfyserve.app.solo_callers import Callers
+from comfyserve.app.solo_engines import EngineRoom
+from comfyserve.app.solo_life import Life, Step
+from comfyserve.app.solo_models import ModelDesk
+from comfyserve.app.warmup import Graph, WarmUp, checkpoint_of, warmup_graph
+from comfyserve.app.workers import wanted_engines
+from comfyserve.engines.fleet import FIRST, fleet, leftovers
+from comfyserve.provision import Provision, provision
+from comfyserve.services.record import Record
+from comfyserve.solo_settings import SoloSettings, split_keys
+from comfyserve.workflows import WorkflowContext, WorkflowFolder, load_workflows
+
+SPOOLED = "spooled"
+"""The folder, in the state folder, of long texts of requests while they are read."""
+
+S3_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
+AZURE_VARIABLES = ("AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT")
+
+
+@dataclass(frozen=True)
+class Solo:
+    """Everything, built and not started yet."""
+
+    settings: SoloSettings
+    platform: Platform
+    room: EngineRoom
+    life: Life
+    workflows: WorkflowFolder
+    callers: Callers
+    manifest: Provision | None
+
+
+async def build_solo(settings: SoloSettings, url: str, *, ledger: type[Record] = Record) -> Solo:
+    """Open the state folder and put the program together; `url` is where callers reach it."""
+    spooled = settings.data_dir / SPOOLED
+    base = await lay_base(settings, settings.data_dir, (*leftovers(settings.data_dir), spooled))
+    spooled.mkdir(mode=0o700, exist_ok=True)
+    services = build_services(base, url)
+    await services.keys.ensure_admin()
+    outside = await build_outside(settings, base.scratch)
+    wanted = wanted_engines(settings, base.scratch)
+    room = EngineRoom(restart=settings.restart_engine)
+    makers = await asyncio.to_thread(fleet, wanted, on_state=room.on_state)
+    foundation = Foundation(base, url, services, outside, wanted, room.keeping(makers))
+    platform = await compose(foundation, apis=(STATELESS,), ledger=ledger)
+    callers = Callers(await services.keys.first_workspace(), split_keys(settings.api_keys))
+    desk = ModelDesk(room, outside.fetch, models_folder(settings), settings.downloads_at_once)
+    warmup = _Warmup(settings, platform, callers)
+    workflows = await load_workflows(Path(settings.workflow_dir), _context(settings, room, desk, warmup))
+    manifest = _manifest(settings, platform)
+    steps: list[Step] = [("The warm-up is being fetched.", warmup.fetch)]
+    if manifest is not None:
+        steps.append(("What the manifest names is being installed.", manifest.before_start))
+    life = Life(
+        platform,
+        room,
+        warmup.ready,
+        before=steps,
+        after=manifest.after_start.begin if manifest is not None else lambda: None,
+        max_depth=settings.max_queue_depth,
+    )
+    platform.api.state.stateless = StatelessOptions(
+        version=__version__,
+        condition=life.condition,
+        caller=callers,
+        models=desk.models,
+        check_model=desk.check,
+        download=desk.download,
+        prefetch=desk.prefetch,
+        workflows=workflows.endpoints,
+        unreadable=workflows.unreadable,
+        uploads=uploads_of(os.environ),
+        strict=settings.strict,
+        prepend_filenames=settings.prepend_filenames,
+        cancel_abandoned=settings.cancel_abandoned,
+        accept_seconds=settings.accept_seconds,
+        sync_seconds=settings.sync_seconds,
+        port=settings.port,
+        spool_folder=str(spooled),
+        keyed=callers.keyed,
+    )
+    return Solo(settings, platform, room, life, workflows, callers, manifest)
+
+
+@asynccontextmanager
+async def standing_solo(solo: Solo) -> AsyncIterator[None]:
+    """What goes on beside the engine: deliveries, the sweep. At the end everything is closed."""
+    async with AsyncExitStack() as ending:
+        await ending.enter_async_context(standing(solo.platform))
+        ending.push_async_callback(solo.workflows.close)
+        if solo.manifest is not None:
+            ending.push_async_callback(solo.manifest.close)
+        yield
+
+
+def uploads_of(environment: Mapping[str, str]) -> frozenset[UploadKey]:
+    """The storages that a request may name; an empty variable counts as unset."""
+    found: set[UploadKey] = {"hf_upload", "http_upload"}
+    if any(environment.get(name) for name in S3_VARIABLES):
+        found.add("s3")
+    if any(environment.get(name) for name in AZURE_VARIABLES):
+        found.add("azure_blob_upload")
+    return frozenset(found)
+
+
+def models_folder(settings: SoloSettings) -> Path | None:
+    """Where the engine's models lie on this machine; None for an engine elsewhere."""
+    if settings.comfy_models:
+        return Path(settings.comfy_models).expanduser().absolute()
+    if settings.comfy_url:
+        return None
+    return comfy_folder(settings) / "models"
+
+
+def comfy_folder(settings: SoloSettings) -> Path:
+    """The folder of the ComfyUI, or of the embedded engine."""
+    home = settings.comfy_home
+    return Path(home).expanduser().absolute() if home else settings.data_dir / FIRST
+
+
+class _Warmup:
+    """The graph of the settings, once it is there."""
+
+    def __init__(self, settings: SoloSettings, platform: Platform, callers: Callers) -> None:
+        self._settings = settings
+        self._platform = platform
+        self._callers = callers
+        self.graph: Graph | None = None
+
+    async def fetch(self) -> None:
+        """Read the file, or fetch the address."""
+        fetch = self._platform.outside.fetch
+        self.graph = await warmup_graph(self._settings.warmup_file, self._settings.warmup_url, fetch)
+
+    async def ready(self) -> WarmUp | None:
+        """What runs it; None without a graph."""
+        services = self._platform.services
+        if self.graph is None:
+            return None
+        return WarmUp(
+            self.graph,
+            self._platform.workers,
+            self._callers.everybody,
+            submit=services.submit,
+            watch=services.watch,
+            sweep=self._platform.sweep,
+        )
+
+
+def _context(settings: SoloSettings, room: EngineRoom, desk: ModelDesk, warmup: _Warmup) -> WorkflowContext:
+    """What workflow files may know of the program."""
+    return WorkflowContext(
+        catalogue=room.object_info,
+        models=desk.models,
+        warmup_ckpt=lambda: checkpoint_of(warmup.graph),
+        settings=public_settings(settings),
+        markdown=settings.markdown_schema,
+    )
+
+
+def public_settings(settings: SoloSettings) -> dict[str, Any]:
+    """The settings without those that hold a secret, or may."""
+    hidden = {"comfy_headers", "manifest_json", "warmup_url", "system_webhook_url", "comfy_command", "comfy_url"}
+    shown = settings.model_dump(mode="json", exclude=hidden)
+    secret = {name for name, value in settings if hasattr(value, "get_secret_value")}
+    return {name: value for name, value in shown.items() if name not in secret}
+
+
+def _manifest(settings: SoloSettings, platform: Platform) -> Provision | None:
+    """Read before anything starts, so that a mistake in it is told at once. Raises InvalidInput."""
+    return provision(
+        manifest_json=settings.manifest_json,
+        manifest=settings.manifest,
+        comfy_home=comfy_folder(settings),
+        comfy_command=shlex.split(settings.comfy_command),
+        models=models_folder(settings),
+        fetch=platform.outside.fetch,
+        environment=os.environ,
+        own_prefix=Path(sys.prefix),
+    )
