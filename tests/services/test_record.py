@@ -1,6 +1,7 @@
 """What the ledger tells about a run: events, outputs, deliveries, and how runs come back from dead workers."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -222,3 +223,15 @@ async def test_rings_say_what_changed(bundle: Bundle) -> None:
     seen = bundle.bell.now(machine)
     await bundle.record.apply(run.id, claim.lease.token, [Fact(FactKind.LOST, {"reason": "x"})])
     assert bundle.bell.now(machine) != seen
+
+
+async def test_facts_that_share_a_write_keep_their_times(bundle: Bundle) -> None:
+    run = await bundle.run()
+    claim = await bundle.claim()
+    claimed = bundle.clock()
+    now = bundle.clock.step(10)
+    facts = [Fact(FactKind.STARTED, age=99.0), Fact(FactKind.EXECUTED, age=2.5), Fact(FactKind.SUCCEEDED)]
+    await bundle.record.apply(run.id, claim.lease.token, facts)
+    events = (await bundle.watch.events(bundle.caller, run.id)).items
+    assert [event.at for event in events[-3:]] == [claimed, now - timedelta(seconds=2.5), now]
+    assert (await bundle.runs.get(bundle.caller, run.id)).started_at == claimed

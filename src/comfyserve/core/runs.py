@@ -81,10 +81,12 @@ RETRY_DELAYS = (0.0, 2.0, 10.0, 30.0, 60.0)
 
 @dataclass(frozen=True)
 class Fact:
-    """One durable fact about a run. `data` is what its event shows: JSON values only."""
+    """One durable fact about a run. `data` is what its event shows: JSON values only. `age`: how many seconds before it
+    is written it happened, so that facts which share a write keep their times."""
 
     kind: FactKind
     data: Mapping[str, Any] = field(default_factory=dict)
+    age: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The one door through which a run changes: its new state, its events and the deliveries owed, in one transaction."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -47,9 +47,9 @@ class Door:
         `columns` are written with the run. What was sealed for its work goes with its end. Raises Stale for a
         transition that is not allowed.
         """
-        run, told = runs.as_run(row), _Told(row, now)
+        run, told = runs.as_run(row), _Told(row, now, since=row["updated_at"])
         for fact in facts:
-            before, run = run, _apply(run, fact, now, told)
+            before, run = run, _apply(run, fact, told.happened(fact), told)
             columns |= _moments(before, run, now)
         if run.final and row["sealed_options"]:
             columns["sealed_options"] = None
@@ -83,12 +83,18 @@ class Door:
 class _Told:
     """The events of one transaction, numbered on from the run's last one."""
 
-    def __init__(self, row: Mapping[str, Any], now: datetime) -> None:
+    def __init__(self, row: Mapping[str, Any], now: datetime, since: datetime | None = None) -> None:
         self.row = row
         self.now = now
+        self.at = now if since is None else min(now, since)
         self.seq = int(row["last_event"])
         self.events: list[dict[str, Any]] = []
         self.befores: list[Status | None] = []
+
+    def happened(self, fact: Fact) -> datetime:
+        """When a fact happened, by the clock of the ledger; no sooner than what was written before it."""
+        self.at = max(self.at, self.now - timedelta(seconds=fact.age))
+        return self.at
 
     def add(
         self,
@@ -105,7 +111,7 @@ class _Told:
                 "run_id": self.row["id"],
                 "seq": self.seq,
                 "kind": kind.value,
-                "at": self.now,
+                "at": self.at,
                 "attempt_id": attempt_id,
                 "status": after.value,
                 "data": dict(data),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import structlog
 
@@ -25,7 +26,7 @@ class Journal:
         self._ledger = ledger
         self._claim = claim
         self._patience = patience
-        self._pending: list[Fact] = []
+        self._pending: list[tuple[Fact, float]] = []
         self._writer: asyncio.Task[None] | None = None
         self._started = False
         self._ending = asyncio.Event()
@@ -39,7 +40,7 @@ class Journal:
     def note(self, fact: Fact) -> None:
         """Record a fact soon; returns at once. Whether we are stale shows in `stale`."""
         self._started = self._started or fact.kind is FactKind.STARTED
-        self._pending.append(fact)
+        self._pending.append(_now(fact))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write_pending())
 
@@ -52,7 +53,7 @@ class Journal:
             raise Stale(f"Run {self._claim.run.id} is not ours any more.")
         pending, self._pending = self._pending, []
         try:
-            return await self._apply([*pending, *facts], outputs)
+            return await self._apply([*pending, *map(_now, facts)], outputs)
         except asyncio.CancelledError:
             self._pending = pending  # for the end that is recorded instead; a write that came through makes it stale
             raise
@@ -72,16 +73,23 @@ class Journal:
                     log.error("run_abandoned", run_id=self._claim.run.id, error=repr(error))
                 self.stale.set()
 
-    async def _apply(self, facts: Sequence[Fact], outputs: Sequence[StoredOutput] = ()) -> Run:
+    async def _apply(self, facts: Sequence[tuple[Fact, float]], outputs: Sequence[StoredOutput] = ()) -> Run:
         """Apply, and again for as long as our patience lasts while the ledger cannot be reached."""
-        give_up = asyncio.get_running_loop().time() + self._patience
+        now = asyncio.get_running_loop().time
+        give_up = now() + self._patience
         while True:
+            aged = [replace(fact, age=now() - happened) for fact, happened in facts]
             try:
-                return await self._ledger.apply(self._claim.run.id, self._claim.lease.token, facts, outputs)
+                return await self._ledger.apply(self._claim.run.id, self._claim.lease.token, aged, outputs)
             except Stale:
                 raise
             except Exception:
                 log.exception("ledger_write_failed", run_id=self._claim.run.id)
-                if asyncio.get_running_loop().time() > give_up:
+                if now() > give_up:
                     raise
             await asyncio.sleep(RETRY_SECONDS)
+
+
+def _now(fact: Fact) -> tuple[Fact, float]:
+    """A fact, with the moment at which it happened."""
+    return fact, asyncio.get_running_loop().time()
