@@ -22,6 +22,7 @@ from comfyserve.core import errors
 from comfyserve.core.errors import CLOCK_SENTENCES, DomainError
 from comfyserve.core.inputs import EXTERNALS, Kind
 from comfyserve.settings import PREFIX, Settings
+from comfyserve.solo_settings import SoloSettings
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -39,9 +40,10 @@ NODE_PACKAGE = "NODES_"
 """The node package has variables of its own; its page is generated from their table."""
 
 
-def test_the_settings_page_is_generated_from_the_table() -> None:
-    page = runpy.run_path(str(ROOT / "script" / "generate-docs"))["settings_page"]()
-    assert (DOCS / "settings.md").read_text() == page, "run script/generate-docs"
+@pytest.mark.parametrize("page", ["settings", "solo-settings"])
+def test_the_settings_pages_are_generated_from_the_tables(page: str) -> None:
+    text = runpy.run_path(str(ROOT / "script" / "generate-docs"))[f"{page.replace('-', '_')}_page"]()
+    assert (DOCS / f"{page}.md").read_text() == text, "run script/generate-docs"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -49,7 +51,7 @@ def test_links_lead_somewhere_and_variables_exist(page: Path) -> None:
     text = page.read_text()
     assert [link for link in LINK.findall(text) if not (page.parent / link).exists()] == []
     named = {name for name in VARIABLE.findall(text) if not name.startswith(("_", NODE_PACKAGE))}
-    assert named - {name.upper() for name in Settings.model_fields} <= NOT_SETTINGS
+    assert named - {name.upper() for name in SoloSettings.model_fields} <= NOT_SETTINGS
 
 
 def test_every_native_call_is_told_and_none_that_is_not_there() -> None:

@@ -231,3 +231,29 @@ async def _there(bundle: Bundle, key: str) -> bool:
     except NotFound:
         return False
     return True
+
+
+async def test_the_oldest_finished_runs_go_when_their_files_hold_too_much(tmp_path: Path) -> None:
+    bundle = await open_bundle(tmp_path, keeping=Keeping(runs=0, detail_days=0, bytes=2 * len(PNG)))
+    runs = [await _succeed(bundle) for _ in range(4)]
+    assert (await bundle.sweep.run_once()).removed_runs == 2
+    for gone in runs[:2]:
+        with pytest.raises(NotFound):
+            await bundle.runs.get(bundle.caller, gone)
+    for kept in runs[2:]:
+        assert (await bundle.runs.get(bundle.caller, kept)).status is Status.SUCCESS
+    await _succeed(bundle)
+    assert (await bundle.sweep.run_once()).removed_runs == 0, "it looks now and then only"
+    bundle.clock.step(60)
+    assert (await bundle.sweep.run_once()).removed_runs == 1
+    await bundle.db.close()
+
+
+async def _succeed(bundle: Bundle) -> str:
+    """A run with one file, from its submit to its end."""
+    run = await bundle.run()
+    key, size = f"runs/{run.id}/0.png", len(PNG)
+    await bundle.blobs.put(key, pieces(PNG))
+    output = StoredOutput("9", "SaveImage", "images", 0, filename="a.png", blob_key=key, mime="image/png", size=size)
+    await bundle.finish(await bundle.claim(), [output])
+    return run.id
