@@ -12,7 +12,7 @@ from comfyserve.apis.stateless.bodies import JsonAnswer
 from comfyserve.apis.stateless.errors import run_failure
 from comfyserve.apis.stateless.stats import stats_of
 from comfyserve.core.addresses import asset_of
-from comfyserve.core.media import renamed
+from comfyserve.core.media import MEDIA_META, renamed
 from comfyserve.core.runs import Status
 from comfyserve.services.files import Files
 from comfyserve.services.postings import Snapshot
@@ -156,10 +156,16 @@ def _shown_node(node: Any) -> Any:
     if not isinstance(node, Mapping):
         return node
     shown = {key: node[key] for key in NODE_KEYS if key in node}
+    if isinstance(meta := shown.pop("_meta", None), Mapping) and (own := _without_mark(meta)):
+        shown["_meta"] = own
     inputs = shown.get("inputs")
     if isinstance(inputs, Mapping):
         shown["inputs"] = {name: _shown_value(value) for name, value in inputs.items()}
     return shown
+
+
+def _without_mark(meta: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in meta.items() if key != MEDIA_META}
 
 
 def _shown_value(value: Any) -> Any:

@@ -32,6 +32,7 @@ TOO_LARGE = "Request body is too large"
 OTHERS: Mapping[str, int] = {
     "invalid_request": 400,
     "unsupported_media_type": 415,
+    "prompt_refused": 400,
     "method_not_allowed": 404,
     "gateway_timeout": 504,
     "stopping": 503,

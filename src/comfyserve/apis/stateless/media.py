@@ -9,11 +9,12 @@ from typing import Any
 from comfyserve.core.addresses import DATA_PREFIX, is_outside
 from comfyserve.core.errors import InvalidInput, Place
 from comfyserve.core.file_names import MAX_NAME
-from comfyserve.core.media import FIELDS, MediaKind, sniff_mime
+from comfyserve.core.media import FIELDS, MEDIA_META, MediaKind, sniff_mime
 
 IMAGE = "image"
 """The input that names a file whatever the class of its node (section 2.2)."""
 
+PREFIX = "filename_prefix"
 HEAD = 64
 """Characters that are enough to tell what base64 brings."""
 
@@ -33,8 +34,8 @@ def with_media(graph: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_media(node_id: str, node: Mapping[str, Any]) -> Mapping[str, Any]:
     inputs = node["inputs"]
-    if not isinstance(inputs, Mapping):
-        return node
+    if not isinstance(inputs, Mapping) or (isinstance(inputs.get(PREFIX), str) and inputs[PREFIX]):
+        return node  # What saves is only an output (section 2.2).
     known = FIELDS.get(str(node["class_type"]))
     changes: dict[str, Any] = {}
     for field in {*(known.fields if known else ()), IMAGE} & inputs.keys():
@@ -44,7 +45,17 @@ def _with_media(node_id: str, node: Mapping[str, Any]) -> Mapping[str, Any]:
             changes[field] = _settled(value, place)
         elif known and known.kind in (MediaKind.FOLDER, MediaKind.IMAGES) and isinstance(value, list):
             changes[field] = [_settled(item, place) if isinstance(item, str) else item for item in value]
-    return {**node, "inputs": {**inputs, **changes}} if changes else node
+    if not changes:
+        return node
+    settled = {**node, "inputs": {**inputs, **changes}}
+    return settled if known or not isinstance(changes.get(IMAGE), str) else _marked(settled)
+
+
+def _marked(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The node, saying that its `image` is a file: no table knows its class."""
+    meta = node.get("_meta")
+    told = {MEDIA_META: {IMAGE: MediaKind.IMAGE.value}}
+    return {**node, "_meta": {**(meta if isinstance(meta, Mapping) else {}), **told}}
 
 
 def _settled(value: str, place: Place) -> str:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from comfyserve.apis.http.bundle import Context, context_of
 from comfyserve.apis.http.events import unless_closed, unless_gone
-from comfyserve.apis.http.routing import ApiRoute
+from comfyserve.apis.http.routing import SpooledRoute, spooled_of
 from comfyserve.apis.stateless.answer import accepted, result_answer
 from comfyserve.apis.stateless.bodies import JsonAnswer, documented, in_shape, read_json
 from comfyserve.apis.stateless.errors import (
@@ -38,7 +38,7 @@ from comfyserve.core.graph import parse_graph
 from comfyserve.core.runs import FINAL
 from comfyserve.services.records import Caller, RunView, SubmitRequest
 
-router = APIRouter(route_class=ApiRoute)
+router = APIRouter(route_class=SpooledRoute)
 
 CLIENT_GONE = 499
 
@@ -68,7 +68,7 @@ async def answered(
     check_strict(wish, policy)
     with told_of(graph):
         asked = translate(graph, wish, str(uuid.uuid4()), policy)
-        wanted = replace(asked.request, memo={**asked.request.memo, **memo})
+        wanted = replace(asked.request, memo={**asked.request.memo, **memo}, spooled=spooled_of(request))
         if not asked.saves:
             await _check_outputs(context, caller, graph)
         if asked.is_async:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from comfyserve.apis.stateless.bodies import misshapen
-from comfyserve.apis.stateless.media import with_media
+from comfyserve.apis.stateless.media import PREFIX, with_media
 from comfyserve.apis.stateless.options import UploadKey
 from comfyserve.apis.stateless.shapes import Part, PromptBody, Wish, strangers
 from comfyserve.core.conversion import Conversion, read_conversion, write_conversion
@@ -21,7 +21,6 @@ DIALECT = "stateless"
 SIGNED, LEGACY = "stateless", "stateless-legacy"
 """The formats of `webhook_v2` and `webhook`."""
 
-PREFIX = "filename_prefix"
 UPLOADS: tuple[UploadKey, ...] = ("s3", "hf_upload", "azure_blob_upload", "http_upload")
 """The keys of the storages, in the order in which the first one counts."""
 

@@ -4,6 +4,7 @@ from comfyserve.core.addresses import ASSET_PREFIX, is_outside
 from comfyserve.core.media.fields import FIELDS, MediaFields, MediaKind, fits, media_fields
 from comfyserve.core.media.places import (
     INPUT_ID_META,
+    MEDIA_META,
     MediaPlace,
     check_media_names,
     label_of,
@@ -26,6 +27,7 @@ __all__ = [
     "ENDINGS",
     "FIELDS",
     "INPUT_ID_META",
+    "MEDIA_META",
     "MODEL_ENDINGS",
     "TYPES",
     "UNKNOWN_TYPE",

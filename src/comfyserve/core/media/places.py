@@ -15,6 +15,9 @@ from comfyserve.core.media.fields import MediaFields, MediaKind, media_fields
 INPUT_ID_META = "input_id"
 """Where binding keeps a node's public input name, since the value takes its place in the inputs."""
 
+MEDIA_META = "comfyserve_media"
+"""Where a dialect keeps the fields of a node that its callers know as files, though no table does: field -> kind."""
+
 PREFIX_FIELD = "filename_prefix"
 LISTS = frozenset({MediaKind.IMAGES, MediaKind.FOLDER})
 
@@ -38,7 +41,7 @@ def media_places(graph: Graph, catalogue: Catalogue | None = None) -> Iterator[M
     classes that no table has."""
     fields = _fields_by_class(graph, catalogue)
     for node_id, node in graph.nodes.items():
-        for known in fields[node.class_type]:
+        for known in _fields_of(node, fields):
             named = (list(_places_in(node_id, field, known, node)) for field in known.fields)
             yield from next(filter(None, named), [])
 
@@ -49,7 +52,7 @@ def check_media_names(graph: Graph, catalogue: Catalogue | None = None) -> None:
     fields = _fields_by_class(graph, catalogue)
     for node_id, node in graph.nodes.items():
         _check(node.inputs.get(PREFIX_FIELD), Place(node_id=node_id, field=PREFIX_FIELD))
-        for known in fields[node.class_type]:
+        for known in _fields_of(node, fields):
             for field in known.fields:
                 _check_field(node_id, field, known, node)
 
@@ -62,6 +65,17 @@ def label_of(node: Node, field: str) -> str:
 def _fields_by_class(graph: Graph, catalogue: Catalogue | None) -> Mapping[str, Sequence[MediaFields]]:
     """Each class looked up once: a graph may have thousands of nodes."""
     return {name: media_fields(name, catalogue) for name in {node.class_type for node in graph.nodes.values()}}
+
+
+def _fields_of(node: Node, by_class: Mapping[str, Sequence[MediaFields]]) -> Sequence[MediaFields]:
+    """The fields of a node that name files; those that only its dialect knows are given paths."""
+    known = by_class[node.class_type]
+    told = node.meta.get(MEDIA_META)
+    if not isinstance(told, Mapping):
+        return known
+    named = {field for one in known for field in one.fields}
+    more = [(field, kind) for field, kind in told.items() if field not in named and kind in frozenset(MediaKind)]
+    return [*known, *(MediaFields(MediaKind(kind), (field,), by_path=True) for field, kind in more)]
 
 
 def _places_in(node_id: str, field: str, known: MediaFields, node: Node) -> Iterator[MediaPlace]:
