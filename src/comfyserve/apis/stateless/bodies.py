@@ -10,9 +10,12 @@ from starlette.requests import Request
 
 from comfyserve.apis.http.answers import Json
 from comfyserve.apis.http.errors import MAX_SHOWN, InvalidRequest, MalformedJson
+from comfyserve.apis.stateless.options import stateless_of
+from comfyserve.apis.stateless.shapes import Part, strangers
 from comfyserve.core.errors import DomainError, Place
 
 Body = TypeVar("Body", bound=BaseModel)
+Wanted = TypeVar("Wanted", bound=Part)
 
 JSON_TYPES = frozenset({"application/json", "text/json"})
 TEXT = "text/plain"
@@ -57,9 +60,15 @@ class JsonAnswer(Json):
     media_type = "application/json; charset=utf-8"
 
 
-async def read_body(request: Request, shape: type[Body]) -> Body:
-    """The body in its shape. Raises UnsupportedMediaType, MalformedJson, InvalidRequest, TooLarge."""
-    return in_shape(await read_json(request), shape)
+async def read_body(request: Request, shape: type[Wanted]) -> Wanted:
+    """The body in its shape. Keys that nobody knows are dropped, or refused where the server is strict.
+
+    Raises UnsupportedMediaType, MalformedJson, InvalidRequest, TooLarge.
+    """
+    body = in_shape(await read_json(request), shape)
+    if stateless_of(request).strict and (unknown := list(strangers(body))):
+        raise misshapen([(path.split("/")[1:], "Unknown key") for path in unknown])
+    return body
 
 
 async def read_json(request: Request) -> Any:

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import structlog
 from fastapi import APIRouter, Request
@@ -139,7 +139,7 @@ class Downloads:
     def _tell_failure(self, order: ModelOrder, problem: str) -> None:
         facts = {"model_type": order.folder, "filename": order.filename, "error": problem}
         log.error("model_download_failed", source=public_name(order.url), **facts)
-        self._options.tell(SystemEvent("storage", DOWNLOAD_FAILED, {"url": shown(order.url), **facts}))
+        self._options.tell(SystemEvent("storage", DOWNLOAD_FAILED, {"url": _without_query(order.url), **facts}))
 
 
 def downloads_of(request: Request) -> Downloads:
@@ -184,6 +184,11 @@ async def _order(options: StatelessOptions, body: DownloadBody) -> ModelOrder:
     order = ModelOrder(body.url, body.model_type, body.filename or _name_in(body.url) or "", auth)
     await options.check_model(order)
     return order
+
+
+def _without_query(url: str) -> str:
+    """An address as the system's webhook is told of it: tokens often stand in queries."""
+    return urlunsplit(urlsplit(shown(url))._replace(query="", fragment=""))
 
 
 def _sentence(error: DomainError) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 
 from comfyserve.apis.http.bundle import context_of
 from comfyserve.apis.http.events import EventStream, last_seen, message, primed, stream
@@ -24,7 +24,7 @@ After = Annotated[int | None, Query(ge=0, le=MAX_NUMBER, description="Events aft
 @router.get(
     "/prompt/{request_id:path}/events",
     summary="Watch Prompt",
-    response_class=EventStream,
+    response_class=Response,
     responses={200: {"content": {SSE: {}}, "description": "Events until the prompt has ended."}, **UNKNOWN},
 )
 async def watch_prompt(request: Request, caller: SignedIn, request_id: RequestId, after: After = None) -> EventStream:
