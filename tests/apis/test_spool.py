@@ -5,6 +5,7 @@ import base64
 import json
 import tracemalloc
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -22,6 +23,7 @@ from comfyserve.apis.http.spool import BATCH, Spool, Spooled, SpoolLimits
 from comfyserve.core.data_uri import SPOOLED
 from comfyserve.core.errors import StorageFailed, TooLarge
 from comfyserve.services.spooled import LongTexts
+from tests.apis.world import World
 
 DATA = base64.b64encode(Random(5).randbytes(LONG)).decode()
 LIMIT = 10**9
@@ -277,3 +279,35 @@ def test_deep_nesting_is_read_through() -> None:
     assert len(kept.texts) == 1
     with pytest.raises(RecursionError):
         msgspec.json.decode(rest)
+
+
+async def test_runs_take_bodies_from_the_spool(world: World, spool: Spool) -> None:
+    """The text of a node comes back whole; the same request is the same run, although its tokens are new."""
+    world.app.state.context = replace(
+        world.app.state.context, options=replace(world.app.state.context.options, spool=spool)
+    )
+    graph = {"1": {"class_type": "ShowText", "inputs": {"text": DATA}}}
+    headers = {"idempotency-key": "one"}
+    first = await world.client.post("/v1/runs", json={"graph": graph}, headers=headers)
+    again = await world.client.post("/v1/runs", json={"graph": graph}, headers=headers)
+    other = await world.client.post(
+        "/v1/runs", json={"graph": {"1": {**graph["1"], "inputs": {"text": DATA + "AAAA"}}}}, headers=headers
+    )
+    assert (first.status_code, again.status_code, other.status_code) == (201, 200, 409)
+    assert again.json()["id"] == first.json()["id"]
+    claim = await world.next_claim()
+    assert claim.graph.as_json()["1"]["inputs"] == graph["1"]["inputs"]
+    queued = await world.client.post("/api/run", json={"workflow_api_json": graph, "inputs": {}})
+    assert queued.status_code == 200, queued.text
+    claim = await world.next_claim()
+    assert claim.graph.as_json()["1"]["inputs"] == graph["1"]["inputs"]
+
+
+async def test_a_body_that_breaks_on_the_way_is_told_as_any_other(world: World, spool: Spool) -> None:
+    world.app.state.context = replace(
+        world.app.state.context, options=replace(world.app.state.context.options, spool=spool)
+    )
+    for path in ("/v1/runs", "/api/run"):
+        whole = await world.client.post(path, content=b'{"a": 1')
+        cut = await world.client.post(path, content=b'{"a": "' + DATA.encode() * 2)
+        assert (cut.status_code, cut.json().keys()) == (whole.status_code, whole.json().keys())

@@ -5,6 +5,7 @@ from functools import partial
 
 from comfyserve import __version__
 from comfyserve.apis.http.bundle import ApiOptions, Readiness, Services
+from comfyserve.apis.http.spool import Spool
 from comfyserve.app.base import Base, new_id, now
 from comfyserve.app.outside import target_options
 from comfyserve.blobs.targets import check_wish
@@ -28,6 +29,7 @@ GRAPH_BYTES = 16 * 1024 * 1024
 NODES_SECONDS = 15.0
 """How long a workflow in the editor's form waits for a starting machine to tell its nodes."""
 DAY = 86400
+SPOOL_FOLDER = "spool"
 
 
 def build_services(base: Base, url: str) -> Services:
@@ -104,6 +106,8 @@ def api_options(settings: Settings, url: str, services: Services, machine_id: st
         facts = {"database": "ok", "engine": machine.status} | ({"error": machine.error} if machine.error else {})
         return Readiness(machine.status == "ready", facts)
 
+    spool = Spool(settings.data_dir / SPOOL_FOLDER)
+    spool.open()
     return ApiOptions(
         public_url=url,
         version=__version__,
@@ -114,4 +118,5 @@ def api_options(settings: Settings, url: str, services: Services, machine_id: st
         session_seconds=settings.session_days * DAY,
         cors_origins=tuple(settings.cors_origins.replace(",", " ").split()),
         ready=readiness,
+        spool=spool,
     )

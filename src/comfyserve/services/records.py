@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from comfyserve.core.conversion import Conversion
@@ -298,7 +299,8 @@ class SubmitRequest:
     `graph` is raw JSON in the API form, or in the editor's. `unknown_inputs`: refuse names that no node declares, or
     report them as warnings. `randomise_seeds` is the seed policy of the dialect. `reuse`: whether an idempotency key is
     free again once its run has ended otherwise than with success. `memo` is kept with the run, as it is, for what the
-    dialect says later of it; nothing secret.
+    dialect says later of it; nothing secret. `spooled`: the long texts of the request that are in files, each by the
+    token that stands for it; they need to live until it is submitted.
     """
 
     deployment: str | None = None
@@ -317,6 +319,7 @@ class SubmitRequest:
     randomise_seeds: bool = False
     options: RunOptions = field(default_factory=RunOptions)
     memo: Json = field(default_factory=dict)
+    spooled: Mapping[str, Path] = field(default_factory=dict)
 
 
 def _seconds(start: datetime | None, end: datetime | None) -> float | None:

@@ -23,9 +23,9 @@ def decoded(path: Path, limit: int) -> Iterator[bytes]:
     return decode_data(_texts(path), limit)[1] if is_uri else decode_base64(_pieces(path), limit)
 
 
-def fingerprints(spooled: Mapping[str, Path]) -> Mapping[str, str]:
-    """Token -> what stands for its text when two requests are compared: tokens are new each time."""
-    return {token: f"sha256:{_digest(path)}" for token, path in spooled.items()}
+def fingerprinted(value: Any, spooled: Mapping[str, Path]) -> Any:
+    """The JSON value with what is the same for equal texts in place of tokens, which are new each time."""
+    return LongTexts(spooled).put_back(value, {token: f"sha256:{_digest(path)}" for token, path in spooled.items()})
 
 
 class LongTexts:

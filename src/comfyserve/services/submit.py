@@ -1,5 +1,6 @@
 """Submit: from a caller's values to a queued run."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,13 +38,14 @@ from comfyserve.services.options import digest_of, kept
 from comfyserve.services.records import Caller, RunView, SubmitRequest, WebhookWish
 from comfyserve.services.runs import Runs
 from comfyserve.services.sealing import Sealing
-from comfyserve.services.topics import DELIVERIES
+from comfyserve.services.spooled import fingerprinted
+from comfyserve.services.topics import DELIVERIES, DEPTH
 from comfyserve.services.views import run_view
 
 FAILURES = FINAL - {Status.SUCCESS}
 PRIORITIES = range(LEAST_PRIORITY, MOST_PRIORITY + 1)
 NO_OPTIONS = RunOptions()
-NO_PART_OF_THE_WISH = frozenset({"idempotency_key", "reuse", "memo", "options"})
+NO_PART_OF_THE_WISH = frozenset({"idempotency_key", "reuse", "memo", "options", "spooled"})
 MAX_WEBHOOKS = 8
 RETRY_AFTER = 5
 """Seconds that a caller is asked to wait when the queue is full."""
@@ -125,7 +127,7 @@ class Submit:
         used for another request, or while the nodes are not known that a graph in the editor's form is converted with.
         """
         _check(request, self._limits)
-        digest = None if request.idempotency_key is None else _request_hash(request, self._sealing)
+        digest = None if request.idempotency_key is None else await _request_hash(request, self._sealing)
         if digest is not None and (seen := await self._seen(caller, request, digest)) is not None:
             return seen
         request = await self._in_api_form(caller, request)
@@ -136,9 +138,10 @@ class Submit:
         lifted = lift_logins(bound.graph, target.catalogue, request.options.credentials)
         options = replace(request.options, credentials=lifted.credentials)
         request = replace(request, inputs=lifted.shown(request.inputs), options=options)
-        media = await self._media.settle(caller, lifted.graph, bound.media)
+        media = await self._media.settle(caller, lifted.graph, bound.media, request.spooled)
         row = self._row(caller, request, target, bound, media, digest)
-        extra = {"extra_pnginfo": {"workflow": target.editor}} if target.editor else {}
+        editor = media.texts.put_back(target.editor, media.names)
+        extra = {"extra_pnginfo": {"workflow": editor}} if editor else {}
         graph = {"graph": media.graph.as_json(), "extra_data": extra, "asset_ids": media.asset_ids}
         try:
             view = await self._db.write(
@@ -151,6 +154,7 @@ class Submit:
             await self._media.discard(caller, media.made)
             return view
         self._bell.ring(machine_topic(view.machine_id))
+        self._bell.ring(DEPTH)
         if request.webhooks:
             self._bell.ring(DELIVERIES)
         return view
@@ -258,7 +262,7 @@ class Submit:
             **kept(target.options(request.options), self._sealing),
             "outside": request.options.target is not None or _tells_address(media.graph),
             "webhooks": [asdict(wish) for wish in request.webhooks] or None,
-            "memo": dict(request.memo) or None,
+            "memo": media.texts.put_back(dict(request.memo), media.names) or None,
             "priority": request.priority,
             "max_attempts": self._limits.max_attempts,
             "created_at": now,
@@ -372,11 +376,13 @@ def _addresses(request: SubmitRequest) -> Iterator[tuple[str, str]]:
             yield f"{field}.endpoint", auth.endpoint
 
 
-def _request_hash(request: SubmitRequest, sealing: Sealing) -> str:
+async def _request_hash(request: SubmitRequest, sealing: Sealing) -> str:
     """What makes two requests the same: everything but the idempotency key itself, and what is only kept. Nothing
     secret can be guessed from it."""
     asked = {key: value for key, value in vars(request).items() if key not in NO_PART_OF_THE_WISH}
     asked["webhooks"] = [asdict(wish) for wish in request.webhooks]
     if request.options != NO_OPTIONS:
         asked["options"] = digest_of(request.options, sealing)
+    if request.spooled:
+        asked = await asyncio.to_thread(fingerprinted, asked, request.spooled)
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()

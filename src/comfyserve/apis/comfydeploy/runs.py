@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -24,11 +25,11 @@ from comfyserve.apis.comfydeploy.wording import DEPLOYMENT, FOREIGN_RUN, MACHINE
 from comfyserve.apis.http.answers import Json
 from comfyserve.apis.http.bundle import Context, context_of, services_of
 from comfyserve.apis.http.events import EventStream, message, stream, unless_closed, unless_gone
-from comfyserve.apis.http.routing import ApiRoute
+from comfyserve.apis.http.routing import SpooledRoute, spooled_of
 from comfyserve.core.errors import Forbidden, NotFound
 from comfyserve.services.records import Caller, RunView
 
-router = APIRouter(tags=["comfydeploy: runs"], route_class=ApiRoute)
+router = APIRouter(tags=["comfydeploy: runs"], route_class=SpooledRoute)
 
 AnyRun = DeploymentRunRequest | WorkflowRunRequest | AnyRunRequest
 CANCELLED = {"status": "success", "message": "Function cancelled"}
@@ -40,7 +41,7 @@ WithPosition = Annotated[bool, Query(alias="queue_position")]
 @router.post("/run/deployment/queue", response_model=RunCreated)
 async def queue_deployment_run(request: Request, caller: TokenHolder, body: DeploymentRunRequest) -> Json:
     """Queue a run of a deployment."""
-    return Json(created(await _submitted(context_of(request), caller, body)))
+    return Json(created(await _submitted(request, caller, body)))
 
 
 @router.post("/run/deployment/sync")
@@ -52,13 +53,13 @@ async def sync_deployment_run(request: Request, caller: TokenHolder, body: Deplo
 @router.post("/run/deployment/stream")
 async def stream_deployment_run(request: Request, caller: TokenHolder, body: DeploymentRunRequest) -> EventStream:
     """Run a deployment and stream what happens."""
-    return await _streamed(context_of(request), caller, body)
+    return await _streamed(request, caller, body)
 
 
 @router.post("/run/workflow/queue", response_model=RunCreated)
 async def queue_workflow_run(request: Request, caller: TokenHolder, body: WorkflowRunRequest) -> Json:
     """Queue a run of a graph."""
-    return Json(created(await _submitted(context_of(request), caller, body)))
+    return Json(created(await _submitted(request, caller, body)))
 
 
 @router.post("/run/workflow/sync")
@@ -70,14 +71,14 @@ async def sync_workflow_run(request: Request, caller: TokenHolder, body: Workflo
 @router.post("/run/workflow/stream")
 async def stream_workflow_run(request: Request, caller: TokenHolder, body: WorkflowRunRequest) -> EventStream:
     """Run a graph and stream what happens."""
-    return await _streamed(context_of(request), caller, body)
+    return await _streamed(request, caller, body)
 
 
 @router.post("/run", response_model=RunCreated)
 @router.post("/run/queue", response_model=RunCreated, include_in_schema=False)
 async def queue_run(request: Request, caller: TokenHolder, body: AnyRunRequest) -> Json:
     """Queue a run of whatever the body names."""
-    return Json(created(await _submitted(context_of(request), caller, body)))
+    return Json(created(await _submitted(request, caller, body)))
 
 
 @router.post("/run/sync", include_in_schema=False)
@@ -89,7 +90,7 @@ async def sync_run(request: Request, caller: TokenHolder, body: AnyRunRequest) -
 @router.post("/run/stream", include_in_schema=False)
 async def stream_run(request: Request, caller: TokenHolder, body: AnyRunRequest) -> EventStream:
     """Run whatever the body names and stream what happens."""
-    return await _streamed(context_of(request), caller, body)
+    return await _streamed(request, caller, body)
 
 
 @router.get("/run/{run_id}")
@@ -114,10 +115,10 @@ async def cancel_run(request: Request, caller: TokenHolder, run_id: UUID) -> Jso
     return Json(CANCELLED)
 
 
-async def _submitted(context: Context, caller: Caller, body: AnyRun) -> RunView:
+async def _submitted(request: Request, caller: Caller, body: AnyRun) -> RunView:
     """The queued run, with the sentences that their clients know for what is missing."""
-    wish = submit_of(body)
-    services = context.services
+    wish = replace(submit_of(body), spooled=spooled_of(request))
+    services = services_of(request)
     workflow_id = getattr(body, "workflow_id", None)
     if wish.graph is not None and workflow_id is not None:
         with missing(WORKFLOW):
@@ -131,7 +132,7 @@ async def _synced(request: Request, caller: Caller, body: AnyRun) -> Response:
     headers tell which."""
     context = context_of(request)
     with context.slots.one():
-        queued = await _submitted(context, caller, body)
+        queued = await _submitted(request, caller, body)
         run = await unless_gone(request, _ended(context, caller, queued.id))
     if run is None:
         return Response(status_code=CLIENT_GONE)
@@ -144,9 +145,10 @@ async def _ended(context: Context, caller: Caller, run_id: str) -> RunView:
     return await unless_closed(context.slots, waiting) or await context.services.runs.get(caller, run_id)
 
 
-async def _streamed(context: Context, caller: Caller, body: AnyRun) -> EventStream:
+async def _streamed(request: Request, caller: Caller, body: AnyRun) -> EventStream:
+    context = context_of(request)
     with context.slots.for_stream() as slot:
-        run = await _submitted(context, caller, body)
+        run = await _submitted(request, caller, body)
         messages = _messages(context, caller, run, await _version_labels(context, caller, run))
         return stream(messages, slot, keepalive=context.options.keepalive_seconds, headers={"x-run-id": run.id})
 

@@ -7,6 +7,7 @@ from typing import Any
 from starlette.requests import Request
 
 from comfyserve.apis.http.events import Slots
+from comfyserve.apis.http.spool import Spool
 from comfyserve.services.cancel import Cancel
 from comfyserve.services.deployments import Deployments
 from comfyserve.services.files import Files
@@ -50,7 +51,8 @@ class Services:
 
 @dataclass(frozen=True)
 class ApiOptions:
-    """What HTTP needs to know. Sizes are bytes, times seconds; `public_url` has no slash at its end."""
+    """What HTTP needs to know. Sizes are bytes, times seconds; `public_url` has no slash at its end. `spool` is where
+    files wait that are sent as text; without it they are held in memory."""
 
     public_url: str = "http://127.0.0.1:3011"
     version: str = "0.1.0"
@@ -62,6 +64,7 @@ class ApiOptions:
     session_seconds: int = 30 * 24 * 3600
     cors_origins: tuple[str, ...] = ("*",)
     ready: Callable[[], Awaitable[Readiness]] = always_ready
+    spool: Spool | None = None
 
 
 @dataclass(frozen=True)

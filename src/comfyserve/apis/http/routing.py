@@ -1,7 +1,8 @@
 """Routes that read JSON strictly (no NaN, valid UTF-8, bounded depth) and fast."""
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -9,7 +10,11 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
+from comfyserve.apis.http.bundle import context_of
+from comfyserve.apis.http.spool import Spooled
+
 decoder = msgspec.json.Decoder()
+BODILESS = frozenset({"GET", "HEAD", "DELETE"})
 
 
 class JsonRequest(Request):
@@ -36,3 +41,35 @@ class ApiRoute(APIRoute):
             return await handle(JsonRequest(request.scope, request.receive))
 
         return on_json_request
+
+
+class SpooledRequest(JsonRequest):
+    """A request whose body has been read: in its JSON tokens stand for long texts."""
+
+    def __init__(self, request: Request, spooled: Spooled) -> None:
+        super().__init__(request.scope, request.receive)
+        self._body = spooled.rest
+        self.scope["spooled"] = spooled.files
+
+
+class SpooledRoute(APIRoute):
+    """The route class of those that take files in JSON: these wait on disk until the route has answered."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The usual handler, on a SpooledRequest where there may be a body."""
+        handle = super().get_route_handler()
+
+        async def on_spooled_request(request: Request) -> Response:
+            spool = context_of(request).options.spool
+            if spool is None or request.method in BODILESS:
+                return await handle(JsonRequest(request.scope, request.receive))
+            async with spool.reading(request.stream()) as spooled:
+                return await handle(SpooledRequest(request, spooled))
+
+        return on_spooled_request
+
+
+def spooled_of(request: Request) -> Mapping[str, Path]:
+    """The files of a request to a SpooledRoute, each by the token that stands for it in the JSON."""
+    files: Mapping[str, Path] = request.scope.get("spooled", {})
+    return files

@@ -1,5 +1,6 @@
 """Runs: create, list, read, cancel."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
@@ -8,7 +9,7 @@ from pydantic import Field, model_validator
 from comfyserve.apis.http.answers import Json, Timestamp
 from comfyserve.apis.http.auth import SignedIn
 from comfyserve.apis.http.bundle import services_of
-from comfyserve.apis.http.routing import ApiRoute
+from comfyserve.apis.http.routing import SpooledRoute, spooled_of
 from comfyserve.apis.native.options import ConvertOutput, TargetShape, WithOptions, convert_shape, options_of
 from comfyserve.apis.native.shapes import (
     DEFAULT_LIMIT,
@@ -26,7 +27,7 @@ from comfyserve.core.limits import LEAST_PRIORITY, MAX_NAME, MAX_URL, MOST_PRIOR
 from comfyserve.core.runs import Status
 from comfyserve.services.records import OutputView, RunFilter, RunView, SubmitRequest, WebhookWish
 
-router = APIRouter(tags=["runs"], route_class=ApiRoute)
+router = APIRouter(tags=["runs"], route_class=SpooledRoute)
 
 IdempotencyKey = Annotated[
     str | None,
@@ -188,7 +189,8 @@ def submit_of(body: NewRun, idempotency_key: str | None) -> SubmitRequest:
 async def create_run(request: Request, caller: SignedIn, body: NewRun, idempotency_key: IdempotencyKey = None) -> Json:
     """Queue a run. 200 when the idempotency key was seen with the same body, 409 when with another one."""
     services = services_of(request)
-    run = await services.runs.placed(await services.submit.submit(caller, submit_of(body, idempotency_key)))
+    wish = replace(submit_of(body, idempotency_key), spooled=spooled_of(request))
+    run = await services.runs.placed(await services.submit.submit(caller, wish))
     return Json(run_shape(run), 200 if run.replayed else 201)
 
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from comfyserve.apis.http.errors import InvalidRequest, unknown_route
-from comfyserve.apis.http.routing import ApiRoute
+from comfyserve.apis.http.routing import SpooledRoute
 from comfyserve.apis.stateless.answer import INPUT
 from comfyserve.apis.stateless.bodies import body_of, in_shape, inlined, read_json
 from comfyserve.apis.stateless.options import SignedIn, StatelessOptions, WorkflowEndpoint, stateless_of
@@ -22,7 +22,7 @@ from comfyserve.apis.stateless.stats import RECEIVED
 from comfyserve.apis.stateless.translate import graph_of, without_unconfigured
 from comfyserve.core.errors import DomainError, InvalidInput
 
-router = APIRouter(route_class=ApiRoute)
+router = APIRouter(route_class=SpooledRoute)
 
 PREFIX = "/workflow/"
 UNREADABLE = "unreadable_workflow"
