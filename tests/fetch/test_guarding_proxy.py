@@ -12,6 +12,7 @@ from comfyserve.core.errors import FetchFailed
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.proxy import GuardingProxy, Lease, ProxyLimits
 from tests.fetch.hostile import INSIDE, METADATA, NAMES_OF_LOOPBACK, REFUSED_URLS
+from tests.fetch.forward_proxy import lookup_here
 from tests.fetch.origin import PNG, Origin
 
 LIMITS = ProxyLimits(connections=4, head_seconds=0.5, connect_seconds=2, idle_seconds=0.5)
@@ -180,12 +181,13 @@ async def test_a_refusal_stays_and_a_failure_goes(proxy: GuardingProxy, origin: 
 
 @pytest.mark.parametrize("password", ["", "us%40er:p%3Aw@"])
 async def test_forward_proxies_are_used_after_the_check(origin: Origin, password: str) -> None:
-    outer = GuardingProxy(OPEN, LIMITS)
+    outer = GuardingProxy(Guard("on", lookup=lookup_here()), LIMITS)
     async with outer.lease() as onward:
         address = onward.url if not password else onward.url.replace(f"{onward.name}:{onward.password}@", password)
-        inner = GuardingProxy(Guard("localhost", proxies={"http": address, "https": address, "no": "1.1.1.1"}), LIMITS)
+        proxies = {"http": address, "https": address, "no": "1.1.1.1"}
+        inner = GuardingProxy(Guard("origin.test", proxies=proxies, lookup=lookup_here()), LIMITS)
         async with inner.lease() as lease:
-            place = f"localhost:{origin.port}"
+            place = f"origin.test:{origin.port}"
             said = await get(lease, f"http://{place}/a.png")
             tunnel = await ask(
                 lease, f"CONNECT {place} HTTP/1.1", opened(lease), more=b"GET /b.png HTTP/1.0\r\nHost: x\r\n\r\n"

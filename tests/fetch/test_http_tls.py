@@ -22,10 +22,11 @@ from tests.fetch.scripted import CONTENT, Asked, Scripted, answer, scripted, ser
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 with its key, signed by itself."""
+    """A certificate for two addresses, one of them not this machine's, with its key, signed by itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
     now = dt.datetime.now(dt.UTC)
+    addresses = [x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", "1.1.1.1")]
     made = (
         x509.CertificateBuilder()
         .subject_name(name)
@@ -34,7 +35,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         .serial_number(1)
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(addresses), critical=False)
         .sign(key, hashes.SHA256())
     )
     path = tmp_path_factory.mktemp("tls") / "test.pem"
@@ -84,21 +85,21 @@ async def tunnels(status: int, port: int, certificate: Path) -> AsyncIterator[tu
         source = HttpSource(guard, LIMITS, tls=ssl.create_default_context(cafile=certificate))
         yield proxy, source
         await source.close()
-    assert (proxy.asked[0].method, proxy.asked[0].target) == ("CONNECT", f"127.0.0.1:{port}")
+    assert (proxy.asked[0].method, proxy.asked[0].target) == ("CONNECT", f"1.1.1.1:{port}")
     assert proxy.asked[0].headers["proxy-authorization"] == "Basic bWU6cGFzcw=="
 
 
 async def test_https_goes_through_a_tunnel_of_the_proxy(certificate: Path, tmp_path: Path) -> None:
     async with scripted(serve_content, serving(certificate)) as server:
         async with tunnels(200, server.port, certificate) as (_, source):
-            await arrived(source, f"{server.url}/m", tmp_path / "f")
+            await arrived(source, f"https://1.1.1.1:{server.port}/m", tmp_path / "f")
         assert "proxy-authorization" not in server.asked[0].headers
 
 
 async def test_a_proxy_that_opens_no_tunnel_is_told(certificate: Path, tmp_path: Path) -> None:
     async with tunnels(407, 9, certificate) as (proxy, source):
         with pytest.raises(FetchFailed, match="The proxy answers with status 407"):
-            await arrived(source, "https://127.0.0.1:9/m", tmp_path / "f")
+            await arrived(source, "https://1.1.1.1:9/m", tmp_path / "f")
         assert len(proxy.asked) == LIMITS.tries
 
 

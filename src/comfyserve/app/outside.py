@@ -3,13 +3,13 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.request import getproxies
 
 from comfyserve.app.base import SENDING
 from comfyserve.blobs.targets import OpenTargets, TargetOptions
 from comfyserve.core.buckets import read_location
 from comfyserve.fetch.build import FetchOptions, open_fetching
 from comfyserve.fetch.fetching import Caps, Fetching, FetchingLimits
+from comfyserve.fetch.forward import proxies_of
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.outbound import Outbound, place_of
 from comfyserve.fetch.proxy import GuardingProxy
@@ -35,7 +35,7 @@ class Outside:
 
 async def build_outside(settings: Settings, scratch: Path) -> Outside:
     """The fetching, the targets and the webhooks of this process."""
-    guard = Guard(settings.allow_private_network, proxies=getproxies())
+    guard = Guard(settings.allow_private_network, proxies=proxies_of(os.environ))
     proxy = GuardingProxy(guard)
     lend = settings.fetch_credentials == "own"
     options = FetchOptions(

@@ -7,7 +7,6 @@ import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
-from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -15,6 +14,7 @@ from yarl import URL
 
 from comfyserve.core.errors import FetchFailed, FetchRefused, InvalidInput
 from comfyserve.core.limits import MAX_URL
+from comfyserve.fetch.forward import ForwardProxies
 from comfyserve.fetch.lookup import Lookup
 from comfyserve.fetch.networks import Address, Network, is_metadata, is_special, plain
 
@@ -61,9 +61,10 @@ class AllowPrivate:
 class Guard:
     """Decides about URLs and addresses, and makes HTTP sessions that cannot go anywhere else.
 
-    `proxies` maps `http` and `https` to forward proxies, `no` to hosts without one, as `urllib.request.getproxies()`
-    gives them. Behind a proxy the check comes first all the same, but it is the proxy that resolves and connects.
-    `lookup` is who knows the addresses of hosts. Raises InvalidInput for a setting or a proxy that cannot be used.
+    `proxies` are the operator's forward proxies, as `forward.proxies_of` reads them. Behind a proxy the check comes
+    first all the same, but it is the proxy that resolves and connects. `proxy_resolves`: a host that cannot be looked
+    up here is left to the proxy, where only that one knows the names outside. `lookup` is who knows the addresses of
+    hosts. Raises InvalidInput for a setting or a proxy that cannot be used.
     """
 
     def __init__(
@@ -71,14 +72,13 @@ class Guard:
         allow_private: AllowPrivate | str = "off",
         *,
         proxies: Mapping[str, str] | None = None,
+        proxy_resolves: bool = False,
         lookup: Lookup | None = None,
     ) -> None:
         self._allow = AllowPrivate.parse(allow_private) if isinstance(allow_private, str) else allow_private
         self.lookup = lookup or Lookup()
-        self._proxies = _read_proxies(proxies or {})
-        self._proxy_hosts = frozenset(
-            urlsplit(proxy).hostname or "" for name, proxy in self._proxies.items() if name != "no"
-        )
+        self._proxies = ForwardProxies(proxies or {})
+        self._proxy_resolves = proxy_resolves
 
     def check_url(self, text: str) -> URL:
         """The URL, if its scheme and shape are allowed, and its host when that is an address. Raises FetchRefused."""
@@ -116,23 +116,24 @@ class Guard:
         host = url.host or ""
         if not self._proxies:
             return None
+        proxy = self.forward_proxy(url)
         if _literal(host) is None:
             try:
                 await CheckedResolver(self).resolve(host, url.port or 0, socket.AF_UNSPEC)
             except OSError as error:
-                raise not_found(host) from error
-        return self.forward_proxy(url)
+                if proxy is None or not self._proxy_resolves:
+                    raise not_found(host) from error
+        return proxy
 
     def forward_proxy(self, url: URL) -> str | None:
         """The operator's forward proxy for a URL, without any check: for addresses that the operator configured."""
-        without = _without_proxy(url.host or "", self._proxies.get("no", ""))
-        return None if without else self._proxies.get(url.scheme)
+        return self._proxies.for_url(url)
 
     def session(self, *, connect_seconds: float, idle_seconds: float) -> aiohttp.ClientSession:
         """A session whose connections go to checked addresses only; follow redirects yourself, one `check_url` each."""
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                resolver=CheckedResolver(self, self._proxy_hosts),
+                resolver=CheckedResolver(self, self._proxies.hosts),
                 use_dns_cache=False,
                 limit=MAX_CONNECTIONS,
                 keepalive_timeout=15,
@@ -180,22 +181,6 @@ class CheckedResolver(AbstractResolver):
 def not_found(host: str | None) -> FetchFailed:
     """A host has no address, as far as we can see."""
     return FetchFailed(f"The host {host} cannot be found.", retryable=True)
-
-
-def _read_proxies(given: Mapping[str, str]) -> dict[str, str]:
-    """The proxies that are used. Raises InvalidInput for one that is reached otherwise than by plain HTTP."""
-    used = {scheme: given[scheme] for scheme in SCHEMES if given.get(scheme)}
-    for scheme, proxy in used.items():
-        parts = urlsplit(proxy)
-        if parts.scheme != "http" or not parts.hostname:
-            raise InvalidInput(f"{scheme.upper()}_PROXY must be an address that begins with http://, or not be set.")
-    return used | {"no": given.get("no", "")}
-
-
-def _without_proxy(host: str, no_proxy: str) -> bool:
-    """Whether NO_PROXY names the host, a domain above it, or everything (`*`)."""
-    names = [name.strip().lower().lstrip(".") for name in no_proxy.split(",")]
-    return any(name == "*" or host == name or host.endswith(f".{name}") for name in names if name)
 
 
 def _literal(host: str) -> Address | None:
