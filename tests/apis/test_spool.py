@@ -297,10 +297,6 @@ async def test_runs_take_bodies_from_the_spool(world: World, spool: Spool) -> No
     assert again.json()["id"] == first.json()["id"]
     claim = await world.next_claim()
     assert claim.graph.as_json()["1"]["inputs"] == graph["1"]["inputs"]
-    queued = await world.client.post("/api/run", json={"workflow_api_json": graph, "inputs": {}})
-    assert queued.status_code == 200, queued.text
-    claim = await world.next_claim()
-    assert claim.graph.as_json()["1"]["inputs"] == graph["1"]["inputs"]
 
 
 async def test_a_body_that_breaks_on_the_way_is_told_as_any_other(world: World, spool: Spool) -> None:
