@@ -1,7 +1,7 @@
 """The bodies of webhook calls: one per prompt (stateless-comfyui-api.md 4.2), or, as once, one per output (4.3).
 
-Files are read while a body is sent, so that none is held in memory. Every try sends the same bytes: the time in them
-is that of the delivery.
+Files are read while a body is sent, so that none is held in memory. Every try tells the same time, that of the
+delivery; only the signed addresses of files are fresh ones after a while.
 """
 
 from collections.abc import AsyncIterator, Mapping
