@@ -9,7 +9,7 @@ from pydantic import SecretStr, ValidationError
 from comfyserve.cli.main import _wrong_settings
 from comfyserve.originals import AMBIENT, WITHOUT_EFFECT
 from comfyserve.settings import read_as, read_settings
-from comfyserve.solo_settings import SoloSettings, split_keys
+from comfyserve.solo_settings import SYSTEM_EVENTS, SoloSettings, read_events, split_keys
 
 MEANINGS: dict[str, tuple[str, str, Any]] = {
     "ALWAYS_RESTART_COMFYUI": ("True", "restart_engine", True),
@@ -77,7 +77,7 @@ WRONG = [
     ("COMFYUI_PORT_HOST", "0", "greater than 0"),
     ("LOG_LEVEL", "loud", "debug"),
     ("SYSTEM_WEBHOOK_URL", "ftp://x", "http or https"),
-    ("SYSTEM_WEBHOOK_EVENTS", "status, executed", "no system event"),
+    ("SYSTEM_WEBHOOK_EVENTS", "status,,executed", "no system event"),
     ("SYSTEM_WEBHOOK_EVENTS", "status,", "no system event"),
     ("WARMUP_PROMPT_FILE", "/nowhere/w.json", "no file"),
     ("MANIFEST", "/nowhere/m.yml", "no file"),
@@ -94,7 +94,7 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_whole_table_is_read() -> None:
     known = {original.variable for original in SoloSettings.originals}
     assert known == MEANINGS.keys() | IN_PAIRS | OURS
-    assert READ_OTHERWISE == AMBIENT.keys() | WITHOUT_EFFECT.keys()
+    assert AMBIENT.keys() | WITHOUT_EFFECT.keys() == READ_OTHERWISE
 
 
 @pytest.mark.parametrize("variable", MEANINGS)
@@ -155,3 +155,9 @@ def test_keys_are_split_and_not_guessable() -> None:
     assert split_keys(settings.api_keys) == ["first-key-1", "second-key-2"]
     with pytest.raises(ValidationError, match="at least 8"):
         read_as(SoloSettings, api_keys="a,second-key-2")
+
+
+def test_names_of_system_events_may_have_blanks_around_them() -> None:
+    assert read_events(" status , executed") == {"status", "executed"}
+    assert read_events(" all ") == frozenset(SYSTEM_EVENTS)
+    assert read_events(" ") == frozenset()

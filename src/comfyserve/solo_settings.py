@@ -33,16 +33,24 @@ SYSTEM_EVENTS = (
     "file_downloaded",
     "file_uploaded",
     "file_deleted",
+    "download_failed",
 )
-"""What SYSTEM_WEBHOOK_EVENTS may name (spec stateless-comfyui-api section 4.4)."""
+"""What SYSTEM_WEBHOOK_EVENTS may name (spec stateless-comfyui-api section 4.4); the last one is ours."""
 
 
 def _events(text: str) -> str:
-    if not text or text == "all":
-        return text
-    if unknown := [name for name in text.split(",") if name not in SYSTEM_EVENTS]:
-        raise ValueError(f"{unknown[0]!r} is no system event; write `all`, or some of {', '.join(SYSTEM_EVENTS)}")
+    read_events(text)
     return text
+
+
+def read_events(text: str) -> frozenset[str]:
+    """The system events that a list with commas names, blanks around them or not. Raises ValueError for any other."""
+    names = [name.strip() for name in text.split(",")] if text.strip() else []
+    if names == ["all"]:
+        return frozenset(SYSTEM_EVENTS)
+    if unknown := [name for name in names if name not in SYSTEM_EVENTS]:
+        raise ValueError(f"{unknown[0]!r} is no system event; write `all`, or some of {', '.join(SYSTEM_EVENTS)}")
+    return frozenset(names)
 
 
 def _web_address(text: str) -> str:
@@ -171,11 +179,9 @@ class SoloSettings(Settings):
         description="Hosts that get that header, commas between; `*`: all; empty: those of warmup_url and of the "
         "manifest.",
     )
-    system_webhook_url: Annotated[str, AfterValidator(_web_address)] = Field(
-        "", description="Where system events go."
-    )
+    system_webhook_url: Annotated[str, AfterValidator(_web_address)] = Field("", description="Where system events go.")
     system_webhook_events: Annotated[str, NoDecode, AfterValidator(_events)] = Field(
-        "", description="Which system events go there: `all`, or names with commas between and no blanks."
+        "", description="Which system events go there: `all`, or names with commas between."
     )
 
     @property

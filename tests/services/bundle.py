@@ -28,6 +28,7 @@ from comfyserve.services.machines import Machines
 from comfyserve.services.media import MediaStore
 from comfyserve.services.record import Record
 from comfyserve.services.records import Caller, DeploymentDraft, RunView, SubmitRequest, WebhookWish
+from comfyserve.services.request_ids import RequestIds
 from comfyserve.services.runs import Runs
 from comfyserve.services.sealing import Sealing
 from comfyserve.services.submit import Submit, SubmitLimits
@@ -100,6 +101,7 @@ class Bundle:
     sweep: Sweep
     caller: Caller
     machine_id: str
+    request_ids: RequestIds
 
     async def run(self, graph: Any = None, *, caller: Caller | None = None, **request: Any) -> RunView:
         """Submit a graph that is not deployed."""
@@ -184,8 +186,18 @@ async def compose(
     graphs, machines = Graphs(), Machines(db, **common)
     runs = Runs(db, url=files.url)
     forms = EditorForms(machines, graph_bytes=1_000_000, wait_seconds=0)
-    sealing = Sealing(secret)
-    record = Record(db, door, bell=bell, live=live, sealing=sealing, lease_seconds=LEASE, clocks=clocks, **common)
+    sealing, request_ids = Sealing(secret), RequestIds()
+    record = Record(
+        db,
+        door,
+        bell=bell,
+        live=live,
+        sealing=sealing,
+        lease_seconds=LEASE,
+        clocks=clocks,
+        on_attempt=request_ids.note,
+        **common,
+    )
     await keys.ensure_admin(ADMIN_KEY)
     caller = await keys.authenticate(ADMIN_KEY)
     return Bundle(
@@ -223,4 +235,5 @@ async def compose(
         sweep=Sweep(db, record, blobs, clock=clock, clocks=clocks, keeping=keeping),
         caller=caller,
         machine_id=await machines.ensure_local(caller.workspace_id, kind="embedded", workers=1),
+        request_ids=request_ids,
     )

@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from comfyserve.services.bell import LocalBell
 from comfyserve.services.door import Door
 from comfyserve.services.live import LocalLive
 from comfyserve.services.record import Record
+from comfyserve.services.request_ids import RequestIds
 from comfyserve.services.sealing import Sealing
 from comfyserve.settings import Settings, secret_of, write_private
 
@@ -59,6 +60,7 @@ class Base:
     door: Door
     sealing: Sealing
     clocks: Clocks
+    request_ids: RequestIds = field(default_factory=RequestIds)
 
 
 def make_data_dir(settings: Settings) -> None:
@@ -139,4 +141,5 @@ def build_record(base: Base, ledger: type[Record] = Record) -> Record:
         sealing=base.sealing,
         lease_seconds=base.settings.lease_seconds,
         clocks=base.clocks,
+        on_attempt=base.request_ids.note,
     )

@@ -212,6 +212,13 @@ def count_by_state(connection: Connection, machine_ids: Collection[str]) -> dict
     return counts
 
 
+def count_unfinished(connection: Connection) -> int:
+    """How many runs of all machines wait or are worked on."""
+    active = [QUEUED, *(status.value for status in HELD)]
+    found: int = connection.execute(select(func.count()).where(runs.c.status.in_(active))).scalar_one()
+    return found
+
+
 def renew(connection: Connection, tokens: Collection[str], until: datetime) -> frozenset[str]:
     """Prolong these leases; the answer is those that are still held."""
     held = select(runs.c.lease_token).where(_held(), runs.c.lease_token.in_(tokens))

@@ -27,7 +27,7 @@ from comfyserve.engines.reading import (
     traceback_of,
     tracebacks_in,
 )
-from comfyserve.ports import Alive, ByteStream, EngineEvent, OfferedModel, Outcome, Warned
+from comfyserve.ports import Alive, ByteStream, EngineEvent, OfferedModel, Outcome, TellSystem, Warned
 from comfyserve.protocol import routes
 
 CHUNK_BYTES = 256 * 1024
@@ -77,6 +77,7 @@ class ComfyClient:
         models: Folders | None = None,
         headers: Mapping[str, str] | None = None,
         patience: Patience | None = None,
+        tell: TellSystem | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self._folders = folders
@@ -93,7 +94,7 @@ class ComfyClient:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=headers,
         )
-        self._listener = Listener(self._session, self.url, heartbeat=self._patience.heartbeat)
+        self._listener = Listener(self._session, self.url, heartbeat=self._patience.heartbeat, tell=tell)
         self._lost: EngineLost | None = None
 
     async def ready(self) -> None:

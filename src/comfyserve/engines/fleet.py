@@ -13,7 +13,7 @@ from comfyserve.engines.launch import DEFAULT_PORT, Launch, comfyui, embedded, t
 from comfyserve.engines.models import MODELS
 from comfyserve.engines.process import EngineState, ProcessEngine
 from comfyserve.engines.remote import READY_SECONDS, RemoteEngine, split_login
-from comfyserve.ports import Engine
+from comfyserve.ports import Engine, TellSystem
 
 FIRST = "engine"
 """The folder, in the data directory, of the one embedded engine that most have; the next is `engine-2`."""
@@ -35,7 +35,8 @@ class Wanted:
     """What the settings say about engines. `number` 0: one for each GPU or URL, and one embedded engine.
 
     `moved` are the folders of a ComfyUI that an operator has put elsewhere (`input`, `output`, `models`); `host` and
-    `port` are where a command listens that has no `{port}`, the second engine on the next port.
+    `port` are where a command listens that has no `{port}`, the second engine on the next port. `tell` gets what the
+    engines say that is a system event.
     """
 
     folder: Path
@@ -52,6 +53,7 @@ class Wanted:
     gpus: str = "auto"
     number: int = 0
     simulation: Sequence[str] = ()
+    tell: TellSystem | None = None
 
     @property
     def kind(self) -> Kind:
@@ -83,7 +85,7 @@ def fleet(
     if wanted.kind == "remote":
         return [_remote(wanted, url) for url in wanted.urls]
     launches = _embedded(wanted) if wanted.kind == "embedded" else _comfyui(wanted, gpus(wanted.gpus))
-    return [_process(launch, index, on_state) for index, launch in enumerate(launches)]
+    return [_process(launch, index, on_state, wanted.tell) for index, launch in enumerate(launches)]
 
 
 def leftovers(folder: Path) -> list[Path]:
@@ -93,12 +95,12 @@ def leftovers(folder: Path) -> list[Path]:
 
 def _remote(wanted: Wanted, url: str) -> Callable[[], Engine]:
     seconds, models = min(READY_SECONDS, wanted.start_seconds), wanted.moved.get(MODELS)
-    return lambda: RemoteEngine(url, headers=wanted.headers, models=models, ready_seconds=seconds)
+    return lambda: RemoteEngine(url, headers=wanted.headers, models=models, tell=wanted.tell, ready_seconds=seconds)
 
 
-def _process(launch: Launch, number: int, on_state: OnState) -> Callable[[], Engine]:
+def _process(launch: Launch, number: int, on_state: OnState, tell: TellSystem | None) -> Callable[[], Engine]:
     def make() -> Engine:
-        engine = ProcessEngine(launch, on_state=lambda state: on_state(number, engine, state))
+        engine = ProcessEngine(launch, on_state=lambda state: on_state(number, engine, state), tell=tell)
         return engine
 
     return make

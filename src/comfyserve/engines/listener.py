@@ -13,7 +13,8 @@ import structlog
 from comfyserve.core.errors import EngineLost
 from comfyserve.engines.inbox import Inbox
 from comfyserve.engines.reading import read_event, read_message, whole
-from comfyserve.ports import Preview
+from comfyserve.engines.tap import hand_on
+from comfyserve.ports import Preview, TellSystem
 from comfyserve.protocol import messages, routes
 from comfyserve.protocol.messages import TERMINAL_EVENTS, Event
 
@@ -28,12 +29,16 @@ log = structlog.get_logger(__name__)
 class Listener:
     """Listens under a fresh client id per connection and fills the inboxes. Nothing an engine sends can end it."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, *, heartbeat: float) -> None:
-        """`heartbeat`: seconds without a word after which the engine is pinged; it has half of that to answer."""
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, *, heartbeat: float, tell: TellSystem | None = None
+    ) -> None:
+        """`heartbeat`: seconds without a word after which the engine is pinged; it has half of that to answer. `tell`
+        gets every message that is a system event."""
         self.client_id: str | None = None
         self._session = session
         self._url = url
         self._heartbeat = heartbeat
+        self._tell = tell
         self._inboxes: dict[str, Inbox] = {}
         self._running: Inbox | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
@@ -141,6 +146,8 @@ class Listener:
             inbox.hint()
 
     def _receive(self, frame: str) -> None:
+        if self._tell is not None:
+            hand_on(frame, self._tell)
         if (message := read_message(frame)) is None:
             return
         kind, data = message

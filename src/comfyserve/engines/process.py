@@ -16,7 +16,7 @@ from comfyserve.core.outputs import EngineFile
 from comfyserve.engines.child import Child
 from comfyserve.engines.client import ComfyClient, Patience
 from comfyserve.engines.launch import Launch, folders_of, takes_arguments
-from comfyserve.ports import ByteStream, EngineEvent, OfferedModel
+from comfyserve.ports import ByteStream, EngineEvent, OfferedModel, TellSystem
 from comfyserve.protocol import routes
 
 PROBE_SECONDS = 0.03
@@ -65,10 +65,12 @@ class ProcessEngine:
         patience: Patience | None = None,
         policy: RestartPolicy | None = None,
         on_state: Callable[[EngineState], None] = lambda state: None,
+        tell: TellSystem | None = None,
     ) -> None:
-        """`on_state` is told every state that it enters."""
+        """`on_state` is told every state that it enters, `tell` what the engine says that is a system event."""
         self.launch = launch
         self._on_state = on_state
+        self._tell = tell
         self.state = EngineState.STOPPED
         self._patience = patience
         self._policy = policy or RestartPolicy()
@@ -256,7 +258,7 @@ class ProcessEngine:
 
     async def _connect(self, url: str) -> None:
         """Make the client, with the folders that the engine has where only its start script knows them."""
-        self._client = client = ComfyClient(url, folders=self._folders, patience=self._patience)
+        self._client = client = ComfyClient(url, folders=self._folders, patience=self._patience, tell=self._tell)
         await client.ready()
         if takes_arguments(self.launch.command):
             return
@@ -265,7 +267,7 @@ class ProcessEngine:
             return
         self._folders = folders
         await client.close()
-        self._client = ComfyClient(url, folders=folders, patience=self._patience)
+        self._client = ComfyClient(url, folders=folders, patience=self._patience, tell=self._tell)
         await self._client.ready()
 
     async def _await_answer(self, child: Child) -> None:

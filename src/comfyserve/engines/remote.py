@@ -10,6 +10,7 @@ from comfyserve.core.errors import EngineLost, InvalidInput
 from comfyserve.engines.client import NO_ENTRY, ComfyClient, Patience
 from comfyserve.engines.folders import Folders
 from comfyserve.engines.models import MODELS
+from comfyserve.ports import TellSystem
 
 READY_SECONDS = 30.0
 READY_DELAYS = (0.1, 0.25, 0.5, 1.0, 2.0)
@@ -43,11 +44,12 @@ class RemoteEngine(ComfyClient):
         headers: Mapping[str, str] | None = None,
         models: Path | None = None,
         patience: Patience | None = None,
+        tell: TellSystem | None = None,
         ready_seconds: float = READY_SECONDS,
     ) -> None:
         address, login = split_login(url)
         mounted = None if models is None else Folders(models, {MODELS: models})
-        super().__init__(address, models=mounted, headers={**login, **(headers or {})}, patience=patience)
+        super().__init__(address, models=mounted, headers={**login, **(headers or {})}, patience=patience, tell=tell)
         self._ready_seconds = ready_seconds
 
     async def ready(self) -> None:

@@ -11,7 +11,7 @@ from comfyserve.ports import STOP_TOPIC, Bell
 from comfyserve.services.door import Door
 from comfyserve.services.records import Caller, RunView
 from comfyserve.services.runs import Runs, find_run
-from comfyserve.services.topics import DELIVERIES, end_topic, run_topic
+from comfyserve.services.topics import DELIVERIES, DEPTH, end_topic, run_topic
 
 
 class Cancel:
@@ -39,6 +39,6 @@ class Cancel:
             return self._runs.view(connection, caller, run_id)
 
         view = await self._db.write(wish)
-        for topic in (run_topic(run_id), end_topic(run_id), STOP_TOPIC, DELIVERIES):
+        for topic in (run_topic(run_id), end_topic(run_id), STOP_TOPIC, DELIVERIES, DEPTH):
             self._bell.ring(topic)
         return view

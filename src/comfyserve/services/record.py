@@ -22,7 +22,7 @@ from comfyserve.services.door import ENDINGS, Door
 from comfyserve.services.options import opened
 from comfyserve.services.output_rows import OutputRow, output_rows
 from comfyserve.services.sealing import Sealing
-from comfyserve.services.topics import DELIVERIES, end_topic, run_topic
+from comfyserve.services.topics import DELIVERIES, DEPTH, end_topic, run_topic
 
 RELEASE_BATCH = 500
 
@@ -50,7 +50,9 @@ class Record:
         sealing: Sealing,
         lease_seconds: float,
         clocks: Clocks,
+        on_attempt: Callable[[str, str], None] = lambda prompt_id, request_id: None,
     ) -> None:
+        """`on_attempt` is told under which id an engine will know a request."""
         self._db = db
         self._door = door
         self._clock = clock
@@ -60,6 +62,7 @@ class Record:
         self._sealing = sealing
         self._lease = timedelta(seconds=lease_seconds)
         self._clocks = clocks
+        self._on_attempt = on_attempt
 
     async def claim(self, machine_id: str, worker_id: str, busy: Busy = NOBODY) -> Claim | None:
         """The next run of this machine by priority, fair share between keys, age; None when none waits that may go.
@@ -92,6 +95,7 @@ class Record:
 
     def _claim(self, taken: _Taken) -> Claim:
         """Raises SealBroken."""
+        self._on_attempt(str(taken.run.attempt_id), taken.row["idempotency_key"] or taken.run.id)
         return Claim(
             run=taken.run,
             lease=taken.lease,
@@ -186,6 +190,7 @@ class Record:
         self._bell.ring(run_topic(run.id))
         if run.final:
             self._bell.ring(end_topic(run.id))
+            self._bell.ring(DEPTH)
             self._live.drop(run.id)
         if run.status is Status.QUEUED:
             self._bell.ring(machine_topic(run.machine_id))

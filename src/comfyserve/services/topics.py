@@ -2,6 +2,9 @@
 
 DELIVERIES = "deliveries"
 
+DEPTH = "depth"
+"""Rings when a run was queued or has ended."""
+
 
 def run_topic(run_id: str) -> str:
     """Rings when something was recorded about this run."""
