@@ -15,7 +15,9 @@ import structlog
 
 from comfyserve.core.errors import FetchFailed, FetchRefused
 from comfyserve.core.javascript import json_text
-from comfyserve.ports import Sender, SystemEvent
+from comfyserve.ports import Sender
+from comfyserve.ports import SystemEvent as SystemEvent
+from comfyserve.ports import TellSystem as TellSystem
 from comfyserve.services.deliver import BACK_OFF, TRIES
 from comfyserve.services.letters import Letter, at_hand, seal
 from comfyserve.services.postings import Posting

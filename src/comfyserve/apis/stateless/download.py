@@ -29,8 +29,8 @@ from comfyserve.core.errors import (
 )
 from comfyserve.core.limits import MAX_URL
 from comfyserve.core.logins import split_login
-from comfyserve.ports import SystemEvent
 from comfyserve.services.model_files import ModelArrived, ModelOrder
+from comfyserve.services.system_events import SystemEvent
 
 router = APIRouter(tags=["models"], route_class=ApiRoute)
 log = structlog.get_logger(__name__)

@@ -9,9 +9,9 @@ from starlette.requests import Request
 
 from comfyserve.core.credentials import Credential
 from comfyserve.core.graph import Graph
-from comfyserve.ports import SystemEvent, TellSystem
 from comfyserve.services.model_files import ModelArrived, ModelOrder
 from comfyserve.services.records import Caller
+from comfyserve.services.system_events import SystemEvent, TellSystem
 
 UploadKey = Literal["s3", "hf_upload", "azure_blob_upload", "http_upload"]
 

@@ -13,7 +13,7 @@ from comfyserve.apis.stateless.errors import run_failure
 from comfyserve.apis.stateless.stats import stats_of
 from comfyserve.apis.stateless.translate import LEGACY, SIGNED
 from comfyserve.core.runs import Status
-from comfyserve.ports import Delivery
+from comfyserve.services.deliver import Delivery
 from comfyserve.services.files import Files
 from comfyserve.services.postings import Posting, Render, Snapshot
 
