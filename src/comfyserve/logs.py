@@ -6,6 +6,7 @@ from typing import Literal
 
 import structlog
 
+OURS = "comfyserve"
 QUIET = ("uvicorn.access", "aiohttp.access", "asyncio", "alembic", "sqlalchemy")
 """Loggers of libraries that speak only from WARNING up; our own access line replaces theirs."""
 
@@ -31,7 +32,9 @@ def configure_logs(style: Literal["auto", "console", "json"], level: str) -> Non
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_rendering(console)))
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(level.upper())
+    # At `debug` libraries would write whole requests, with what signs them: that level is for lines of ours.
+    root.setLevel(max(logging.getLevelName(level.upper()), logging.INFO))
+    logging.getLogger(OURS).setLevel(level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -16,8 +16,9 @@ import structlog
 
 from comfyserve.apis.build import close_streams
 from comfyserve.app import wanted_engines
-from comfyserve.app.solo import Solo, build_solo, standing_solo
+from comfyserve.app.solo import Solo, build_solo, public_settings, standing_solo
 from comfyserve.app.solo_life import SoloEnds
+from comfyserve.core.redaction import redacted
 from comfyserve.serving import (
     EngineChoice,
     check_engine,
@@ -52,7 +53,6 @@ async def serve_solo(settings: SoloSettings, *, memory: bool = False, as_json: b
         if memory:
             folder = ending.enter_context(tempfile.TemporaryDirectory(prefix="comfyserve-solo-"))
             settings = settings.model_copy(update={"data_dir": Path(folder)})
-        log.debug("solo.settings", set_by_environment=borrowed(settings))
         try:
             listening = listen(settings.host, settings.port)
         except OSError as error:
@@ -103,7 +103,14 @@ async def _serve(solo: Solo, listening: socket.socket, *, as_json: bool) -> None
 
 
 def _warn(solo: Solo) -> None:
-    """What an operator should know before somebody else finds out."""
+    """What an operator should know before somebody else finds out; at `debug`, all that was loaded."""
+    log.debug(
+        "solo.loaded",
+        settings=redacted(public_settings(solo.settings)),
+        borrowed=borrowed(solo.settings),
+        workflows=[endpoint.path for endpoint in solo.workflows.endpoints],
+        uploads=sorted(solo.platform.api.state.stateless.uploads),
+    )
     if _is_public(solo.settings.host) and not solo.callers.keyed:
         log.warning(
             "solo.keyless",

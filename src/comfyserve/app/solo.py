@@ -67,7 +67,8 @@ async def build_solo(settings: SoloSettings, url: str, *, ledger: type[Record] =
     warmup = _Warmup(settings, platform, callers)
     workflows = await load_workflows(Path(settings.workflow_dir), _context(settings, room, desk, warmup))
     manifest = _manifest(settings, platform)
-    steps: list[Step] = [("The warm-up is being fetched.", warmup.fetch)]
+    named = settings.warmup_file or settings.warmup_url
+    steps: list[Step] = [("The warm-up is being fetched.", warmup.fetch)] if named else []
     if manifest is not None:
         steps.append(("What the manifest names is being installed.", manifest.before_start))
     life = Life(

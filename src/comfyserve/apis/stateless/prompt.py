@@ -14,8 +14,9 @@ from starlette.responses import Response
 from comfyserve.apis.http.bundle import Context, context_of
 from comfyserve.apis.http.events import unless_closed, unless_gone
 from comfyserve.apis.http.routing import SpooledRoute, spooled_of
-from comfyserve.apis.stateless.answer import accepted, result_answer
+from comfyserve.apis.stateless.answer import INPUT, accepted, result_answer
 from comfyserve.apis.stateless.bodies import JsonAnswer, documented, in_shape, read_json
+from comfyserve.apis.stateless.debugging import log_request
 from comfyserve.apis.stateless.errors import (
     NO_OUTPUT,
     PromptRefused,
@@ -68,6 +69,7 @@ async def answered(
     check_strict(wish, policy)
     with told_of(graph):
         asked = translate(graph, wish, str(uuid.uuid4()), policy)
+        log_request(str(asked.request.idempotency_key), wish, asked.request.graph, memo.get(INPUT))
         wanted = replace(asked.request, memo={**asked.request.memo, **memo}, spooled=spooled_of(request))
         if not asked.saves:
             await _check_outputs(context, caller, graph)

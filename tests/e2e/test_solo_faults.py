@@ -1,0 +1,133 @@
+"""What becomes of accepted work when solo or its engine dies, and of many callers at once."""
+
+import asyncio
+import base64
+import signal
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import psutil
+from PIL import Image
+
+from tests.e2e.program import colour_graph, until
+from tests.e2e.solo_program import SoloProgram, receiver, solo
+
+PRIVATE = {"COMFYSERVE_ALLOW_PRIVATE_NETWORK": "127.0.0.1"}
+MANY = 200
+CROWD = 500
+
+
+async def test_accepted_work_survives_a_kill_of_solo(tmp_path: Path) -> None:
+    async with receiver() as hook:
+        async with solo(tmp_path / "s", **PRIVATE, COMFYSERVE_ENGINE_WORK_MS="100") as running:
+            ids = await _accept(running, hook.url, 30)
+            await hook.calls.get()
+            assert await running.stop(signal.SIGKILL) == -signal.SIGKILL
+        async with solo(tmp_path / "s", **PRIVATE) as running:
+            bodies = await hook.ids(ids - {"a0"})
+            assert {body["type"] for body in bodies.values()} == {"prompt.complete"}
+            for name, body in bodies.items():
+                assert _colour(body["images"][0]) == int(name[1:])
+            status, told = await running.get("/prompt/a7")
+            assert status == 200 and told["id"] == "a7"
+
+
+async def test_solo_ends_with_its_engine_and_keeps_accepted_work(tmp_path: Path) -> None:
+    async with receiver() as hook:
+        async with solo(tmp_path / "s", **PRIVATE, COMFYSERVE_ENGINE_WORK_MS="100") as running:
+            ids = await _accept(running, hook.url, 20)
+            await hook.calls.get()
+            _kill(running)
+            assert await running.ended() == 1
+            assert "ALWAYS_RESTART_COMFYUI" in running.log.read_text().splitlines()[-1]
+        async with solo(tmp_path / "s", **PRIVATE):
+            await hook.ids(ids - {"a0"})
+
+
+async def test_an_engine_that_ends_by_itself_ends_solo_too(tmp_path: Path) -> None:
+    async with solo(tmp_path / "s") as running:
+        running.engines()[0].send_signal(signal.SIGTERM)
+        assert await running.ended() == 1
+        assert "exit code 0" in running.log.read_text()
+
+
+async def test_all_are_answered_right_when_the_engine_is_killed_among_them(tmp_path: Path) -> None:
+    graph = tmp_path / "warmup.json"
+    graph.write_text(
+        '{"1": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8, "batch_size": 1, "color": 1}},'
+        ' "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "w"}}}'
+    )
+    again = {"ALWAYS_RESTART_COMFYUI": "true", "WARMUP_PROMPT_FILE": str(graph)}
+    async with solo(tmp_path / "s", **again) as running:
+        calls = [asyncio.create_task(_ask(running, number)) for number in range(MANY)]
+        await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+        _kill(running)
+        answers = await asyncio.gather(*calls)
+        assert [status for status, _ in answers] == [200] * MANY
+        assert [_colour(body["images"][0]) for _, body in answers] == list(range(MANY))
+        await until(lambda: running.get("/ready"), lambda answer: answer[0] == 200)
+        warm = [line for line in running.log_lines() if line.get("phase") == "The warm-up runs."]
+        assert len(warm) == 2
+
+
+async def test_five_hundred_at_once(tmp_path: Path) -> None:
+    async with solo(tmp_path / "s") as running:
+        memory = psutil.Process(running.process.pid)
+        answers = await asyncio.gather(*(_ask(running, number) for number in range(CROWD)))
+        assert [status for status, _ in answers] == [200] * CROWD
+        assert [_colour(body["images"][0]) for _, body in answers] == list(range(CROWD))
+        assert memory.memory_info().rss < 400 * 2**20
+
+
+async def test_nothing_secret_is_logged_or_told(tmp_path: Path) -> None:
+    secrets = ["hush-key-in-basic", "hush-token-0", "hush-header-1", "hush-api-key-2", "hush-hook-3", "whsec_aHVzaA"]
+    variables = {
+        "LOG_LEVEL": "trace",
+        "HF_TOKEN": secrets[1],
+        "HTTP_AUTH_HEADER_NAME": "X-Secret",
+        "HTTP_AUTH_HEADER_VALUE": secrets[2],
+        "COMFYSERVE_API_KEYS": secrets[3],
+        "WEBHOOK_SECRET": secrets[5],
+    }
+    auth = {"type": "bearer", "token": secrets[4]}
+    async with receiver() as hook, solo(tmp_path / "s", **PRIVATE, **variables) as running:
+        wish = {
+            "prompt": colour_graph(),
+            "id": "secret",
+            "webhook_v2": hook.url,
+            "credentials": [{"url_pattern": "https://x/**", "auth": auth}],
+        }
+        bearer = {"Authorization": f"Bearer {secrets[3]}"}
+        status, body = await running.post("/prompt", wish, **bearer)
+        assert status == 202
+        bodies = await hook.ids({"secret"})
+        told = [str(body), str(bodies), str(await running.get("/prompt/secret", **bearer)), "".join(running.lines)]
+        await running.stop()
+        told.append(running.log.read_text())
+        assert [secret for secret in secrets for text in told if secret in text] == []
+        assert "secret" in told[-1] and "EmptyImage" in told[-1], "the request and the graph are logged"
+
+
+async def _accept(running: SoloProgram, url: str, number: int) -> set[str]:
+    """Ids of requests that were answered 202."""
+    ids = [f"a{index}" for index in range(number)]
+    wishes = [{"prompt": colour_graph(index), "id": name, "webhook_v2": url} for index, name in enumerate(ids)]
+    answers = [await running.post("/prompt", wish) for wish in wishes]
+    assert {status for status, _ in answers} == {202}
+    return set(ids)
+
+
+async def _ask(running: SoloProgram, number: int) -> tuple[int, Any]:
+    return await running.post("/prompt", {"prompt": colour_graph(number, size=16), "id": f"r{number}"})
+
+
+def _colour(image: str) -> int:
+    """The colour of the picture in this base64, as a number."""
+    red, green, blue = Image.open(BytesIO(base64.b64decode(image))).convert("RGB").getpixel((0, 0))
+    return int(red) << 16 | int(green) << 8 | int(blue)
+
+
+def _kill(running: SoloProgram) -> None:
+    for engine in running.engines():
+        engine.kill()
