@@ -18,8 +18,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "blobs": {"core", "ports"},
     "fetch": {"core", "ports"},
     "embedded": {"core", "protocol"},
-    "engines": {"core", "ports", "protocol"},
-    "work": {"core", "ports"},
+    "engines": {"core", "ports", "protocol", "interpreter"},
+    "work": {"core", "ports", "interpreter"},
     "pools": {"core", "ports", "work"},
     "services": {"core", "ports", "db"},
     "apis": {"core", "services"},
@@ -32,6 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "workflows": {"core", "ports"},
     "provision": {"core", "ports", "engines"},
     "logs": set(),
+    "interpreter": set(),
     "pages": set(),
 }
 EVERYBODY = {"app", "server", "serving", "solo_server", "__main__"}

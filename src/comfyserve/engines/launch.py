@@ -1,5 +1,6 @@
 """How an engine process is started: its command, its folder and the environment it may see."""
 
+import os
 import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from comfyserve.engines.folders import Folders
+from comfyserve.interpreter import packages_variables
 
 PORT = "{port}"
 """Stands in a command for a port that is chosen anew at every start."""
@@ -110,7 +112,7 @@ def embedded(base_directory: Path, *arguments: str, env: Mapping[str, str] | Non
     return Launch(
         (*command, *LARGE_INPUTS, *arguments),
         name="embedded engine",
-        env=env or {},
+        env=packages_variables(os.environ) | dict(env or {}),
         folders=Folders(base_directory),
         start_seconds=60.0,
         stop_seconds=5.0,

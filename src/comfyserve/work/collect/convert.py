@@ -19,6 +19,7 @@ from pathlib import Path
 import structlog
 
 from comfyserve.core.conversion import Conversion
+from comfyserve.interpreter import packages_variables
 from comfyserve.work.collect.savers import saver_for
 from comfyserve.work.collect.turns import Turns
 
@@ -134,6 +135,7 @@ async def _kill(process: Process) -> None:
 def _environment() -> dict[str, str]:
     """Only what starting needs; libvips refuses the loaders that its authors do not trust with such bytes."""
     kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    kept |= packages_variables(kept)
     return kept | {"VIPS_BLOCK_UNTRUSTED": "1", "VIPS_CONCURRENCY": str(THREADS), "PYTHONUNBUFFERED": "1"}
 
 
