@@ -41,6 +41,7 @@ ADMIN_KEY = "cs_admin-key-of-the-tests"
 LEASE = 30.0
 CLOCKS = Clocks(queue=3600, start=600, run=1200, heartbeat=60)
 KEEP_ALL = Keeping(runs=0, detail_days=0)
+FILE_URLS: dict[str, Any] = {"public_url": "http://127.0.0.1:3011", "url_seconds": 3600}
 LIMITS = SubmitLimits(max_queued=1000, max_attempts=3, graph_bytes=1_000_000, inputs_bytes=1_000_000)
 
 TEXT_GRAPH: dict[str, Any] = {
@@ -178,26 +179,15 @@ async def compose(
     """Build everything, make the workspace and the local machine."""
     chance = random.Random(7)
     bell, live, blobs = LocalBell(), LocalLive(), MemoryBlobs()
-    door = Door(new_id)
+    door, graphs = Door(new_id), Graphs()
     common: dict[str, Any] = {"clock": clock, "ids": new_id}
     keys = Keys(db, random_bytes=chance.randbytes, session_seconds=86_400, sign_in_seconds=900, **common)
-    url: dict[str, Any] = {"public_url": "http://127.0.0.1:3011", "url_seconds": 3600}
-    files = Files(db, blobs, secret=b"secret", upload_limit=1_000_000, **url, **common)
-    graphs, machines = Graphs(), Machines(db, **common)
-    runs = Runs(db, url=files.url)
+    files = Files(db, blobs, secret=b"secret", upload_limit=1_000_000, **FILE_URLS, **common)
+    machines, runs = Machines(db, **common), Runs(db, url=files.url)
     forms = EditorForms(machines, graph_bytes=1_000_000, wait_seconds=0)
     sealing, request_ids = Sealing(secret), RequestIds()
-    record = Record(
-        db,
-        door,
-        bell=bell,
-        live=live,
-        sealing=sealing,
-        lease_seconds=LEASE,
-        clocks=clocks,
-        on_attempt=request_ids.note,
-        **common,
-    )
+    told: dict[str, Any] = {"bell": bell, "live": live, "on_attempt": request_ids.note}
+    record = Record(db, door, sealing=sealing, lease_seconds=LEASE, clocks=clocks, **told, **common)
     await keys.ensure_admin(ADMIN_KEY)
     caller = await keys.authenticate(ADMIN_KEY)
     return Bundle(

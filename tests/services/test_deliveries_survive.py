@@ -88,6 +88,12 @@ async def rounds(deliver: Deliver, clock: StepClock, count: int) -> None:
         clock.step(1)
 
 
+async def all_sent(bundle: Bundle) -> None:
+    """Return when nothing is owed any more."""
+    while {state for state, _ in await states(bundle)} != {"sent"}:
+        await bundle.bell.wait("deliveries", 0.05)
+
+
 async def test_a_receiver_that_was_down_gets_all_of_it_in_order(tmp_path: Path) -> None:
     receiver = Receiver()
     async with receiver.up() as url:
@@ -121,9 +127,7 @@ async def test_a_process_that_died_before_the_delivery_left_it_to_the_next_one(t
         next_one = await compose(await Database.open(str(tmp_path / "comfyserve.db")), clock)
         async with delivering(next_one) as deliver:
             loop = asyncio.create_task(deliver.run())
-            async with asyncio.timeout(20):
-                while await states(next_one) != [("sent", 1)]:
-                    await next_one.bell.wait("deliveries", 0.05)
+            await asyncio.wait_for(all_sent(next_one), 20)
             loop.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await loop

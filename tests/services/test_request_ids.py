@@ -1,5 +1,6 @@
 """A run is found by its request id, an id is free again after a failure, and the memo comes back as it was given."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -88,10 +89,13 @@ async def test_the_memo_is_no_part_of_the_request(bundle: Bundle) -> None:
 
 async def test_each_webhook_of_a_run_is_told_what_it_asked_for(bundle: Bundle) -> None:
     wishes = (WebhookWish("http://a/x", "v2"), WebhookWish("http://b/x", "legacy", "outputs"))
-    good, bad, bare = [await bundle.run(webhooks=wishes) for _ in range(3)]
-    await bundle.finish(await bundle.claim(), [output("a.png", 0), output("b.png", 1), text_output()])
+    good, bad, bare, seen = [await bundle.run(webhooks=wishes) for _ in range(4)]
+    preview = replace(output("c.png", 2), type="temp")
+    await bundle.finish(await bundle.claim(), [preview, output("a.png", 0), output("b.png", 1), text_output()])
     await fail(bundle)
     await bundle.finish(await bundle.claim(), [text_output()])
+    await bundle.finish(await bundle.claim(), [preview])
+    assert await owed(bundle, seen.id) == [("run.updated", "success")] * 2
     assert (await bundle.runs.get(bundle.caller, good.id)).webhooks == wishes
     assert await owed(bundle, good.id) == [("run.updated", "success")] * 3
     assert await owed(bundle, bad.id) == [("run.updated", "failed")] * 2

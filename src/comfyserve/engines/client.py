@@ -123,8 +123,7 @@ class ComfyClient:
         form.add_field("subfolder", subfolder)
         form.add_field("type", "input")
         broken: list[Exception] = []
-        watched = _watched(content, broken)
-        form.add_field("image", watched, filename=name, content_type="application/octet-stream")
+        form.add_field("image", _watched(content, broken), filename=name, content_type="application/octet-stream")
         try:
             answer = await self._put(name, form)
         except EngineLost:

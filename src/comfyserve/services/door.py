@@ -159,7 +159,8 @@ def _receiver(url: str) -> str:
 
 
 def _moments_for(connection: Connection, wish: Mapping[str, str], told: _Told) -> list[dict[str, Any]]:
-    """What a webhook is told of now: the end of the run, every change of its state, or each file of a success."""
+    """What a webhook is told of now: the end of the run, every change of its state, or each file of a success: those
+    that were saved, or else its previews."""
     changes = [
         {"seq": event["seq"], "status": event["status"], "output_id": None}
         for before, event in zip(told.befores, told.events, strict=True)
@@ -171,4 +172,5 @@ def _moments_for(connection: Connection, wish: Mapping[str, str], told: _Told) -
     if wish["on"] == "end" or not ends or ends[0]["status"] != Status.SUCCESS:
         return ends
     files = [output for output in outputs.of_run(connection, told.row["id"]) if output["filename"]]
-    return [ends[0] | {"output_id": file["id"]} for file in files]
+    saved = [file for file in files if file["type"] == "output"]
+    return [ends[0] | {"output_id": file["id"]} for file in saved or files]

@@ -219,7 +219,8 @@ class EventView:
 @dataclass(frozen=True)
 class WebhookWish:
     """A call that a run's caller wants. `format` names who writes its body; `on`: when the run has ended, at each
-    change of its state, or for each of its files when it has succeeded (and once when it has ended otherwise)."""
+    change of its state, or for each of its files when it has succeeded (previews only when there is nothing else), and
+    once when it has ended otherwise."""
 
     url: str
     format: str
