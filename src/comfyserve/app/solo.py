@@ -6,14 +6,14 @@ import shlex
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from comfyserve import __version__
 from comfyserve.apis.stateless.api import STATELESS
-from comfyserve.apis.stateless.options import StatelessOptions, UploadKey
-from comfyserve.app.base import lay_base
+from comfyserve.apis.stateless.options import StatelessOptions, UploadKey, tell_nobody
+from comfyserve.app.base import Base, lay_base
 from comfyserve.app.outside import build_outside
 from comfyserve.app.platform import Foundation, Platform, compose, standing
 from comfyserve.app.services import build_services
@@ -21,16 +21,15 @@ from comfyserve.app.solo_callers import Callers
 from comfyserve.app.solo_engines import EngineRoom
 from comfyserve.app.solo_life import Life, Step
 from comfyserve.app.solo_models import ModelDesk
+from comfyserve.app.system import System, build_system
 from comfyserve.app.warmup import Graph, WarmUp, checkpoint_of, warmup_graph
 from comfyserve.app.workers import wanted_engines
 from comfyserve.engines.fleet import FIRST, fleet, leftovers
+from comfyserve.interpreter import packages_folder
 from comfyserve.provision import Provision, provision
 from comfyserve.services.record import Record
-from comfyserve.solo_settings import SoloSettings, split_keys
+from comfyserve.solo_settings import SoloSettings, read_events, split_keys
 from comfyserve.workflows import WorkflowContext, WorkflowFolder, load_workflows
-
-SPOOLED = "spooled"
-"""The folder, in the state folder, of long texts of requests while they are read."""
 
 S3_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 AZURE_VARIABLES = ("AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT")
@@ -47,17 +46,17 @@ class Solo:
     workflows: WorkflowFolder
     callers: Callers
     manifest: Provision | None
+    system: System
 
 
 async def build_solo(settings: SoloSettings, url: str, *, ledger: type[Record] = Record) -> Solo:
     """Open the state folder and put the program together; `url` is where callers reach it."""
-    spooled = settings.data_dir / SPOOLED
-    base = await lay_base(settings, settings.data_dir, (*leftovers(settings.data_dir), spooled))
-    spooled.mkdir(mode=0o700, exist_ok=True)
+    base = await lay_base(settings, settings.data_dir, leftovers(settings.data_dir))
     services = build_services(base, url)
     await services.keys.ensure_admin()
+    system = _system(base, settings)
     outside = await build_outside(settings, base.scratch)
-    wanted = wanted_engines(settings, base.scratch)
+    wanted = replace(wanted_engines(settings, base.scratch), tell=system.tell)
     room = EngineRoom(restart=settings.restart_engine)
     makers = await asyncio.to_thread(fleet, wanted, on_state=room.on_state)
     foundation = Foundation(base, url, services, outside, wanted, room.keeping(makers))
@@ -66,29 +65,26 @@ async def build_solo(settings: SoloSettings, url: str, *, ledger: type[Record] =
     desk = ModelDesk(room, outside.fetch, models_folder(settings), settings.downloads_at_once)
     warmup = _Warmup(settings, platform, callers)
     workflows = await load_workflows(Path(settings.workflow_dir), _context(settings, room, desk, warmup))
-    manifest = _manifest(settings, platform)
-    named = settings.warmup_file or settings.warmup_url
-    steps: list[Step] = [("The warm-up is being fetched.", warmup.fetch)] if named else []
-    if manifest is not None:
-        steps.append(("What the manifest names is being installed.", manifest.before_start))
-    life = Life(
-        platform,
-        room,
-        warmup.ready,
-        before=steps,
-        after=manifest.after_start.begin if manifest is not None else lambda: None,
-        max_depth=settings.max_queue_depth,
-    )
-    platform.api.state.stateless = StatelessOptions(
+    manifest = _manifest(settings, platform, system)
+    life = _life(settings, platform, room, warmup, manifest)
+    solo = Solo(settings, platform, room, life, workflows, callers, manifest, system)
+    platform.api.state.stateless = _options(solo, desk)
+    return solo
+
+
+def _options(solo: Solo, desk: ModelDesk) -> StatelessOptions:
+    """What the dialect may know of the program behind it."""
+    settings = solo.settings
+    return StatelessOptions(
         version=__version__,
-        condition=life.condition,
-        caller=callers,
+        condition=solo.life.condition,
+        caller=solo.callers,
         models=desk.models,
         check_model=desk.check,
         download=desk.download,
         prefetch=desk.prefetch,
-        workflows=workflows.endpoints,
-        unreadable=workflows.unreadable,
+        workflows=solo.workflows.endpoints,
+        unreadable=solo.workflows.unreadable,
         uploads=uploads_of(os.environ),
         strict=settings.strict,
         prepend_filenames=settings.prepend_filenames,
@@ -96,10 +92,32 @@ async def build_solo(settings: SoloSettings, url: str, *, ledger: type[Record] =
         accept_seconds=settings.accept_seconds,
         sync_seconds=settings.sync_seconds,
         port=settings.port,
-        spool_folder=str(spooled),
-        keyed=callers.keyed,
+        keyed=solo.callers.keyed,
+        tell=solo.system.tell or tell_nobody,
     )
-    return Solo(settings, platform, room, life, workflows, callers, manifest)
+
+
+def _life(
+    settings: SoloSettings, platform: Platform, room: EngineRoom, warmup: "_Warmup", manifest: Provision | None
+) -> Life:
+    named = settings.warmup_file or settings.warmup_url
+    steps: list[Step] = [("The warm-up is being fetched.", warmup.fetch)] if named else []
+    if manifest is not None:
+        steps.append(("What the manifest names is being installed.", manifest.before_start))
+    after = manifest.after_start.begin if manifest is not None else lambda: None
+    return Life(platform, room, warmup.ready, before=steps, after=after, max_depth=settings.max_queue_depth)
+
+
+def _system(base: Base, settings: SoloSettings) -> System:
+    """Who is told of system events and of the depth of the queue."""
+    return build_system(
+        base,
+        url=settings.system_webhook_url,
+        events=read_events(settings.system_webhook_events),
+        environment=os.environ,
+        key=settings.webhook_key,
+        tries=settings.webhook_tries,
+    )
 
 
 @asynccontextmanager
@@ -107,6 +125,7 @@ async def standing_solo(solo: Solo) -> AsyncIterator[None]:
     """What goes on beside the engine: deliveries, the sweep. At the end everything is closed."""
     async with AsyncExitStack() as ending:
         await ending.enter_async_context(standing(solo.platform))
+        await ending.enter_async_context(solo.system.running())
         ending.push_async_callback(solo.workflows.close)
         if solo.manifest is not None:
             ending.push_async_callback(solo.manifest.close)
@@ -186,7 +205,7 @@ def public_settings(settings: SoloSettings) -> dict[str, Any]:
     return {name: value for name, value in shown.items() if name not in secret}
 
 
-def _manifest(settings: SoloSettings, platform: Platform) -> Provision | None:
+def _manifest(settings: SoloSettings, platform: Platform, system: System) -> Provision | None:
     """Read before anything starts, so that a mistake in it is told at once. Raises InvalidInput."""
     return provision(
         manifest_json=settings.manifest_json,
@@ -196,5 +215,6 @@ def _manifest(settings: SoloSettings, platform: Platform) -> Provision | None:
         models=models_folder(settings),
         fetch=platform.outside.fetch,
         environment=os.environ,
-        own_prefix=Path(sys.prefix),
+        own_prefix=Path(sys.prefix) if packages_folder() is None else None,
+        tell=system.tell or tell_nobody,
     )

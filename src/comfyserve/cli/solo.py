@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from comfyserve.cli.console import JsonFlag, note
+from comfyserve.cli.solo_check import check
 from comfyserve.cli.up import ComfyUrlOption, HomeOption, HostOption, PortOption
 
 StateOption = Annotated[Path | None, typer.Option(help="The folder for accepted work and files of outputs.")]
@@ -18,6 +19,7 @@ app = typer.Typer(
     invoke_without_command=True,
     rich_markup_mode=None,
 )
+app.command("check")(check)
 
 
 @app.callback()

@@ -82,7 +82,6 @@ class StatelessOptions:
     accept_seconds: float = 30.0
     sync_seconds: float = 0.0
     port: int = 3000
-    spool_folder: str = ""
     keyed: bool = False
     tell: TellSystem = tell_nobody
 
