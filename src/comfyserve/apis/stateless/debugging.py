@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 
 def log_request(request_id: str, wish: Wish, graph: Any, workflow_input: Mapping[str, Any] | None) -> None:
     """One line for each request that could be read; nothing is done at other levels."""
-    if not log.isEnabledFor(logging.DEBUG):
+    if not logging.getLogger(__name__).isEnabledFor(logging.DEBUG):
         return
     asked = wish.model_dump(mode="json", by_alias=True, exclude={"prompt", "input"}, exclude_none=True)
     told = {"id": request_id, "request": redacted(asked), "graph": redacted(graph)}
