@@ -4,7 +4,7 @@ import asyncio
 import os
 import shlex
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,13 +12,14 @@ from typing import Any
 
 from comfyserve import __version__
 from comfyserve.apis.stateless.api import STATELESS
-from comfyserve.apis.stateless.options import StatelessOptions, UploadKey, tell_nobody
+from comfyserve.apis.stateless.options import StatelessOptions, tell_nobody
 from comfyserve.app.base import Base, lay_base
-from comfyserve.app.outside import build_outside
+from comfyserve.app.outside import build_outside, configured_uploads
 from comfyserve.app.platform import Foundation, Platform, compose, standing
 from comfyserve.app.services import build_services
 from comfyserve.app.solo_callers import Callers
 from comfyserve.app.solo_engines import EngineRoom
+from comfyserve.app.solo_header import own_header
 from comfyserve.app.solo_life import Life, Step
 from comfyserve.app.solo_models import ModelDesk
 from comfyserve.app.system import System, build_system
@@ -30,9 +31,6 @@ from comfyserve.provision import Provision, provision
 from comfyserve.services.record import Record
 from comfyserve.solo_settings import SoloSettings, read_events, split_keys
 from comfyserve.workflows import WorkflowContext, WorkflowFolder, load_workflows
-
-S3_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
-AZURE_VARIABLES = ("AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ACCOUNT")
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ async def build_solo(settings: SoloSettings, url: str, *, ledger: type[Record] =
     services = build_services(base, url)
     await services.keys.ensure_admin()
     system = _system(base, settings)
-    outside = await build_outside(settings, base.scratch)
+    outside = await build_outside(settings, base.scratch, own=own_header(settings), tell=system.tell)
     wanted = replace(wanted_engines(settings, base.scratch), tell=system.tell)
     room = EngineRoom(restart=settings.restart_engine)
     makers = await asyncio.to_thread(fleet, wanted, on_state=room.on_state)
@@ -85,7 +83,7 @@ def _options(solo: Solo, desk: ModelDesk) -> StatelessOptions:
         prefetch=desk.prefetch,
         workflows=solo.workflows.endpoints,
         unreadable=solo.workflows.unreadable,
-        uploads=uploads_of(os.environ),
+        uploads=configured_uploads(os.environ),
         strict=settings.strict,
         prepend_filenames=settings.prepend_filenames,
         cancel_abandoned=settings.cancel_abandoned,
@@ -130,16 +128,6 @@ async def standing_solo(solo: Solo) -> AsyncIterator[None]:
         if solo.manifest is not None:
             ending.push_async_callback(solo.manifest.close)
         yield
-
-
-def uploads_of(environment: Mapping[str, str]) -> frozenset[UploadKey]:
-    """The storages that a request may name; an empty variable counts as unset."""
-    found: set[UploadKey] = {"hf_upload", "http_upload"}
-    if any(environment.get(name) for name in S3_VARIABLES):
-        found.add("s3")
-    if any(environment.get(name) for name in AZURE_VARIABLES):
-        found.add("azure_blob_upload")
-    return frozenset(found)
 
 
 def models_folder(settings: SoloSettings) -> Path | None:

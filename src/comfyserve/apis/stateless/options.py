@@ -75,7 +75,7 @@ class StatelessOptions:
     prefetch: Callable[[Graph, Sequence[Credential]], Awaitable[None]]
     workflows: Sequence[WorkflowEndpoint] = ()
     unreadable: Mapping[str, str] = field(default_factory=dict)
-    uploads: frozenset[UploadKey] = frozenset({"hf_upload", "http_upload"})
+    uploads: frozenset[str] = frozenset({"hf_upload", "http_upload"})
     strict: bool = False
     prepend_filenames: bool = True
     cancel_abandoned: bool = False

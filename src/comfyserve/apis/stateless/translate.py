@@ -59,7 +59,7 @@ ECHOED: Mapping[str, Mapping[str, Any]] = {"jpeg": JPEG, "jpg": JPEG, "webp": WE
 class Policy:
     """What the operator has decided of requests. `uploads` are the storages that are configured."""
 
-    uploads: frozenset[UploadKey]
+    uploads: frozenset[str]
     strict: bool = False
     prepend_filenames: bool = True
 

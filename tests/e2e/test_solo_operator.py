@@ -1,0 +1,91 @@
+"""What the operator of solo sets: system events, a manifest, a warm-up from an address."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+from tests.e2e.program import colour_graph
+from tests.e2e.solo_program import receiver, solo
+
+PRIVATE = {"COMFYSERVE_ALLOW_PRIVATE_NETWORK": "127.0.0.1"}
+MODEL = b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "
+"""An empty safetensors file: the length of its header, and the header."""
+
+
+async def test_system_events_tell_what_the_engine_does_under_the_id_of_the_request(tmp_path: Path) -> None:
+    wanted = {"SYSTEM_WEBHOOK_EVENTS": "execution_start,execution_success", "SYSTEM_META_region": "eu"}
+    async with receiver() as hook, solo(tmp_path / "s", SYSTEM_WEBHOOK_URL=hook.url, **wanted) as running:
+        assert (await running.post("/prompt", {"prompt": colour_graph(), "id": "mine"}))[0] == 200
+        told = [await asyncio.wait_for(hook.calls.get(), 20) for _ in range(2)]
+        assert {body["event"] for _, body in told} == {"comfy.execution_start", "comfy.execution_success"}
+        for headers, body in told:
+            assert body["data"]["data"]["prompt_id"] == "mine" and body["metadata"]["region"] == "eu"
+            assert headers["webhook-signature"].startswith("v1,")
+
+
+async def test_a_manifest_is_installed_before_the_engine_comes(tmp_path: Path) -> None:
+    async with _files() as (url, asked):
+        before = [{"url": f"{url}/a.safetensors", "local_path": "models/loras/first.safetensors"}]
+        after = [{"url": f"{url}/b.safetensors", "local_path": "models/loras/second.safetensors"}]
+        manifest = json.dumps({"models": {"before_start": before, "after_start": after}})
+        async with solo(tmp_path / "s", **PRIVATE, MANIFEST_JSON=manifest) as running:
+            assert "first.safetensors" in (await running.get("/models"))[1]["loras"]
+            phases = [line["phase"] for line in running.log_lines() if line["event"] == "solo.phase"]
+            assert phases.index("What the manifest names is being installed.") < phases.index("The engine is starting.")
+            async with asyncio.timeout(20):
+                while await asked.get() != "/b.safetensors":
+                    pass
+
+
+async def test_a_manifest_that_is_wrong_or_cannot_be_had_ends_it(tmp_path: Path) -> None:
+    missing = [{"url": "http://127.0.0.1:9/a.safetensors", "local_path": "models/loras/a.safetensors"}]
+    async with solo(
+        tmp_path / "s", ready=False, **PRIVATE, MANIFEST_JSON=json.dumps({"models": {"before_start": missing}})
+    ) as running:
+        assert await running.ended() == 1
+        assert "models/loras/a.safetensors" in running.log.read_text().splitlines()[-1]
+
+
+async def test_a_warm_up_comes_from_an_address(tmp_path: Path) -> None:
+    async with (
+        _files() as (url, asked),
+        solo(
+            tmp_path / "s",
+            **PRIVATE,
+            WARMUP_PROMPT_URL=f"{url}/warmup.json",
+            HTTP_AUTH_HEADER_NAME="X-Key",
+            HTTP_AUTH_HEADER_VALUE="hush",
+        ) as running,
+    ):
+        assert await asked.get() == "/warmup.json"
+        assert (await running.get("/ready"))[0] == 200
+        assert any(line.get("phase") == "The warm-up runs." for line in running.log_lines())
+
+
+@asynccontextmanager
+async def _files() -> AsyncIterator[tuple[str, asyncio.Queue[str]]]:
+    """A server of models, and of a warm-up for who sends the header; the paths that were asked for."""
+    asked: asyncio.Queue[str] = asyncio.Queue()
+
+    async def give(request: web.Request) -> web.Response:
+        if request.path == "/warmup.json":
+            if request.headers.get("X-Key") != "hush":
+                return web.Response(status=401)
+            asked.put_nowait(request.path)
+            return web.json_response(colour_graph())
+        asked.put_nowait(request.path)
+        return web.Response(body=MODEL)
+
+    app = web.Application()
+    app.router.add_get("/{tail:.*}", give)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", asked
+    finally:
+        await runner.cleanup()
