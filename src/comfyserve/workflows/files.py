@@ -91,6 +91,8 @@ def _entry(root: Path, path: Path, limits: WorkflowLimits, walked: Walk, depth: 
             walked.failed[name] = "It is a link to a folder. Only links to files are followed."
         elif path.is_dir():
             yield from _files(root, path, limits, walked, depth + 1)
+        elif path.suffix in KINDS and not path.is_file():
+            walked.failed[name] = "It is no ordinary file." if path.exists() else "It is a link to nothing."
         elif path.suffix in KINDS and path.stem:
             status = path.stat()
             yield from _counted(name, path, (status.st_mtime_ns, status.st_size), limits, walked)

@@ -137,6 +137,7 @@ class WorkflowFolder:
         """Look at the folder again: load what is new or changed, forget what is gone. Never raises for a file."""
         async with self._lock:
             walked = await asyncio.to_thread(self._walked)
+            await self._names.now()
             if walked.helpers != self._helpers:
                 self._helpers = walked.helpers
                 await self._forget(list(self._loaded))
@@ -175,13 +176,17 @@ class WorkflowFolder:
 
     async def _load(self, found: Found) -> None:
         try:
-            inside = await self._opened(found)
+            loaded = await self.opened(found)
         except Unreadable as error:
             self._failed[found.path] = (found, str(error))
             logger.warning("workflow file %s was left out: %s", self._name(found), error)
             return
-        self._loaded[found.path] = LoadedWorkflow(found, inside, table=self._table)
+        self._loaded[found.path] = loaded
         logger.info("workflow /workflow/%s loaded from %s", found.path, self._name(found))
+
+    async def opened(self, found: Found) -> LoadedWorkflow:
+        """One file as a workflow, beside those of the folder. Raises Unreadable."""
+        return LoadedWorkflow(found, await self._opened(found), table=self._table)
 
     async def _opened(self, found: Found) -> Readable:
         if found.kind == "python":

@@ -17,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     Strict,
     TypeAdapter,
     ValidationError,
@@ -41,28 +42,35 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Text = Annotated[str, Strict()]
-Whole = Annotated[int, Strict(), BeforeValidator(_whole)]
-Real = Annotated[float, Strict(), Field(allow_inf_nan=False), AfterValidator(_whole)]
-Truth = Annotated[bool, Strict()]
+def _same(value: Any) -> Any:
+    return value
 
-TYPES: Mapping[str, Any] = {
-    "string": Text,
-    "integer": Whole,
-    "number": Real,
-    "boolean": Truth,
-    "seed": Annotated[Whole, Field(ge=0, le=MAX_SEED)],
-    "sampler": ctx.Sampler,
-    "scheduler": ctx.Scheduler,
-    "image": Text,
-    "video": Text,
-    "audio": Text,
-    "file": Text,
-    "object": dict[str, Any],
-    "array": list[Any],
-    "any": Any,
+
+TEXT = (str, ())
+WHOLE = (int, (BeforeValidator(_whole),))
+REAL = (float, (AfterValidator(_whole), PlainSerializer(_same, return_type=Any)))
+
+TYPES: Mapping[str, tuple[Any, tuple[Any, ...]]] = {
+    "string": TEXT,
+    "integer": WHOLE,
+    "number": REAL,
+    "boolean": (bool, ()),
+    "seed": WHOLE,
+    "sampler": (ctx.Sampler, ()),
+    "scheduler": (ctx.Scheduler, ()),
+    "image": TEXT,
+    "video": TEXT,
+    "audio": TEXT,
+    "file": TEXT,
+    "object": (dict[str, Any], ()),
+    "array": (list[Any], ()),
+    "any": (Any, ()),
 }
-"""Type in a mapping -> what is accepted. Images and other media are URLs or base64, as everywhere in this API."""
+"""Type in a mapping -> what is accepted, and what is done around it: whole numbers may be written as 512.0, and a
+number keeps its form. Images and other media are URLs or base64, as everywhere in this API."""
+
+STRICT = frozenset({str, int, float, bool})
+SEED_BOUNDS: Mapping[str, Any] = {"ge": 0, "le": MAX_SEED}
 
 LITERALS: tuple[tuple[type, TypeName], ...] = ((bool, "boolean"), (int, "integer"), (float, "number"), (str, "string"))
 """Type of the literal in the graph -> type of a field that names none."""
@@ -188,20 +196,29 @@ def _accepted(name: str, one: FieldMapping, kind: TypeName) -> Any:
         if not one.folder:
             raise Unreadable(f"inputs.{name}: a model needs a `folder`, such as checkpoints.")
         return ctx.Model(one.folder)
-    accepted: Any = TYPES[kind]
     if one.enum is not None:
         if not one.enum or not all(isinstance(value, str | int | float) for value in one.enum):
             raise Unreadable(f"inputs.{name}: `enum` is a list of texts or numbers, with one at least.")
         return Literal[tuple(one.enum)]
-    bounds = {"ge": one.min, "le": one.max, "min_length": one.min_length, "max_length": one.max_length}
-    given: dict[str, Any] = {key: value for key, value in bounds.items() if value is not None} | (
-        {"pattern": one.pattern} if one.pattern is not None else {}
-    )
-    if not given:
-        return accepted
-    bounded: Any = Annotated[accepted, Field(**given)]
-    _try(name, lambda: TypeAdapter(bounded))
-    return bounded
+    base, around = TYPES[kind]
+    kept = (Strict(),) if base in STRICT else ()
+    accepted: Any = Annotated[(base, *kept, Field(**_bounds(one, kind)), *around)]
+    _try(name, lambda: TypeAdapter(accepted))
+    return accepted
+
+
+def _bounds(one: FieldMapping, kind: TypeName) -> dict[str, Any]:
+    given = {
+        "ge": one.min,
+        "le": one.max,
+        "min_length": one.min_length,
+        "max_length": one.max_length,
+        "pattern": one.pattern,
+    }
+    bounds: dict[str, Any] = {key: _whole(value) for key, value in given.items() if value is not None}
+    if kind == "number":
+        bounds["allow_inf_nan"] = False
+    return {**SEED_BOUNDS, **bounds} if kind == "seed" else bounds
 
 
 def _check_default(name: str, accepted: Any, default: Any, kind: TypeName) -> None:

@@ -56,7 +56,9 @@ class NodeFiles:
             raise Unreadable(f"{error.name}: {error}{line}") from error
         except (NodeEnded, TookTooLong) as error:
             raise Unreadable(f"Loading it did not end well: {error}.") from error
-        return NodeWorkflow(path, str(file), told, self, self._limits)
+        workflow = NodeWorkflow(path, str(file), self, self._limits.call_seconds)
+        workflow.learn(told, around)
+        return workflow
 
     async def ask(self, around: Surroundings, op: str, file: str, *, seconds: float, **facts: Any) -> Any:
         """An answer about a file, given within these surroundings."""
@@ -77,15 +79,19 @@ class NodeFiles:
 class NodeWorkflow:
     """One .ts or .js file as a workflow."""
 
-    def __init__(self, path: str, file: str, told: Mapping[str, Any], files: NodeFiles, limits: WorkflowLimits) -> None:
+    def __init__(self, path: str, file: str, files: NodeFiles, seconds: float) -> None:
         self.path = path
-        self.summary = told["summary"] or path.rpartition("/")[2]
+        self._file = file
+        self._files = files
+        self._seconds = seconds
+
+    def learn(self, told: Mapping[str, Any], around: Surroundings) -> None:
+        """Take over what the file says of itself, with the names of that moment in it."""
+        self.summary = told["summary"] or self.path.rpartition("/")[2]
         self.description = told["description"]
         self.input_schema: Mapping[str, Any] = {"title": "Input", **told["schema"]}
         self._rows = [Row(**row) for row in told["rows"]]
-        self._file = file
-        self._files = files
-        self._seconds = limits.call_seconds
+        self._known = around
 
     def rows(self) -> list[Row]:
         """The rows of the table of inputs."""
@@ -97,6 +103,8 @@ class NodeWorkflow:
             raise invalid([((), f"Expected object, received {kind_of(given)}")])
 
         async def use(around: Surroundings) -> Mapping[str, Any]:
+            if around != self._known:
+                self.learn(await self._asked(around, "describe", lambda why: invalid([((), why)])), around)
             told = await self._asked(around, "read", lambda why: invalid([((), why)]), input=dict(given))
             if (issues := told.get("issues")) is not None:
                 raise invalid([(one["path"], one["message"]) for one in issues])

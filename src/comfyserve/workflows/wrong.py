@@ -94,6 +94,8 @@ def _path(location: Sequence[str | int], fields: frozenset[str]) -> Sequence[str
 
 def _sentence(problem: Mapping[str, Any]) -> str:
     kind, facts = problem["type"], problem.get("ctx") or {}
+    if kind == "int_type" and isinstance(problem["input"], float):
+        return SENTENCES["int_from_float"]
     if kind in KINDS:
         return f"Expected {KINDS[kind]}, received {kind_of(problem['input'])}"
     if kind == "literal_error" or kind == "enum":

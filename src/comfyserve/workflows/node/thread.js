@@ -1,5 +1,5 @@
 "use strict";
-// Loads workflow files and calls them. Questions: {id, op, ...}; answers: {id, ok} | {id, issues} | {id, error}.
+// Loads workflow files and calls them. Questions: {id, op, ...}; answers: {id, begun} and then {id, ok} or {id, error}.
 const { parentPort } = require("node:worker_threads");
 const { load, forget, configure } = require("./files");
 const { describe } = require("./describe");
@@ -37,6 +37,7 @@ function reason(error, file) {
 
 async function answer(text) {
   const question = JSON.parse(text);
+  parentPort.postMessage(JSON.stringify({ id: question.id, begun: true }));
   let told;
   try {
     told = { ok: await operations[question.op](question) };
