@@ -4,6 +4,7 @@ A receiver has a few calls under way at most, so that a dead one delays nobody e
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
@@ -148,7 +149,6 @@ class Deliver:
         try:
             answer = await self._sender.post(row["url"], letter.content(), headers, length=letter.length)
         except (FetchFailed, FetchRefused) as error:
-            log.info("webhook_failed", delivery_id=row["id"], run_id=row["run_id"], problem=error.message)
             again = not isinstance(error, FetchRefused)
             return self._later(row, None, error.message, again=again)
         if not 200 <= answer < 300:
@@ -160,6 +160,8 @@ class Deliver:
         """Owe it again after a while, or give it up after the last try, and where no other one would help."""
         tries = row["tries"]
         again = again and tries + 1 < self._tries
+        told = {"delivery_id": row["id"], "run_id": row["run_id"], "problem": problem, "tries": tries + 1}
+        log.log(logging.INFO if again else logging.WARNING, "webhook_failed" if again else WEBHOOK_GIVEN_UP, **told)
         columns = {"state": deliveries.OWED if again else deliveries.GIVEN_UP, "answer": answer, "problem": problem}
         due = {"due_at": self._clock() + timedelta(seconds=BACK_OFF[min(tries, len(BACK_OFF) - 1)])} if again else {}
         return columns | due | {"tries": tries + 1}
