@@ -13,6 +13,7 @@ from comfyserve.core.options import RunOptions
 from comfyserve.core.outputs import EngineFile, NodeOutput
 from comfyserve.core.runs import Fact, Lease, Run
 from comfyserve.core.targets import TargetWish
+from comfyserve.core.uploads import Uploads
 
 ByteStream = AsyncIterator[bytes]
 
@@ -351,6 +352,9 @@ class Target(Protocol):
     def at_once(self) -> int:
         """How many files it takes at the same time."""
 
+    def address(self, name: str) -> str:
+        """Where a file of this name will lie, without any secret. Raises InvalidInput."""
+
     async def put(self, name: str, content: ByteStream, *, size: int, mime: str) -> str:
         """Write a file of `size` bytes there; the answer is its address, without any secret.
 
@@ -358,7 +362,11 @@ class Target(Protocol):
 
 
 class Targets(Protocol):
-    """Opens what callers wish for."""
+    """Opens what callers wish for. `uploads` are those of all who use it."""
+
+    @property
+    def uploads(self) -> Uploads:
+        """What is under way."""
 
     def open(self, wish: TargetWish) -> AbstractAsyncContextManager[Target]:
         """The target, until the context is left. Raises InvalidInput for a wish that cannot be, TargetFailed."""
@@ -414,6 +422,21 @@ class Fetch(Protocol):
 
         Raises NotFound, Conflict (something else lies there), StorageFailed."""
 
+
+class Storage(Protocol):
+    """A storage of an operator's own, for one scheme of addresses (docs/extending.md). An object may have one of the
+    two methods alone. FileNotFoundError and PermissionError are told as such; any other error may pass, except
+    ValueError, which says that the address cannot be."""
+
+    def read(self, url: str) -> ByteStream:
+        """The file at an address, in pieces."""
+
+    async def write(self, url: str, content: ByteStream, *, size: int, mime: str) -> None:
+        """Put a file of `size` bytes at an address; one that fails leaves nothing visible."""
+
+
+Storages = Mapping[str, Storage]
+"""Scheme -> storage."""
 
 # ------------------------------------------------------------------------------------------- pools, webhooks
 

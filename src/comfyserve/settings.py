@@ -264,6 +264,11 @@ class Settings(BaseSettings):
     allow_private_network: Annotated[str, NoDecode] = Field(
         "off", description="Private addresses that callers may name: off, on, or a list of hosts and networks."
     )
+    proxy_resolves: bool = Field(
+        False,
+        description="Whether a host that cannot be looked up here is left to the forward proxy (HTTP_PROXY), which may "
+        "know names of your own network.",
+    )
     fetch_seconds: Positive = Field(120, description="How long fetching one input from a URL may take.")
     model_seconds: Positive = Field(7200, description="How long fetching one model from a URL may take.")
     max_model_bytes: Positive = Field(

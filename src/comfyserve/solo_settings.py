@@ -172,6 +172,7 @@ class SoloSettings(Settings):
     )
 
     # ---- outside
+    proxy_resolves: bool = Field(True, description=Settings.model_fields["proxy_resolves"].description)
     http_auth_header_name: str = Field("", description="A header for requests to `http_auth_hosts`: its name.")
     http_auth_header_value: SecretStr = Field(SecretStr(""), description="Its value.")
     http_auth_hosts: Annotated[str, NoDecode] = Field(

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from comfyserve.core.credentials import Auth, BasicAuth, BearerAuth, Credential, HeaderAuth, QueryAuth, S3Auth
+from comfyserve.core.credentials import Auth, BasicAuth, BearerAuth, HeaderAuth, QueryAuth, S3Auth
 from comfyserve.core.errors import FetchFailed, FetchRefused
+from comfyserve.core.own_header import OwnHeader
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.http import HttpSource
 from comfyserve.fetch.source import UNKNOWN, Order, Validators
@@ -84,10 +85,13 @@ async def test_user_and_password_of_the_url_become_basic(source: HttpSource, tmp
 
 async def test_the_operators_own_are_for_their_addresses_and_come_last(tmp_path: Path) -> None:
     async with private() as server, private() as other:
-        own = [Credential(f"{server.url}/**", BearerAuth(SECRET))]
+        own = OwnHeader.read("Authorization", f"Bearer {SECRET}", [f"127.0.0.1:{server.port}"])
         source = HttpSource(Guard("127.0.0.0/8"), LIMITS, own=own)
         await arrived(source, f"{server.url}/m", tmp_path / "f")
-        cases = ((f"{other.url}/m", None, "Give credentials"), (f"{server.url}/m", BearerAuth("x"), "not the right"))
+        cases = (
+            (f"{other.url}/m", None, "Give credentials.*http_auth_hosts"),
+            (f"{server.url}/m", BearerAuth("x"), "not the right"),
+        )
         for url, auth, advice in cases:
             with pytest.raises(FetchFailed, match=advice):
                 await source.download(Order(url, LIMIT, auth), tmp_path / "f")

@@ -23,6 +23,7 @@ from comfyserve.core.options import RunOptions
 from comfyserve.core.outputs import EngineFile, NodeOutput
 from comfyserve.core.runs import Fact, FactKind, Lease, Run, Status
 from comfyserve.core.targets import HttpTarget, TargetWish
+from comfyserve.core.uploads import Uploads
 from comfyserve.ports import Blobs, ByteStream, Claim, Clocks, StoredBlob, Target
 from comfyserve.testing import MemoryBlobs, ScriptedEngine
 from comfyserve.work.collect import Collect, Collected, Converter
@@ -363,6 +364,10 @@ class ScriptedTarget:
         self.open_now = 0
         self._failures = {name: list(all_of_it) for name, all_of_it in (failures or {}).items()}
 
+    def address(self, name: str) -> str:
+        """What `put` answers."""
+        return f"https://files.example.com/{name}"
+
     async def put(self, name: str, content: ByteStream, *, size: int, mime: str) -> str:
         """Keep, or fail."""
         self.asked.append(name)
@@ -393,6 +398,7 @@ class ScriptedTargets:
 
     def __init__(self, target: ScriptedTarget, refusal: DomainError | None = None) -> None:
         self.target = target
+        self.uploads = Uploads()
         self.refusal = refusal
         self.wishes: list[TargetWish] = []
 

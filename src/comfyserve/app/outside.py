@@ -1,12 +1,16 @@
 """All that goes out on a caller's word, under one policy."""
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from comfyserve.app.base import SENDING
+from comfyserve.app.storages import load_storages
 from comfyserve.blobs.targets import OpenTargets, TargetOptions
-from comfyserve.core.buckets import read_location
+from comfyserve.core.bucket_settings import is_configured
+from comfyserve.core.buckets import BucketKind, read_location
+from comfyserve.core.own_header import OwnHeader
 from comfyserve.fetch.build import FetchOptions, open_fetching
 from comfyserve.fetch.fetching import Caps, Fetching, FetchingLimits
 from comfyserve.fetch.forward import proxies_of
@@ -14,7 +18,10 @@ from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.outbound import Outbound, place_of
 from comfyserve.fetch.proxy import GuardingProxy
 from comfyserve.fetch.sender import HttpSender
+from comfyserve.ports import TellSystem
 from comfyserve.settings import Settings
+
+BUCKET_UPLOADS: Mapping[str, BucketKind] = {"s3": "s3", "azure_blob_upload": "azure"}
 
 
 @dataclass(frozen=True)
@@ -33,9 +40,14 @@ class Outside:
         await self.proxy.close()
 
 
-async def build_outside(settings: Settings, scratch: Path) -> Outside:
-    """The fetching, the targets and the webhooks of this process."""
-    guard = Guard(settings.allow_private_network, proxies=proxies_of(os.environ))
+async def build_outside(
+    settings: Settings, scratch: Path, *, own: OwnHeader | None = None, tell: TellSystem | None = None
+) -> Outside:
+    """The fetching, the targets and the webhooks of this process. `own` is the operator's header for HTTP, `tell` hears
+    of files that came, went and were sent."""
+    guard = Guard(
+        settings.allow_private_network, proxies=proxies_of(os.environ), proxy_resolves=settings.proxy_resolves
+    )
     proxy = GuardingProxy(guard)
     lend = settings.fetch_credentials == "own"
     options = FetchOptions(
@@ -51,10 +63,13 @@ async def build_outside(settings: Settings, scratch: Path) -> Outside:
         settings.hf_endpoint,
         os.environ if lend else {},
         settings.blobs,
+        own,
+        load_storages(),
+        tell,
     )
     return Outside(
         await open_fetching(guard, proxy, options),
-        _build_targets(target_options(settings, scratch), guard, proxy),
+        _build_targets(replace(target_options(settings, scratch), own=own, tell=tell), guard, proxy),
         HttpSender(guard),
         proxy,
     )
@@ -75,4 +90,16 @@ def target_options(settings: Settings, scratch: Path) -> TargetOptions:
         hub=settings.hf_endpoint,
         hub_token=settings.hf_token.get_secret_value() if lend else "",
         kept=read_location(settings.blobs) if settings.blobs else None,
+        storages=load_storages(),
     )
+
+
+def configured_uploads(environment: Mapping[str, str]) -> frozenset[str]:
+    """Which fields of comfyui-api's requests name a storage that can be written to (stateless-comfyui-api.md section
+    3): Hugging Face and HTTP always, S3 and Azure when the environment says where they are, `storage_upload` when a
+    storage was added."""
+    found = {"hf_upload", "http_upload"}
+    for key, kind in BUCKET_UPLOADS.items():
+        if is_configured(kind, environment):
+            found.add(key)
+    return frozenset(found | ({"storage_upload"} if load_storages() else set()))

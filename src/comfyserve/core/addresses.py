@@ -1,16 +1,17 @@
 """What tells an address of a file from the name of one that an engine has."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeGuard
 from urllib.parse import unquote, urlsplit
 
 from comfyserve.core.buckets import SCHEMES
+from comfyserve.core.errors import InvalidInput
 
 ASSET_PREFIX = "asset:"
 DATA_PREFIX = "data:"
 
-SourceKind = Literal["http", "s3", "azure", "gcs", "hf", "git"]
+SourceKind = Literal["http", "s3", "azure", "gcs", "hf", "git", "added"]
 
 SOURCES: Mapping[str, SourceKind] = {
     "http": "http",
@@ -22,22 +23,45 @@ SOURCES: Mapping[str, SourceKind] = {
 }
 """Scheme -> where files come from: what Fetch takes, besides data URIs."""
 
-URL_PREFIXES = tuple(f"{scheme}://" for scheme in SOURCES)
-
-OUTSIDE_PREFIXES = (*URL_PREFIXES, DATA_PREFIX, ASSET_PREFIX)
 SCHEME_END = "://"
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]{1,19}")
+_added: set[str] = set()
 _UNKNOWN = re.compile(r"[a-z][a-z0-9+.-]+://|https?:", re.IGNORECASE)
 MAX_SHOWN = 120
+LONGEST_SCHEME = 24
+NOT_TO_ADD = frozenset({"data", "asset", "file", "ftp", "javascript"})
+
+
+def add_schemes(schemes: Iterable[str]) -> None:
+    """Let addresses of an operator's own storages count as such in this process. Raises InvalidInput for a scheme that
+    cannot be, or that is known already."""
+    for scheme in schemes:
+        if not _SCHEME.fullmatch(scheme) or scheme in SOURCES or scheme in NOT_TO_ADD:
+            raise InvalidInput(f"No storage can be added for the scheme {scheme!r}.")
+        _added.add(scheme)
+
+
+def added_schemes() -> frozenset[str]:
+    """Those."""
+    return frozenset(_added)
+
+
+def url_prefixes() -> tuple[str, ...]:
+    """How addresses begin that are fetched over the network."""
+    return tuple(f"{scheme}{SCHEME_END}" for scheme in (*SOURCES, *sorted(_added)))
 
 
 def is_outside(value: Any) -> TypeGuard[str]:
     """Whether a value names a file by URL, data URI or asset, and not one the engine has already."""
-    return isinstance(value, str) and value.lower().startswith(OUTSIDE_PREFIXES)
+    return isinstance(value, str) and (is_url(value) or value.lower().startswith((DATA_PREFIX, ASSET_PREFIX)))
 
 
 def is_url(value: Any) -> TypeGuard[str]:
     """Whether a value is an address that is fetched over the network."""
-    return isinstance(value, str) and value.lower().startswith(URL_PREFIXES)
+    if not isinstance(value, str):
+        return False
+    scheme, found, _ = value[:LONGEST_SCHEME].lower().partition(SCHEME_END)
+    return bool(found) and (scheme in SOURCES or scheme in _added)
 
 
 def tells_address(value: Any) -> bool:

@@ -45,6 +45,12 @@ CONNECTION_PARTS: Mapping[str, str] = {
     "SharedAccessSignature": "sas_key",
     "BlobEndpoint": "endpoint",
 }
+EMULATED: Mapping[str, str] = {
+    "AccountName": "devstoreaccount1",
+    "AccountKey": "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
+    "BlobEndpoint": "http://127.0.0.1:10000/devstoreaccount1",
+}
+"""What `UseDevelopmentStorage=true` stands for; the emulator's key is public."""
 
 
 def own_options(kind: BucketKind, environment: Mapping[str, str]) -> dict[str, str]:
@@ -54,7 +60,27 @@ def own_options(kind: BucketKind, environment: Mapping[str, str]) -> dict[str, s
     return found | _connection(environment.get(AZURE_CONNECTION, "")) if kind == "azure" else found
 
 
+def is_configured(kind: BucketKind, environment: Mapping[str, str]) -> bool:
+    """Whether the environment says where buckets of a kind are, or who opens them."""
+    return bool(own_options(kind, environment))
+
+
 def _connection(text: str) -> dict[str, str]:
     """The options in an Azure connection string: `Name=value` with semicolons between."""
-    parts = (part.partition("=") for part in text.split(";"))
-    return {CONNECTION_PARTS[name]: value for name, _, value in parts if name in CONNECTION_PARTS and value}
+    pairs = (part.strip().partition("=") for part in text.split(";"))
+    said = {name: value for name, _, value in pairs if value}
+    if said.get("UseDevelopmentStorage", "").lower() == "true":
+        said = {**EMULATED, **said}
+    found = {CONNECTION_PARTS[name]: value for name, value in said.items() if name in CONNECTION_PARTS}
+    if "account_name" in found and "endpoint" not in found and "EndpointSuffix" in said:
+        protocol = said.get("DefaultEndpointsProtocol", "https")
+        found["endpoint"] = f"{protocol}://{found['account_name']}.blob.{said['EndpointSuffix']}"
+    if "endpoint" in found and "account_name" not in found:
+        found["account_name"] = _account_of(found["endpoint"])
+    return found
+
+
+def _account_of(endpoint: str) -> str:
+    """The account of a service's address: the first part of its host, or the path of an emulator's."""
+    host, _, path = endpoint.partition("://")[2].partition("/")
+    return path.strip("/") or host.partition(".")[0]

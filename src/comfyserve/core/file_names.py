@@ -5,7 +5,7 @@ A name is refused although the engine might refuse it as well: the same graph mu
 
 import re
 
-from comfyserve.core.addresses import URL_PREFIXES, is_unknown_address
+from comfyserve.core.addresses import is_unknown_address, url_prefixes
 from comfyserve.core.errors import InvalidInput, Place
 
 MAX_NAME = 2048
@@ -48,5 +48,5 @@ def _without_type(name: str) -> str:
 def check_address(value: object, place: Place) -> None:
     """Raise InvalidInput for an address of a kind that nobody fetches."""
     if isinstance(value, str) and is_unknown_address(value):
-        known = ", ".join(URL_PREFIXES)
+        known = ", ".join(url_prefixes())
         raise InvalidInput(f"{place.field} is no address that is fetched: those begin with {known}.", place=place)

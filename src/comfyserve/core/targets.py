@@ -6,7 +6,7 @@ credentials the server's own are used, where the operator has given it some.
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from comfyserve.core.addresses import is_web_address
 from comfyserve.core.credentials import (
@@ -24,6 +24,9 @@ from comfyserve.core.credentials import (
 from comfyserve.core.errors import InvalidInput, Place
 from comfyserve.core.limits import MAX_URL
 
+Names = Literal["unique", "plain"]
+"""What the files are called: behind the run's id, or as the outputs are, where a later run may write over them."""
+
 
 @dataclass(frozen=True)
 class S3Target:
@@ -32,6 +35,7 @@ class S3Target:
     bucket: str
     prefix: str = ""
     auth: Auth | None = None
+    names: Names = "unique"
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class AzureTarget:
     container: str
     blob_prefix: str = ""
     auth: Auth | None = None
+    names: Names = "unique"
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class GcsTarget:
     bucket: str
     prefix: str = ""
     auth: Auth | None = None
+    names: Names = "unique"
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,7 @@ class HfTarget:
     revision: str = "main"
     directory: str = "/"
     auth: Auth | None = None
+    names: Names = "unique"
 
 
 @dataclass(frozen=True)
@@ -69,9 +76,19 @@ class HttpTarget:
 
     url_prefix: str = field(repr=False)
     auth: Auth | None = None
+    names: Names = "unique"
 
 
-TargetWish = S3Target | AzureTarget | GcsTarget | HfTarget | HttpTarget
+@dataclass(frozen=True)
+class StorageTarget:
+    """Files `<url>/<name>` of a storage that the operator added, whose scheme the url begins with."""
+
+    url: str = field(repr=False)
+    auth: Auth | None = None
+    names: Names = "unique"
+
+
+TargetWish = S3Target | AzureTarget | GcsTarget | HfTarget | HttpTarget | StorageTarget
 
 TARGET_TYPES: Mapping[str, type[TargetWish]] = {
     "s3": S3Target,
@@ -79,6 +96,7 @@ TARGET_TYPES: Mapping[str, type[TargetWish]] = {
     "gcs": GcsTarget,
     "hf": HfTarget,
     "http": HttpTarget,
+    "storage": StorageTarget,
 }
 """The word in `type` and what it means."""
 
@@ -88,10 +106,13 @@ OPENED_BY: Mapping[type[TargetWish], tuple[type[Auth], ...]] = {
     GcsTarget: (GcsAuth,),
     HfTarget: (BearerAuth,),
     HttpTarget: (BearerAuth, BasicAuth, HeaderAuth, QueryAuth),
+    StorageTarget: (),
 }
 """The credentials that each kind of target takes."""
 
 REPO_TYPES = ("model", "dataset")
+WORDS: Mapping[str, tuple[str, ...]] = {"repo_type": REPO_TYPES, "names": get_args(Names)}
+"""Field -> the words that it takes."""
 
 
 def read_target(value: Any, field_name: str = "target") -> TargetWish:
@@ -109,8 +130,9 @@ def read_target(value: Any, field_name: str = "target") -> TargetWish:
         if one is None and known.default is not MISSING:
             continue
         given[known.name] = _auth(one, kind, place) if known.name == "auth" else _text(one, place)
-    if given.get("repo_type", REPO_TYPES[0]) not in REPO_TYPES:
-        raise _wrong(f"{field_name}.repo_type must be {' or '.join(REPO_TYPES)}.", f"{field_name}.repo_type")
+    for name, words in WORDS.items():
+        if given.get(name, words[0]) not in words:
+            raise _wrong(f"{field_name}.{name} must be {' or '.join(words)}.", f"{field_name}.{name}")
     if not is_web_address(given.get("url_prefix", "http://host")):
         raise _wrong(f"{field_name}.url_prefix must be an http or https URL.", f"{field_name}.url_prefix")
     return kind(**given)
@@ -120,6 +142,8 @@ def write_target(wish: TargetWish) -> dict[str, Any]:
     """The object that `read_target` reads, secrets and all: for encrypted storage only."""
     name = next(name for name, kind in TARGET_TYPES.items() if isinstance(wish, kind))
     values = {known.name: getattr(wish, known.name) for known in fields(wish) if known.name != "auth"}
+    if wish.names == "unique":
+        del values["names"]
     return {"type": name, **values} | ({} if wish.auth is None else {"auth": write_auth(wish.auth)})
 
 

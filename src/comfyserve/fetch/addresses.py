@@ -42,16 +42,18 @@ class Route:
 @dataclass(frozen=True)
 class Router:
     """Finds the source of an address among those that are `installed`. `azure_account` is the server's own storage
-    account, whose https addresses are opened with its credentials."""
+    account, whose https addresses are opened with its credentials; `added` are the schemes of the operator's own
+    storages."""
 
     installed: Set[Kind]
     azure_account: str = ""
+    added: Set[str] = frozenset()
 
     def route(self, url: str, auth: Auth | None, purpose: Purpose) -> Route:
         """The way to an address. Raises InvalidInput for a kind of address that we do not know, FetchRefused for a
         malformed one. `auth` wins over a user and password in the URL."""
         scheme = url[:20].partition(":")[0].lower()
-        kind = SCHEMES.get(scheme)
+        kind = "added" if scheme in self.added else SCHEMES.get(scheme)
         if kind == "data":
             return Route(kind, url, None, False)
         if _CONTROL.search(url):
@@ -59,7 +61,8 @@ class Router:
         if len(url) > MAX_URL:
             raise FetchRefused(f"The URL is longer than {MAX_URL} characters.")
         if kind is None:
-            raise InvalidInput(f"Files come from addresses that begin with {', '.join(SCHEMES)}; this one does not.")
+            known = ", ".join([*SCHEMES, *sorted(self.added)])
+            raise InvalidInput(f"Files come from addresses that begin with {known}; this one does not.")
         bare, user = _split_user(url)
         auth = auth or user
         if kind == "http":

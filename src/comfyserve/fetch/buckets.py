@@ -34,11 +34,20 @@ AWS_ROLE = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )
-AZURE_ROLE = ("AZURE_CLIENT_SECRET", "AZURE_STORAGE_CLIENT_SECRET", "AZURE_FEDERATED_TOKEN_FILE")
+AZURE_ROLE = (
+    "AZURE_CLIENT_SECRET",
+    "AZURE_STORAGE_CLIENT_SECRET",
+    "AZURE_FEDERATED_TOKEN_FILE",
+    "AZURE_CLIENT_ID",
+    "AZURE_MSI_ENDPOINT",
+)
 """Variables by which an operator gives the server an identity that obstore itself knows how to use."""
 
 TOKEN_PLACES = ("169.254.170.2:80", "169.254.170.23:80")
 """Where a container's role is asked for; trusted when AWS_CONTAINER_CREDENTIALS_* name it."""
+
+AZURE_TOKEN_PLACE = "169.254.169.254:80"
+"""Where a machine's own identity is asked for, when nothing else opens the server's account."""
 
 Store = Any
 """A store of obstore: S3Store, AzureStore or GCSStore."""
@@ -151,7 +160,10 @@ def _plan_azure(place: Place, auth: Auth | None, own: Mapping[str, str]) -> Open
         options |= _azure_key(mine.get("account_key"), mine.get("sas_key")) or {"skip_signature": not role}
     else:
         options["skip_signature"] = True
-    return OpenedBucket("azure", options, () if given else _places(own_endpoint))
+    trusted = () if given else _places(own_endpoint)
+    if options["skip_signature"] is False and "credential_provider" not in options:
+        trusted += (AZURE_TOKEN_PLACE, *_places(own.get("AZURE_MSI_ENDPOINT", "")))
+    return OpenedBucket("azure", options, trusted)
 
 
 def _azure_key(key: str | None, token: str | None) -> dict[str, Any]:

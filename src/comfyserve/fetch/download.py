@@ -23,7 +23,7 @@ from comfyserve.fetch.source import Arrived, Order, Source, Unchanged, Validator
 from comfyserve.fetch.threads import in_thread
 from comfyserve.fetch.turns import Turns
 from comfyserve.fetch.weights import confirm_model
-from comfyserve.ports import OnBytes, Purpose
+from comfyserve.ports import OnBytes, Purpose, SystemEvent, TellSystem
 
 log = structlog.get_logger(__name__)
 
@@ -83,7 +83,17 @@ class Downloads:
     """Brings files into the store, `at_once` of each purpose at a time. An origin has `check_seconds` to say whether a
     caller's credentials open what we hold."""
 
-    def __init__(self, store: Store, at_once: int, check_seconds: float, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        at_once: int,
+        check_seconds: float,
+        *,
+        clock: Callable[[], float],
+        tell: TellSystem | None = None,
+    ) -> None:
+        """`tell` hears of every file that arrived."""
+        self._tell = tell
         self._store = store
         self._clock = clock
         self._check_seconds = check_seconds
@@ -159,6 +169,7 @@ class Downloads:
     async def _download(
         self, wish: Wish, claim: Claim, held: Validators | None, on_bytes: OnBytes
     ) -> tuple[Copy, bool]:
+        began = self._clock()
         try:
             arrived = await self._in_time(wish, self._receive(wish, claim, held, on_bytes))
         except FetchFailed as error:
@@ -176,7 +187,12 @@ class Downloads:
                 return await self._download(wish, claim, None, on_bytes)
             await blocking(partial(self._store.confirm, copy, self._clock()))
             return copy, True
-        return await self._take_in(wish, claim, arrived), False
+        copy = await self._take_in(wish, claim, arrived)
+        if self._tell is not None:
+            seconds = max(0.0, round(self._clock() - began, 3))
+            data = {"url": copy.card.url, "local_path": str(copy.path), "size": copy.card.size, "duration": seconds}
+            self._tell(SystemEvent("storage", "file_downloaded", data))
+        return copy, False
 
     async def _in_time(self, wish: Wish, receiving: Awaitable[Arrived | Unchanged]) -> Arrived | Unchanged:
         try:

@@ -1,7 +1,7 @@
 """The Fetch port: every kind of address, through the download cache, under the outbound policy."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from comfyserve.fetch.download import Downloads, HeldForOthers, Wish, blocking, 
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.names import mime_of, safe_name, with_extension
 from comfyserve.fetch.source import Order, Source, Unchanged, nobody
-from comfyserve.ports import Fetched, OnBytes, Purpose
+from comfyserve.ports import Fetched, OnBytes, Purpose, TellSystem
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,17 @@ class Fetching:
         *,
         clock: Callable[[], float],
         azure_account: str = "",
+        added: Set[str] = frozenset(),
+        tell: TellSystem | None = None,
     ) -> None:
         self._sources = sources
-        self._router = Router(frozenset(sources), azure_account)
+        self._router = Router(frozenset(sources), azure_account, added)
         self._store = store
         self._guard = guard
         self._limits = limits
         self._clock = clock
         self._shared = Shared()
-        self._downloads = Downloads(store, limits.at_once, limits.check_seconds, clock=clock)
+        self._downloads = Downloads(store, limits.at_once, limits.check_seconds, clock=clock, tell=tell)
 
     @asynccontextmanager
     async def fetch(

@@ -71,8 +71,12 @@ class BucketWriter:
         self._bucket = bucket
         self._seconds = idle_seconds
 
+    def address(self, name: str) -> str:
+        """`s3://bucket/key`, `gs://bucket/key`, or an https address on Azure."""
+        return self._address(key_of(self._wish, name))
+
     async def put(self, name: str, content: ByteStream, *, size: int, mime: str) -> str:
-        """Write an object: `s3://bucket/key`, `gs://bucket/key`, or an https address on Azure. Raises TargetFailed."""
+        """Write an object. Raises TargetFailed."""
         key = key_of(self._wish, name)
         theirs = Theirs(content)
         try:

@@ -56,6 +56,11 @@ class HfWriter:
         self._endpoint = endpoint.rstrip("/")
         self._seconds = idle_seconds
 
+    def address(self, name: str) -> str:
+        """The file's address on the hub."""
+        path, kind = in_directory(self._wish, name), "datasets/" if self._wish.repo_type == "dataset" else ""
+        return f"{self._endpoint}/{kind}{self._wish.repo}/resolve/{quote(self._wish.revision, safe='')}/{quote(path)}"
+
     async def put(self, name: str, content: ByteStream, *, size: int, mime: str) -> str:
         """Commit a file; the answer is its address on the hub. Raises TargetFailed, StorageFailed (our disk)."""
         path = in_directory(self._wish, name)
@@ -67,8 +72,7 @@ class HfWriter:
                 raise TargetFailed("Hugging Face did not take the file in time.", retryable=True) from None
         if status != hf_upload.DONE:
             raise self._failed(status)
-        kind = "datasets/" if self._wish.repo_type == "dataset" else ""
-        return f"{self._endpoint}/{kind}{self._wish.repo}/resolve/{quote(self._wish.revision, safe='')}/{quote(path)}"
+        return self.address(name)
 
     async def _upload(self, path: str, file: Path) -> int:
         wish = self._wish

@@ -13,6 +13,7 @@ from comfyserve.blobs.theirs import Theirs
 from comfyserve.core.credentials import Auth, BasicAuth, BearerAuth, HeaderAuth, QueryAuth
 from comfyserve.core.errors import FetchFailed, FetchRefused, InvalidInput, Place, TargetFailed
 from comfyserve.core.headers import basic, is_for_callers, is_value
+from comfyserve.core.own_header import OwnHeader, advice_for
 from comfyserve.core.targets import HttpTarget
 from comfyserve.ports import ByteStream
 
@@ -27,19 +28,35 @@ class HttpWriter:
 
     at_once = 4
 
-    def __init__(self, wish: HttpTarget, outside: Outside, session: aiohttp.ClientSession, idle_seconds: float) -> None:
-        """Raises InvalidInput for a prefix or credentials that cannot be."""
+    def __init__(
+        self,
+        wish: HttpTarget,
+        outside: Outside,
+        session: aiohttp.ClientSession,
+        idle_seconds: float,
+        own: OwnHeader | None = None,
+    ) -> None:
+        """`own` is the operator's header, for a wish without credentials. Raises InvalidInput for a prefix or
+        credentials that cannot be."""
         self._prefix = read_prefix(wish.url_prefix)
-        self._headers, self._query = opened_by(wish.auth, self._prefix)
+        auth, bare = wish.auth, str(self._prefix.with_user(None))
+        if auth is None and self._prefix.user is None and own is not None:
+            auth = own.for_url(bare)
+        self._headers, self._query = opened_by(auth, self._prefix)
+        self._advice = "" if auth is not None or self._prefix.user is not None else advice_for(own, bare)
         self._prefix = self._prefix.with_user(None)
         self._outside = outside
         self._session = session
         self._seconds = idle_seconds
 
+    def address(self, name: str) -> str:
+        """The address without credentials."""
+        path = quote(join("", name, "url_prefix"))
+        return f"{str(self._prefix).rstrip('/')}/{path}"
+
     async def put(self, name: str, content: ByteStream, *, size: int, mime: str) -> str:
         """Send a file; the answer is its address without credentials. Raises TargetFailed."""
-        path = quote(join("", name, "url_prefix"))
-        address = f"{str(self._prefix).rstrip('/')}/{path}"
+        address = self.address(name)
         theirs = Theirs(content)
         try:
             status = await self._send(address, theirs.pieces(), size, mime)
@@ -69,7 +86,7 @@ class HttpWriter:
             return
         host = self._prefix.host
         if status in DENIED:
-            raise TargetFailed(f"{host} refuses the file ({status}). Check target.auth.")
+            raise TargetFailed(f"{host} refuses the file ({status}). Check target.auth.{self._advice}")
         if 300 <= status < 400:
             raise TargetFailed(f"{host} answers with a redirect ({status}). Give the final address in url_prefix.")
         if status in RETRYABLE:

@@ -14,8 +14,10 @@ from comfyserve.fetch.cache.links import remove_link
 from comfyserve.fetch.cache.locks import Claim, Pin, is_held, read_note, room_lock
 from comfyserve.fetch.cache.names import KEY_LENGTH, is_entry
 from comfyserve.fetch.disk import size_on_disk
+from comfyserve.ports import SystemEvent, TellSystem
 
 SPARE_FROM = 1024**3
+UNKNOWN_URL = "unknown"
 SPARE_PART = 100
 """A cache of at least this many bytes is emptied by a hundredth more than is missing."""
 
@@ -64,7 +66,8 @@ class Entry:
 class Room:
     """Keeps the folder within `limit` bytes (0: only within its disk). Call it while it is `locked`."""
 
-    def __init__(self, folders: Folders, limit: int) -> None:
+    def __init__(self, folders: Folders, limit: int, tell: TellSystem | None = None) -> None:
+        self._tell = tell
         self._folders = folders
         self._limit = limit
         self.bin = Bin(folders.bin)
@@ -172,7 +175,16 @@ class Room:
                 "in use. Raise cache_bytes, free some disk, or run less at a time."
             )
         missing += self._limit // SPARE_PART if self._limit >= SPARE_FROM else 0
-        self.add(-_sum_until(missing, (entry.size for entry in entries if self.remove_unused(entry.path))))
+        self.add(-_sum_until(missing, (entry.size for entry in entries if self._evict_one(entry))))
+
+    def _evict_one(self, entry: Entry) -> bool:
+        """Whether it is gone, of which the operator hears."""
+        card = read_card(entry.path) if self._tell is not None else None
+        gone = self.remove_unused(entry.path)
+        if gone and self._tell is not None:
+            data = {"url": card.url if card else UNKNOWN_URL, "local_path": str(entry.path), "size": entry.size}
+            self._tell(SystemEvent("storage", "file_deleted", data))
+        return gone
 
     def remove_unused(self, path: Path) -> bool:
         """Remove a cached file unless somebody uses it; whether it is gone."""

@@ -21,6 +21,7 @@ from comfyserve.fetch.cache.locks import Claim, Pin, is_held, read_note
 from comfyserve.fetch.cache.names import CARD_ENDING, KEY_LENGTH, Slot, is_entry
 from comfyserve.fetch.cache.room import Folders, Room
 from comfyserve.fetch.disk import remove
+from comfyserve.ports import TellSystem
 
 log = structlog.get_logger(__name__)
 
@@ -54,9 +55,10 @@ class Copy:
 class Store:
     """Finds, takes in and evicts. Methods raise StorageFailed, and OSError for what the disk refuses."""
 
-    def __init__(self, root: Path, limit: int) -> None:
+    def __init__(self, root: Path, limit: int, tell: TellSystem | None = None) -> None:
+        """`tell` hears, in a thread, of what is evicted."""
         self._folders = Folders(root)
-        self._room = Room(self._folders, limit)
+        self._room = Room(self._folders, limit, tell)
         self._temporary: tuple[Path, Pin] | None = None
         self._recent: dict[str, str] = {}
         self._secret = b""

@@ -35,14 +35,17 @@ class TryLater(FetchFailed):
 
 
 class Download:
-    """One order, from `url` with `identity`."""
+    """One order, from `url` with `identity`. `advice` is a sentence more for who is not let in without one."""
 
-    def __init__(self, asker: Asker, limits: HttpLimits, order: Order, url: URL, identity: Identity) -> None:
+    def __init__(
+        self, asker: Asker, limits: HttpLimits, order: Order, url: URL, identity: Identity, advice: str = ""
+    ) -> None:
         self._asker = asker
         self._limits = limits
         self._order = order
         self._url = url
         self._identity = identity
+        self._more = advice
         self._final = url
         self._is_patched = False
 
@@ -158,7 +161,7 @@ class Download:
 
     def _advice(self) -> str:
         given = self._identity.headers or self._identity.query
-        return "Its credentials are not the right ones." if given else "Give credentials for its address."
+        return "Its credentials are not the right ones." if given else f"Give credentials for its address.{self._more}"
 
     def _algorithms(self, facts: Facts) -> set[str]:
         """What the file is hashed with: what it will be compared with, and SHA-256 if it is not large."""

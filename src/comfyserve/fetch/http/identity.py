@@ -1,13 +1,14 @@
 """Who asks: credentials, and where they may go."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from yarl import URL
 
-from comfyserve.core.credentials import Auth, BasicAuth, BearerAuth, Credential, HeaderAuth, QueryAuth, auth_for
+from comfyserve.core.credentials import Auth, BasicAuth, BearerAuth, HeaderAuth, QueryAuth
 from comfyserve.core.errors import FetchRefused
 from comfyserve.core.headers import is_for_callers, is_value
+from comfyserve.core.own_header import OwnHeader
 from comfyserve.fetch.heads import basic
 
 
@@ -33,14 +34,14 @@ class Identity:
         return same or ((self.home.port, url.scheme, url.port) == (80, "https", 443))
 
 
-def identify(url: URL, given: str, auth: Auth | None, own: Sequence[Credential]) -> Identity:
-    """The caller's credential, else user and password of the URL, else the operator's own for the address as `given`.
+def identify(url: URL, auth: Auth | None, own: OwnHeader | None) -> Identity:
+    """The caller's credential, else user and password of the URL, else the operator's own header.
 
     Raises FetchRefused for a credential that HTTP cannot carry.
     """
     if auth is None and url.user is not None:
         auth = BasicAuth(url.user, url.password or "")
-    auth = auth or auth_for(given, own)
+    auth = auth or (own.for_url(str(url)) if own is not None else None)
     match auth:
         case None:
             return Identity(url)

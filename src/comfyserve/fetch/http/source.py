@@ -1,13 +1,13 @@
 """The Source for http and https."""
 
 import ssl
-from collections.abc import Sequence
 from pathlib import Path
 
 from yarl import URL
 
-from comfyserve.core.credentials import Auth, Credential
+from comfyserve.core.credentials import Auth
 from comfyserve.core.errors import FetchFailed
+from comfyserve.core.own_header import OwnHeader, advice_for
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.http.answer import read_facts
 from comfyserve.fetch.http.ask import Asker
@@ -22,7 +22,7 @@ NOT_ALLOWED = frozenset({401, 403, 407})
 class HttpSource:
     """The Source for http and https URLs: GET with redirects, credentials, resume, ranges and checksums.
 
-    `own` are the operator's credentials, for addresses for which the caller brings none; `tls` is whom to trust.
+    `own` is the operator's header, for addresses for which the caller brings no credentials; `tls` is whom to trust.
     There are threads for so many `downloads` at the same time. Build it in a loop.
     """
 
@@ -31,7 +31,7 @@ class HttpSource:
         guard: Guard,
         limits: HttpLimits | None = None,
         *,
-        own: Sequence[Credential] = (),
+        own: OwnHeader | None = None,
         tls: ssl.SSLContext | None = None,
         downloads: int = 16,
     ) -> None:
@@ -50,7 +50,8 @@ class HttpSource:
         by the next one with the same path, in whatever process.
         """
         url, identity = self._identified(order.url, order.auth)
-        return await Download(self._asker, self._limits, order, url, identity).run(path)
+        advice = advice_for(self._own, order.url)
+        return await Download(self._asker, self._limits, order, url, identity, advice).run(path)
 
     async def check(self, url: str, auth: Auth | None, held: Validators = UNKNOWN) -> bool:
         """Ask for the first byte, unless the file has the ETag that we hold. See Source.
@@ -78,4 +79,4 @@ class HttpSource:
 
     def _identified(self, url: str, auth: Auth | None) -> tuple[URL, Identity]:
         checked = self._guard.check_url(url)
-        return checked.with_user(None), identify(checked, url, auth, self._own)
+        return checked.with_user(None), identify(checked, auth, self._own)

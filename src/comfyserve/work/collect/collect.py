@@ -88,8 +88,8 @@ class Collect:
         if claim.options.target is None:
             return Collected(stored, facts)
         on_stored()
-        sent, error = await self._sending.send(claim.run.id, claim.options.target, stored)
-        return Collected(sent, facts, error)
+        sent = await self._sending.send(claim.run.id, claim.options.target, stored)
+        return Collected(sent.outputs, [*facts, *sent.facts], sent.error)
 
     async def _stored(
         self, claim: Claim, outputs: Sequence[NodeOutput], note: Callable[[Fact], None]

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import structlog
 
 from comfyserve.core.errors import DomainError, FetchRefused, InvalidInput, StorageFailed, TargetFailed
 from comfyserve.core.gathering import gather
+from comfyserve.core.runs import Fact, FactKind
 from comfyserve.core.targets import TargetWish
 from comfyserve.ports import Blobs, StoredOutput, Target, Targets
 from comfyserve.work.collect.names import target_names
@@ -17,6 +18,23 @@ from comfyserve.work.limits import WorkLimits
 log = structlog.get_logger(__name__)
 
 NO_TARGETS = "This worker cannot write to a target of the caller's; its operator has to allow that."
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The outputs as they are now, why the target does not have them, and what has to be said."""
+
+    outputs: Sequence[StoredOutput]
+    error: DomainError | None = None
+    facts: Sequence[Fact] = ()
+
+
+class Addresses(dict[str, str]):
+    """Where files went, by blob key; `superseded` are those of which a newer upload took the place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.superseded: set[str] = set()
 
 
 class Sending:
@@ -29,22 +47,25 @@ class Sending:
 
     async def send(
         self, run_id: str, wish: TargetWish, outputs: Sequence[StoredOutput]
-    ) -> tuple[list[StoredOutput], DomainError | None]:
+    ) -> Sent:
         """The outputs with their addresses in the target, and why it failed for good, if it did.
 
-        After a failure every output still is in our storage. Raises StorageFailed: ours cannot be read.
+        After a failure every output still is in our storage. An upload that a newer one to the same address stopped
+        counts as done, with a warning. Raises StorageFailed: ours cannot be read.
         """
         files = [output for output in outputs if output.blob_key]
-        names = target_names(run_id, [(output.subfolder, output.filename) for output in files])
-        urls: dict[str, str] = {}
+        first = "" if wish.names == "plain" else run_id
+        names = target_names(first, [(output.subfolder, output.filename) for output in files])
+        urls = Addresses()
         try:
             await self._put_in_time(wish, dict(zip(names, files, strict=True)), urls)
         except (TargetFailed, InvalidInput, FetchRefused) as error:
             log.warning("target_failed", run_id=run_id, error=error.message)
-            return [replace(output, url=urls.get(output.blob_key, "")) for output in outputs], error
-        return [await self._let_go(output, urls) for output in outputs], None
+            return Sent([replace(output, url=urls.get(output.blob_key, "")) for output in outputs], error)
+        facts = [_superseded(output.filename) for output in files if output.blob_key in urls.superseded]
+        return Sent([await self._let_go(output, urls) for output in outputs], None, facts)
 
-    async def _put_in_time(self, wish: TargetWish, files: dict[str, StoredOutput], urls: dict[str, str]) -> None:
+    async def _put_in_time(self, wish: TargetWish, files: dict[str, StoredOutput], urls: "Addresses") -> None:
         seconds = self._limits.collect
         try:
             async with asyncio.timeout(seconds or None):
@@ -52,16 +73,21 @@ class Sending:
         except TimeoutError:
             raise TargetFailed(f"The target did not take all {len(files)} files within {seconds:g} s.") from None
 
-    async def _put_all(self, wish: TargetWish, files: dict[str, StoredOutput], urls: dict[str, str]) -> None:
+    async def _put_all(self, wish: TargetWish, files: dict[str, StoredOutput], urls: "Addresses") -> None:
         """Fill `urls`, by blob key."""
         if self._targets is None:
             raise TargetFailed(NO_TARGETS)
+        uploads = self._targets.uploads
         async with self._targets.open(wish) as target:
             gate = asyncio.Semaphore(target.at_once)
 
             async def put(name: str, output: StoredOutput) -> None:
                 async with gate:
-                    urls[output.blob_key] = await self._put(target, name, output)
+                    address = target.address(name)
+                    told = await uploads.run((address, wish.auth), lambda: self._put(target, name, output))
+                urls[output.blob_key] = told or address
+                if told is None:
+                    urls.superseded.add(output.blob_key)
 
             await gather(put(name, output) for name, output in files.items())
 
@@ -100,3 +126,8 @@ class Sending:
             log.warning("copy_kept", key=output.blob_key, error=error.message)
             return sent
         return replace(sent, blob_key="")
+
+
+def _superseded(filename: str) -> Fact:
+    message = f"A newer run sent a file to the same address as {filename} before this one was there; that one is kept."
+    return Fact(FactKind.WARNING, {"code": "upload_superseded", "message": message, "details": {"filename": filename}})
