@@ -144,7 +144,14 @@ def _external(node_id: str, node: Node, catalogue: Catalogue | None) -> Iterator
     if field is None or not isinstance(name, str) or not isinstance(node.inputs[field], bool | int | float | str):
         return
     what = str(node.inputs.get("description") or node.inputs.get("display_name") or node.title)
-    wish = Wish(snake(name) or "input", "", ((node_id, field),), node.inputs[field], what, _own_title(node))
+    wish = Wish(
+        snake(name).removeprefix("input_") or "input",
+        "",
+        ((node_id, field),),
+        node.inputs[field],
+        what,
+        _own_title(node),
+    )
     if node.class_type == f"{EXTERNAL}Seed":
         low, high = _bound(node.inputs.get("min_value")), _bound(node.inputs.get("max_value"))
         yield replace(wish, type="seed", low=low, high=high)

@@ -20,7 +20,7 @@ class Stripper {
     this.tokens = tokenize(source);
     this.edits = [];
     this.gone = new Set();
-    this.brackets = [];
+    this.brackets = [{ kind: "other", waiting: 0 }];
   }
 
   stripped() {
