@@ -1,10 +1,12 @@
 """The stateless API over the real services, a real worker and a real embedded engine, on a free port."""
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx2
 from fastapi import FastAPI
@@ -17,19 +19,28 @@ from comfyserve.apis.stateless.options import Condition, StatelessOptions
 from comfyserve.core.credentials import Credential
 from comfyserve.core.errors import DomainError, NotFound
 from comfyserve.core.graph import Graph
-from comfyserve.embedded.context import EngineSettings
+from comfyserve.embedded.context import EngineSettings, current
 from comfyserve.embedded.engine import build_engine
 from comfyserve.embedded.files.folders import Folders
+from comfyserve.embedded.nodes.declare import Family
 from comfyserve.embedded.packs import load_catalogue
 from comfyserve.embedded.settings import ServerSettings
 from comfyserve.engines.remote import RemoteEngine
 from comfyserve.ports import Engine, Fetch
 from comfyserve.services.model_files import ModelArrived, ModelOrder
 from comfyserve.services.records import Caller
+from comfyserve.work.collect import Converter
 from tests.apis.world import served, services_of
 from tests.embedded.conftest import serve_engine
 from tests.services.bundle import Bundle
 from tests.work.shop import shop
+
+
+def opened() -> asyncio.Event:
+    """An event that has happened."""
+    event = asyncio.Event()
+    event.set()
+    return event
 
 
 @dataclass
@@ -39,10 +50,12 @@ class Prefetched:
     graphs: list[Graph] = field(default_factory=list)
     credentials: list[Sequence[Credential]] = field(default_factory=list)
     wrong: DomainError | None = None
+    gate: asyncio.Event = field(default_factory=opened)
 
     async def __call__(self, graph: Graph, credentials: Sequence[Credential]) -> None:
         self.graphs.append(graph)
         self.credentials.append(credentials)
+        await self.gate.wait()
         if self.wrong is not None:
             raise self.wrong
 
@@ -65,10 +78,31 @@ class Solo:
         self.app.state.stateless = replace(self.app.state.stateless, **changes)
 
 
+odd = Family()
+gates: dict[str, threading.Event] = {}
+"""Name -> what a node of this name waits for."""
+
+
+@odd.node("TestRaise", "tests", "tests", {"text": ("STRING", {})}, output_node=True)
+def run_raise(text: str) -> NoReturn:
+    """Fail with this text."""
+    raise ValueError(text)
+
+
+@odd.node("TestGate", "tests", "tests", {"name": ("STRING", {})}, output_node=True)
+def run_gate(name: str) -> dict[str, Any]:
+    """Wait until the test opens the gate; give a text."""
+    while not gates[name].wait(0.01):
+        current().check_interrupted()
+    return {"text": [name]}
+
+
 @asynccontextmanager
-async def solo_on(folder: Path, engine: Engine, *, fetch: Fetch | None = None, **options: Any) -> AsyncIterator[Solo]:
+async def solo_on(
+    folder: Path, engine: Engine, *, fetch: Fetch | None = None, converter: Converter | None = None, **options: Any
+) -> AsyncIterator[Solo]:
     """The server on an engine."""
-    async with shop(folder, engine, fetch=fetch) as work:
+    async with shop(folder, engine, fetch=fetch, converter=converter) as work:
         app, prefetched = app_of(work.bundle, **options)
         async with served(app) as address, httpx2.AsyncClient(base_url=address, timeout=30) as client:
             yield Solo(work.bundle, app, client, prefetched)
@@ -86,7 +120,9 @@ async def embedded(folder: Path) -> AsyncIterator[str]:
     """An embedded engine with all of its nodes; the value is its address."""
     folders = Folders(folder, {})
     folders.create()
-    engine = build_engine(folders, load_catalogue(folders), ServerSettings(), EngineSettings(step_ms=0))
+    catalogue = load_catalogue(folders)
+    catalogue.add(odd.classes, {})
+    engine = build_engine(folders, catalogue, ServerSettings(), EngineSettings(step_ms=0))
     async with serve_engine(engine) as seat:
         yield seat.url
 

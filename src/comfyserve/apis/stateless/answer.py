@@ -3,7 +3,7 @@ that no file is in memory."""
 
 import base64
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from starlette.responses import Response, StreamingResponse
@@ -12,7 +12,7 @@ from comfyserve.apis.stateless.bodies import JsonAnswer
 from comfyserve.apis.stateless.errors import run_failure
 from comfyserve.apis.stateless.stats import stats_of
 from comfyserve.core.addresses import asset_of
-from comfyserve.core.media import MEDIA_META, renamed
+from comfyserve.core.media import MEDIA_META, listed, renamed
 from comfyserve.core.runs import Status
 from comfyserve.services.files import Files
 from comfyserve.services.postings import Snapshot
@@ -129,7 +129,7 @@ def _parts(told: Snapshot, first: Pairs) -> tuple[bytes, Sequence[OutputView], b
 
 
 def _input(told: Snapshot) -> dict[str, Any]:
-    return {INPUT: told.memo[INPUT]} if INPUT in told.memo else {}
+    return {INPUT: _named(told.memo[INPUT])} if INPUT in told.memo else {}
 
 
 def _text_size(output: OutputView) -> int:
@@ -160,7 +160,7 @@ def _shown_node(node: Any) -> Any:
         shown["_meta"] = own
     inputs = shown.get("inputs")
     if isinstance(inputs, Mapping):
-        shown["inputs"] = {name: _shown_value(value) for name, value in inputs.items()}
+        shown["inputs"] = _named(inputs)
     return shown
 
 
@@ -168,16 +168,18 @@ def _without_mark(meta: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in meta.items() if key != MEDIA_META}
 
 
-def _shown_value(value: Any) -> Any:
-    names = {text: name for text in _texts(value) if (name := asset_of(text)) is not None}
-    return renamed(value, names) if names else value
-
-
-def _texts(value: Any) -> Iterator[str]:
+def _named(value: Any) -> Any:
+    """A JSON value with the names of our files in the place of the references to them."""
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        yield from (item for item in value if isinstance(item, str))
+        return asset_of(value) or renamed(value, _names_in(value))
+    if isinstance(value, Mapping):
+        return {key: _named(item) for key, item in value.items()}
+    return [_named(item) for item in value] if isinstance(value, list) else value
+
+
+def _names_in(text: str) -> dict[str, str]:
+    """The references in a JSON text of a list, with the names for them."""
+    return {item: name for item in listed(text) or () if (name := asset_of(item))}
 
 
 def _as_in_javascript(value: Any) -> Any:
