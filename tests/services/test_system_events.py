@@ -234,6 +234,16 @@ async def test_what_waits_when_the_program_ends_is_let_go(receiver: Receiver) ->
     await asyncio.wait_for(Teller(receiver).events.close(10), 5)
 
 
+async def test_an_event_from_another_thread_is_refused_and_blocks_nobody(receiver: Receiver) -> None:
+    teller = Teller(receiver)
+    with capture_logs() as logged:
+        await asyncio.to_thread(teller.comfy, "progress", {"value": 1})
+    teller.comfy("progress", {"value": 2})
+    await teller.settled()
+    assert [one["event"] for one in logged] == ["system_event_not_told"]
+    assert [one["data"]["data"]["value"] for one in receiver.taken] == [2]
+
+
 async def test_the_id_of_a_request_is_known_from_its_claim_on(bundle: Bundle) -> None:
     named = await bundle.run(idempotency_key="the request")
     bare = await bundle.run()

@@ -112,6 +112,7 @@ class SystemEvents:
             log.warning("system_events_not_sent", waiting=self._count)
 
     def _take(self, event: SystemEvent) -> None:
+        loop = asyncio.get_running_loop()
         shown = {"event": f"{event.label}.{event.name}", "data": self._shown(event)}
         body = json_text(shown | {"metadata": self._options.metadata})
         if self._count >= self._most or self._bytes + len(body) > self._most_bytes:
@@ -123,7 +124,7 @@ class SystemEvents:
         waiting = self._lanes.setdefault(lane, deque())
         waiting.append(_Waiting(self._ids(), event.name, body))
         if len(waiting) == 1:
-            task = asyncio.get_running_loop().create_task(self._empty(lane))
+            task = loop.create_task(self._empty(lane))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
 
