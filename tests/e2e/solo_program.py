@@ -120,14 +120,20 @@ async def _url(process: asyncio.subprocess.Process, log: Path, begin: int) -> st
 
 
 @asynccontextmanager
-async def solo(folder: Path, *flags: str, ready: bool = True, **variables: str) -> AsyncIterator[SoloProgram]:
-    """A solo that is stopped at the end, whatever happened."""
+async def solo(folder: Path, *flags: str, **variables: str) -> AsyncIterator[SoloProgram]:
+    """A solo that is ready; it is stopped at the end, whatever happened."""
+    async with starting(folder, *flags, **variables) as running:
+        await running.greeting()
+        yield running
+
+
+@asynccontextmanager
+async def starting(folder: Path, *flags: str, **variables: str) -> AsyncIterator[SoloProgram]:
+    """One that listens, and no more so far."""
     connector = aiohttp.TCPConnector(limit=600)
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=240)) as http:
         running = await SoloProgram.start(folder, http, *flags, **variables)
         try:
-            if ready:
-                await running.greeting()
             yield running
         finally:
             await running.stop(signal.SIGTERM)

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from tests.e2e.program import colour_graph, sampler_graph, until
-from tests.e2e.solo_program import SoloProgram, receiver, solo
+from tests.e2e.solo_program import SoloProgram, receiver, solo, starting
 
 SLOW_START = "--fault slow-start,seconds=2"
 PNG = b"\x89PNG"
 
 
 async def test_the_port_answers_before_the_engine_does_and_the_call_works_as_printed(tmp_path: Path) -> None:
-    async with solo(tmp_path / "s", ready=False, COMFYSERVE_EMBEDDED_ARGS=SLOW_START) as running:
+    async with starting(tmp_path / "s", COMFYSERVE_EMBEDDED_ARGS=SLOW_START) as running:
         status, body = await running.get("/health")
         assert (status, body["status"]) == (500, "not healthy")
         status, body = await running.get("/ready")
@@ -56,13 +56,13 @@ async def test_a_warm_up_runs_first_and_leaves_nothing(tmp_path: Path) -> None:
 async def test_a_warm_up_that_fails_ends_it(tmp_path: Path, graph: Any) -> None:
     file = tmp_path / "warmup.json"
     file.write_text(json.dumps(graph))
-    async with solo(tmp_path / "s", ready=False, WARMUP_PROMPT_FILE=str(file)) as running:
+    async with starting(tmp_path / "s", WARMUP_PROMPT_FILE=str(file)) as running:
         assert await running.ended() == 1
         assert "Error: The warm-up failed: " in running.log.read_text()
 
 
 async def test_a_warm_up_comes_from_an_address_too(tmp_path: Path) -> None:
-    async with solo(tmp_path / "s", ready=False, WARMUP_PROMPT_URL="http://127.0.0.1:9/w.json") as running:
+    async with starting(tmp_path / "s", WARMUP_PROMPT_URL="http://127.0.0.1:9/w.json") as running:
         assert await running.ended() == 1
         assert "allow_private_network" in running.log.read_text()
 
@@ -90,7 +90,7 @@ async def test_workflows_of_the_folder_are_endpoints(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "one.py").write_text(WORKFLOW)
     (folder / "broken.py").write_text("this is no Python")
-    async with solo(tmp_path / "s", ready=False) as running:
+    async with starting(tmp_path / "s") as running:
         greeting = await running.greeting()
         assert "/workflow/colours/one" in greeting
         status, body = await running.post("/workflow/colours/one", {"input": {"size": 64}})

@@ -71,6 +71,25 @@ async def test_all_are_answered_right_when_the_engine_is_killed_among_them(tmp_p
         assert len(warm) == 2
 
 
+async def test_it_is_not_ready_while_its_engine_is_away(tmp_path: Path) -> None:
+    slow = {"ALWAYS_RESTART_COMFYUI": "true", "COMFYSERVE_EMBEDDED_ARGS": "--fault slow-start,seconds=1"}
+    async with solo(tmp_path / "s", **slow) as running:
+        _kill(running)
+        _, body = await until(lambda: running.get("/ready"), lambda answer: answer[0] == 503)
+        assert "engine" in body["reason"]
+        assert (await running.get("/health"))[0] == 200
+        await until(lambda: running.get("/ready"), lambda answer: answer[0] == 200)
+
+
+async def test_an_engine_elsewhere_is_looked_after(tmp_path: Path) -> None:
+    async with solo(tmp_path / "engine") as lender:
+        port = next(word for word in lender.engines()[0].cmdline() if word.isdigit())
+        async with solo(tmp_path / "s", COMFYSERVE_COMFY_URL=f"http://127.0.0.1:{port}") as running:
+            assert (await _ask(running, 5))[0] == 200
+            await lender.stop()
+            await until(lambda: running.get("/ready"), lambda answer: answer[0] == 503)
+
+
 async def test_five_hundred_at_once(tmp_path: Path) -> None:
     async with solo(tmp_path / "s") as running:
         memory = psutil.Process(running.process.pid)
@@ -124,8 +143,8 @@ async def _ask(running: SoloProgram, number: int) -> tuple[int, Any]:
 
 def _colour(image: str) -> int:
     """The colour of the picture in this base64, as a number."""
-    red, green, blue = Image.open(BytesIO(base64.b64decode(image))).convert("RGB").getpixel((0, 0))
-    return int(red) << 16 | int(green) << 8 | int(blue)
+    picture = Image.open(BytesIO(base64.b64decode(image))).convert("RGB")
+    return int.from_bytes(picture.crop((0, 0, 1, 1)).tobytes())
 
 
 def _kill(running: SoloProgram) -> None:

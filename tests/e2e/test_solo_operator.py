@@ -9,7 +9,7 @@ from pathlib import Path
 from aiohttp import web
 
 from tests.e2e.program import colour_graph
-from tests.e2e.solo_program import receiver, solo
+from tests.e2e.solo_program import receiver, solo, starting
 
 PRIVATE = {"COMFYSERVE_ALLOW_PRIVATE_NETWORK": "127.0.0.1"}
 MODEL = b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "
@@ -43,8 +43,8 @@ async def test_a_manifest_is_installed_before_the_engine_comes(tmp_path: Path) -
 
 async def test_a_manifest_that_is_wrong_or_cannot_be_had_ends_it(tmp_path: Path) -> None:
     missing = [{"url": "http://127.0.0.1:9/a.safetensors", "local_path": "models/loras/a.safetensors"}]
-    async with solo(
-        tmp_path / "s", ready=False, **PRIVATE, MANIFEST_JSON=json.dumps({"models": {"before_start": missing}})
+    async with starting(
+        tmp_path / "s", **PRIVATE, MANIFEST_JSON=json.dumps({"models": {"before_start": missing}})
     ) as running:
         assert await running.ended() == 1
         assert "models/loras/a.safetensors" in running.log.read_text().splitlines()[-1]

@@ -125,6 +125,7 @@ async def standing_solo(solo: Solo) -> AsyncIterator[None]:
         await ending.enter_async_context(standing(solo.platform))
         await ending.enter_async_context(solo.system.running())
         ending.push_async_callback(solo.workflows.close)
+        ending.callback(asyncio.create_task(solo.room.watch_elsewhere()).cancel)
         if solo.manifest is not None:
             ending.push_async_callback(solo.manifest.close)
         yield

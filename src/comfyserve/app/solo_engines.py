@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-from comfyserve.core.errors import EngineUnreached
+from comfyserve.core.errors import EngineLost, EngineUnreached
 from comfyserve.engines.process import EngineState, ProcessEngine
 from comfyserve.ports import Engine
 
 DOWN = frozenset({EngineState.BACKOFF, EngineState.FATAL})
+LOOK_SECONDS = 5.0
+"""Between two looks whether engines elsewhere answer, and how long an answer may take."""
+
 NOT_STARTED = "The engine has not been started yet."
 KEPT = "Accepted work is kept for the next start. With ALWAYS_RESTART_COMFYUI=true the engine is started again instead."
 
@@ -22,6 +26,7 @@ class EngineRoom:
         self._engines: dict[int, Engine] = {}
         self._states: dict[int, EngineState] = {}
         self._ran: set[int] = set()
+        self._answers = True
         self._started = asyncio.Event()
         self.starts = 0
         """How often an engine has become ready."""
@@ -45,8 +50,7 @@ class EngineRoom:
         self._states[number] = state
         if state is EngineState.READY:
             self._ran.add(number)
-            self.starts += 1
-            self._started.set()
+            self._start()
         elif before is EngineState.READY and state in DOWN and not self._restart:
             self._end(f"{engine.failure.message} {KEPT}")
         elif state is EngineState.FATAL and (number not in self._ran or not self._restart):
@@ -54,8 +58,33 @@ class EngineRoom:
 
     @property
     def up(self) -> bool:
-        """Whether one of them runs; of engines elsewhere nothing is known here."""
-        return not self._states or any(state is EngineState.READY for state in self._states.values())
+        """Whether one of them runs; of engines elsewhere: whether one answered the last look."""
+        if not self._states:
+            return self._answers
+        return any(state is EngineState.READY for state in self._states.values())
+
+    async def watch_elsewhere(self, every: float = LOOK_SECONDS) -> None:
+        """Look after engines that are no processes of ours, until cancelled. One that was away may have been started
+        anew, and counts as started."""
+        while True:
+            await asyncio.sleep(every)
+            if self._states or not self._engines:
+                continue
+            before, self._answers = self._answers, await self._one_answers(every)
+            if self._answers and not before:
+                self._start()
+
+    async def _one_answers(self, seconds: float) -> bool:
+        for engine in list(self._engines.values()):
+            with suppress(EngineLost, TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await engine.ready()
+                return True
+        return False
+
+    def _start(self) -> None:
+        self.starts += 1
+        self._started.set()
 
     def present(self) -> Engine:
         """One that runs, if one does. Raises EngineLost before the first start."""

@@ -88,7 +88,7 @@ class Life:
         if self._phase:
             return self._phase
         if not self._room.up or machine.status != "ready":
-            return "The engine is being started again."
+            return "The engine does not answer, or is being started again."
         if self._warm < self._room.starts:
             return "The engine was started again, the warm-up runs."
         depth = machine.queued + machine.running

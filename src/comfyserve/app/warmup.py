@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from comfyserve.core.errors import DomainError, InvalidInput
+from comfyserve.core.errors import DomainError, InvalidInput, QueueFull
 from comfyserve.core.graph import parse_graph
 from comfyserve.core.limits import MOST_PRIORITY
 from comfyserve.core.runs import Status
@@ -67,12 +67,13 @@ class WarmUp:
         self._watch = watch
         self._sweep = sweep
 
-    async def run(self, times: int | None = None) -> str:
+    async def run(self) -> str:
         """Return when it has run; why it failed, or nothing."""
         wish = SubmitRequest(graph=self.graph, dialect="stateless", origin="warm-up", priority=MOST_PRIORITY)
-        count = self._engines if times is None else times
         try:
-            queued = [await self._submit.submit(self._caller, wish) for _ in range(count)]
+            queued = [await self._submit.submit(self._caller, wish) for _ in range(self._engines)]
+        except QueueFull:
+            return ""  # what waits from before warms it as well
         except DomainError as error:
             return error.message
         ended = [await self._watch.wait(self._caller, run.id, FOR_EVER) for run in queued]
