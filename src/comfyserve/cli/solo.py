@@ -8,6 +8,7 @@ import typer
 
 from comfyserve.cli.console import JsonFlag, note
 from comfyserve.cli.solo_check import check
+from comfyserve.cli.solo_generate import generate_workflow
 from comfyserve.cli.up import ComfyUrlOption, HomeOption, HostOption, PortOption
 
 StateOption = Annotated[Path | None, typer.Option(help="The folder for accepted work and files of outputs.")]
@@ -20,6 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("check")(check)
+app.command("generate-workflow")(generate_workflow)
 
 
 @app.callback()

@@ -75,7 +75,7 @@ async def _asked(graph: Graph, catalogue: Catalogue | None, draft: str, model: L
         try:
             return Written(text, await give_back(text, graph), model.provider)
         except (Unreadable, DomainError, NotTheGraph) as error:
-            wrong = str(error)
+            wrong = _told(error)
         again = f"The file does not work: {wrong}\nAnswer with the whole corrected Python file alone."
         messages += [{"role": "assistant", "content": answer}, {"role": "user", "content": again}]
     raise LanguageModelFailed(
@@ -89,11 +89,21 @@ async def give_back(
     """The inputs of a workflow file that gives back the graph for an empty input, but for seeds. It is loaded from a
     folder of its own. Raises Unreadable, InvalidInput, NotTheGraph."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, f"workflow{ending}")
-        file.write_text(text, encoding="utf-8")
+        file = _saved(Path(folder, f"workflow{ending}"), text)
         tried = await try_file(file, dict(given or {}), WorkflowContext(), catalogue=None)
     _compare(parse_graph(tried.graph), graph)
     return tuple(tried.input)
+
+
+def _told(error: Exception) -> str:
+    """What is wrong, with its place."""
+    field = error.place.field if isinstance(error, DomainError) else None
+    return f"{field}: {error}" if field else str(error)
+
+
+def _saved(file: Path, text: str) -> Path:
+    file.write_text(text, encoding="utf-8")
+    return file
 
 
 def _compare(made: Graph, graph: Graph) -> None:
