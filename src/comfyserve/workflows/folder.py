@@ -15,6 +15,7 @@ from comfyserve.workflows.limits import WorkflowLimits
 from comfyserve.workflows.names import KnownNames, WorkflowContext
 from comfyserve.workflows.node_file import NodeFiles
 from comfyserve.workflows.python_file import load_python
+from comfyserve.workflows.shown import shown
 from comfyserve.workflows.table import Row, markdown
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ class LoadedWorkflow:
         """The parsed input: defaults filled in, unknown keys dropped. Raises InvalidInput, whose place names the
         field as `input.<field>`; several problems stand in `details["issues"]`."""
         parsed = await self.inside.read(given)
-        logger.debug("workflow %s: input read: %s", self.path, ", ".join(parsed))
+        self._note("input", parsed)
         return parsed
 
     async def graph(self, parsed: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -86,8 +87,12 @@ class LoadedWorkflow:
         except InvalidInput as error:
             logger.info("workflow %s: %s", self.path, error.message)
             raise
-        logger.debug("workflow %s: graph of %d nodes", self.path, len(graph))
+        self._note("graph", graph)
         return graph
+
+    def _note(self, what: str, value: Mapping[str, Any]) -> None:
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("workflow %s: %s %s", self.path, what, shown(value))
 
 
 class LiveSequence(Sequence[LoadedWorkflow]):
