@@ -70,7 +70,7 @@ async def test_what_is_wrong_is_a_sentence(
         monkeypatch.delenv(key, raising=False)
     with pytest.raises(DomainError) as failed:
         await generate_workflow(graph, tmp_path / out, **more)
-    assert sentence in failed.value.message and list(tmp_path.iterdir()) == []
+    assert sentence in failed.value.message and os.listdir(tmp_path) == []  # noqa: PTH208  (pathlib blocks as well)
 
 
 def test_a_language_model_that_is_not_there_writes_nothing(tmp_path: Path) -> None:
