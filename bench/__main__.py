@@ -17,6 +17,7 @@ from bench.first_picture import first_picture
 from bench.load import Sample, measure, spread
 from bench.nodes import nodes
 from bench.soak import soak
+from bench.solo import solo
 from bench.start import start
 from bench.worker import worker
 
@@ -84,8 +85,11 @@ async def main() -> None:
     parser.add_argument("--download", action="store_true", help="time 1 GiB beside curl, and again from the cache")
     parser.add_argument("--start", type=Path, metavar="HOME", help="time the start of the ComfyUI in this folder")
     parser.add_argument("--convert", action="store_true", help="time converting a picture, beside Pillow")
+    parser.add_argument("--solo", action="store_true", help="measure solo beside its engine, in every way it answers")
     arguments = parser.parse_args()
-    if arguments.convert:
+    if arguments.solo:
+        await solo(console, arguments.rounds)
+    elif arguments.convert:
         await convert(console, arguments.rounds)
     elif arguments.download:
         await download(console, arguments.rounds)

@@ -11,13 +11,15 @@ from bench.servers import Server
 
 @dataclass(frozen=True)
 class Sample:
-    """One round: milliseconds a job (p50, p95), jobs a second, CPU milliseconds a job, resident MiB after it."""
+    """One round: milliseconds a job (p50, p95), jobs a second, CPU milliseconds a job with all children and of the
+    process `own`, resident MiB after it."""
 
     p50: float
     p95: float
     rate: float
     cpu: float
     memory: float
+    own: float = 0.0
 
 
 async def measure(server: Server, job: Job, jobs: int, callers: int) -> Sample:
@@ -31,9 +33,9 @@ async def measure(server: Server, job: Job, jobs: int, callers: int) -> Sample:
             await job()
             latencies.append((time.perf_counter() - began) * 1000)
 
-    cpu, began = server.cpu_seconds(), time.perf_counter()
+    cpu, own, began = server.cpu_seconds(), server.own_cpu_seconds(), time.perf_counter()
     await asyncio.gather(*(caller() for _ in range(callers)))
-    seconds, cpu = time.perf_counter() - began, server.cpu_seconds() - cpu
+    seconds, cpu, own = time.perf_counter() - began, server.cpu_seconds() - cpu, server.own_cpu_seconds() - own
     ordered = sorted(latencies)
     return Sample(
         p50=statistics.median(ordered),
@@ -41,6 +43,7 @@ async def measure(server: Server, job: Job, jobs: int, callers: int) -> Sample:
         rate=jobs / seconds,
         cpu=cpu * 1000 / jobs,
         memory=server.memory_mib(),
+        own=own * 1000 / jobs,
     )
 
 

@@ -31,6 +31,15 @@ class Server:
         """CPU time so far, with all children that are alive."""
         return sum(sum(process.cpu_times()[:2]) for process in self._processes())
 
+    def own_cpu_seconds(self) -> float:
+        """CPU time so far, without its children."""
+        return sum(psutil.Process(self.pid).cpu_times()[:2])
+
+    def peak_mib(self) -> float:
+        """The most resident memory so far, without its children."""
+        status = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return int(next(line for line in status if line.startswith("VmHWM")).split()[1]) / 1024
+
     def memory_mib(self) -> float:
         """Resident memory now, with all children."""
         return sum(process.memory_info().rss for process in self._processes()) / 1024**2
@@ -85,6 +94,36 @@ async def platform(work_ms: int, **settings: str) -> AsyncIterator[Server]:
         async with _running([sys.executable, "-m", "comfyserve", "up"], environment) as pid:
             await _answers(f"http://127.0.0.1:{port}/ready")
             yield Server(f"http://127.0.0.1:{port}", "bench-key", pid, Path(folder))
+
+
+@asynccontextmanager
+async def solo(work_ms: int, **variables: str) -> AsyncIterator[Server]:
+    """`comfyserve solo` with the embedded engine, in folders of its own; it may call this machine."""
+    port = free_port()
+    with TemporaryDirectory(prefix="bench-solo-") as folder:
+        environment = {
+            "COMFYSERVE_DATA_DIR": f"{folder}/state",
+            "COMFYSERVE_COMFY_HOME": "",
+            "COMFYSERVE_LOG_LEVEL": "warning",
+            "COMFYSERVE_ENGINE_WORK_MS": str(work_ms),
+            "COMFYSERVE_ALLOW_PRIVATE_NETWORK": "on",
+            "HOST": "127.0.0.1",
+            "PORT": str(port),
+            "CACHE_DIR": f"{folder}/cache",
+            "WORKFLOW_DIR": f"{folder}/workflows",
+        } | variables
+        async with _running([sys.executable, "-m", "comfyserve", "solo"], environment) as pid:
+            await _answers(f"http://127.0.0.1:{port}/ready")
+            yield Server(f"http://127.0.0.1:{port}", "", pid, Path(folder))
+
+
+@asynccontextmanager
+async def object_store() -> AsyncIterator[str]:
+    """The address of moto's S3."""
+    port = free_port()
+    async with _running([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], {}):
+        await _answers(f"http://127.0.0.1:{port}/moto-api/")
+        yield f"http://127.0.0.1:{port}"
 
 
 @asynccontextmanager

@@ -5,8 +5,8 @@ import io
 import json
 import shlex
 import statistics
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -60,11 +60,10 @@ async def _idle_of_platform(origin: str) -> list[float]:
 
 async def _idle_of_engine() -> list[float]:
     """The same with all prompts in the engine's own queue."""
-    async with (
-        _packs() as arguments,
-        servers.engine(0, *arguments) as server,
-        aiohttp.ClientSession(server.url) as session,
-    ):
+    async with AsyncExitStack() as stack:
+        arguments = stack.enter_context(packs())
+        server = await stack.enter_async_context(servers.engine(0, *arguments))
+        session = await stack.enter_async_context(aiohttp.ClientSession(server.url))
         (server.folder / "input").mkdir(exist_ok=True)
         (server.folder / "input" / "small.png").write_bytes(_small_picture(0))
         for number in range(RUNS):
@@ -88,7 +87,7 @@ async def _peak_memory(origin: str) -> tuple[float, float]:
 
 @asynccontextmanager
 async def _platform() -> AsyncIterator[tuple[aiohttp.ClientSession, servers.Server]]:
-    async with _packs() as arguments:
+    with packs() as arguments:
         settings = {"embedded_args": shlex.join(arguments), "allow_private_network": "on"}
         async with servers.platform(0, **settings) as server:
             headers = {"Authorization": f"Bearer {server.key}"}
@@ -96,8 +95,8 @@ async def _platform() -> AsyncIterator[tuple[aiohttp.ClientSession, servers.Serv
                 yield session, server
 
 
-@asynccontextmanager
-async def _packs() -> AsyncIterator[tuple[str, str]]:
+@contextmanager
+def packs() -> Iterator[tuple[str, str]]:
     """The arguments with which an engine loads the nodes of the measurement."""
     with TemporaryDirectory(prefix="bench-packs-") as folder:
         config = Path(folder) / "paths.yaml"
