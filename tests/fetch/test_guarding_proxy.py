@@ -11,8 +11,8 @@ import pytest
 from comfyserve.core.errors import FetchFailed
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.proxy import GuardingProxy, Lease, ProxyLimits
-from tests.fetch.hostile import INSIDE, METADATA, NAMES_OF_LOOPBACK, REFUSED_URLS
 from tests.fetch.forward_proxy import lookup_here
+from tests.fetch.hostile import INSIDE, METADATA, NAMES_OF_LOOPBACK, REFUSED_URLS
 from tests.fetch.origin import PNG, Origin
 
 LIMITS = ProxyLimits(connections=4, head_seconds=0.5, connect_seconds=2, idle_seconds=0.5)

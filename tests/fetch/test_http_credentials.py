@@ -88,10 +88,8 @@ async def test_the_operators_own_are_for_their_addresses_and_come_last(tmp_path:
         own = OwnHeader.read("Authorization", f"Bearer {SECRET}", [f"127.0.0.1:{server.port}"])
         source = HttpSource(Guard("127.0.0.0/8"), LIMITS, own=own)
         await arrived(source, f"{server.url}/m", tmp_path / "f")
-        cases = (
-            (f"{other.url}/m", None, "Give credentials.*http_auth_hosts"),
-            (f"{server.url}/m", BearerAuth("x"), "not the right"),
-        )
+        wrong = BearerAuth("x")
+        cases = ((f"{other.url}/m", None, "Give.*http_auth_hosts"), (f"{server.url}/m", wrong, "not the right"))
         for url, auth, advice in cases:
             with pytest.raises(FetchFailed, match=advice):
                 await source.download(Order(url, LIMIT, auth), tmp_path / "f")
