@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from functools import cache
@@ -114,6 +116,18 @@ async def test_an_example_gives_back_its_graph(file: Path, ending: str, tmp_path
     text = (as_python if ending == ".py" else as_mapping)(graph, wishes, file.parent.name)
     seeds = {wish.name: wish.default for wish in wishes if wish.type == "seed"}
     assert wishes and await graph_of(text, seeds, tmp_path, ending) == graph.as_json()
+
+
+def test_the_file_is_as_a_formatter_leaves_it(tmp_path: Path) -> None:
+    file = tmp_path / "small.py"
+    file.write_text(draft())
+    ruff = str(Path(sys.executable).with_name("ruff"))
+    for command in (
+        ("check", "--isolated", "--select", "E,F,I", "--line-length", "120"),
+        ("format", "--isolated", "--line-length", "120", "--check"),
+    ):
+        done = subprocess.run([ruff, *command, str(file)], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("write", [as_python, as_mapping])

@@ -35,7 +35,7 @@ async def generate_workflow(
     chosen = choose_model(model, os.environ) if out.suffix == PYTHON else None
     graph = await asyncio.to_thread(read_graph, graph_file)
     catalogue = await _catalogue(engine_url, object_info)
-    written = await write_workflow(graph, catalogue, graph_file.stem, out.suffix, chosen)
+    written = await write_workflow(graph, catalogue, out.stem, out.suffix, chosen)
     await asyncio.to_thread(_save, out, written.text)
     return written
 

@@ -34,7 +34,16 @@ def as_python(graph: Graph, wishes: Sequence[Wish], summary: str) -> str:
     head += [f"from pydantic import BaseModel{', Field' if wishes else ''}", ""]
     head += [f"from comfyserve.workflows import {', '.join(imports)}", ""] if imports else []
     fields = [f"    {_field(wish)}" for wish in wishes]
-    model = ["", "class Input(BaseModel):", '    """What callers set."""', *([""] if fields else []), *fields, "", ""]
+    model = [
+        "",
+        "",
+        "class Input(BaseModel):",
+        '    """What callers set."""',
+        *([""] if fields else []),
+        *fields,
+        "",
+        "",
+    ]
     function = ["def generate(input: Input) -> dict[str, Any]:", '    """The graph for an input."""']
     body = f"    return {_literal(_filled(graph, wishes), 1)}"
     return "\n".join([*head, f"summary = {_text(summary)}", *model, *function, body]) + "\n"
@@ -69,7 +78,10 @@ def _field(wish: Wish) -> str:
     facts = [_seed(wish) if wish.type == "seed" else _literal(wish.default, 0)]
     facts += [f"{key}={bound!r}" for key, bound in (("ge", low), ("le", wish.high)) if bound is not None]
     facts.append(f"description={_text(wish.description)}")
-    return f"{wish.name}: {_annotation(wish)} = Field({', '.join(facts)})"
+    begin, line = f"{wish.name}: {_annotation(wish)} = Field(", ", ".join(facts)
+    if len(begin) + len(line) < WIDTH:
+        return f"{begin}{line})"
+    return begin + "".join(f"\n        {fact}," for fact in facts) + "\n    )"
 
 
 def _seed(wish: Wish) -> str:
@@ -119,7 +131,9 @@ def _literal(value: Any, depth: int) -> str:
 
 
 def _text(text: str) -> str:
-    """A text in double quotes; JSON's escapes are Python's, too."""
+    """A text in double quotes, unless it has some itself; JSON's escapes are Python's, too."""
+    if '"' in text and "'" not in text:
+        return repr(text)
     return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
