@@ -21,7 +21,7 @@ from comfyserve.cli.main import app as command_line
 from comfyserve.core import errors
 from comfyserve.core.errors import CLOCK_SENTENCES, DomainError
 from comfyserve.core.inputs import EXTERNALS, Kind
-from comfyserve.settings import PREFIX, Settings
+from comfyserve.settings import PREFIX
 from comfyserve.solo_settings import SoloSettings
 
 ROOT = Path(__file__).parents[1]
@@ -38,8 +38,8 @@ WITHOUT_ERRORS = ("__main__", ".migrations", ".comfy_modules")
 ONLY_DOWNLOADS = {"conflict"}
 """Raised for /download of solo alone: its caller names the model, a run's models have names of ours."""
 
-UNTOLD = ("comfyserve.apis.stateless", "comfyserve.provision", "comfyserve.workflows", "comfyserve.app")
-"""Modules of solo: its API tells sentences without codes, and what ends its start is a sentence, too."""
+UNTOLD = ("comfyserve.apis.stateless",)
+"""The API of comfyui-api tells sentences without codes."""
 
 NOT_SETTINGS = {"URL", "KEY"}
 NODE_PACKAGE = "NODES_"
