@@ -66,6 +66,7 @@ async def test_the_document_says_what_is_answered(desk: Desk) -> None:
         (operation,) = document["paths"][path].values()
         assert codes <= operation["responses"].keys()
     assert {"200", "404"} <= document["paths"]["/interrupt"]["post"]["responses"].keys()
+    assert "ValidationError" not in str(document)
     body = document["paths"]["/download"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     assert set(body["required"]) == {"url", "model_type"}
 

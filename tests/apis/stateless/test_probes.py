@@ -29,6 +29,7 @@ async def test_probes(desk: Desk, condition: Condition, health: tuple[int, str],
         assert (answer.status_code, answer.json()) == (status, expected)
         assert list(answer.json())[:2] == ["version", "status"]
         assert answer.headers["content-type"] == "application/json; charset=utf-8"
+        assert (await desk.client.head(path)).status_code == status
 
 
 async def test_models_are_what_the_engine_says(desk: Desk) -> None:

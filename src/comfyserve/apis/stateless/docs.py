@@ -2,7 +2,7 @@
 brings its own files; no other host is asked."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ INITIALIZER = "swagger-initializer.js"
 SHIPPED = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
 JSON = "application/json; charset=utf-8"
 YAML = "application/x-yaml"
+NOT_ANSWERED = frozenset({"HTTPValidationError", "ValidationError"})
 ASSET_HEADERS = {"cache-control": "public, max-age=86400"}
 
 
@@ -66,9 +67,12 @@ def stateless_document(document: Document, options: StatelessOptions) -> Documen
         "servers": [_server(options.port)],
         "paths": {**_own_paths(document), **operations(options.workflows)},
     }
+    components = dict(document.get("components", {}))
+    components["schemas"] = {k: v for k, v in components.get("schemas", {}).items() if k not in NOT_ANSWERED}
+    shown["components"] = components
     if not options.keyed:
         shown.pop("security", None)
-        shown["components"] = {k: v for k, v in shown.get("components", {}).items() if k != "securitySchemes"}
+        components.pop("securitySchemes", None)
     return shown
 
 
@@ -82,7 +86,16 @@ def _server(port: int) -> dict[str, Any]:
 
 def _own_paths(document: Document) -> dict[str, Any]:
     """The routes of the app; that of the custom workflows gives way to one for each of them."""
-    return {path: item for path, item in document["paths"].items() if not path.startswith("/workflow/")}
+    paths = document["paths"].items()
+    return {path: _own_answers(item) for path, item in paths if not path.startswith("/workflow/")}
+
+
+def _own_answers(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The operations of a path without the framework's own answer to wrong shapes: here that is a 400."""
+    return {
+        method: {**operation, "responses": {k: v for k, v in operation["responses"].items() if k != "422"}}
+        for method, operation in item.items()
+    }
 
 
 async def _rendered(request: Request, form: str, render: Callable[[Document], bytes]) -> bytes:

@@ -30,6 +30,7 @@ class Ready(BaseModel):
     reason: str | None = Field(None, description="Why it is not ready; absent when it is.")
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health", summary="Health Probe", response_model=Health, responses={500: {"model": Health}})
 async def health(request: Request) -> JsonAnswer:
     """200 once the first warm-up has finished, 500 before; it never turns back."""
@@ -37,6 +38,7 @@ async def health(request: Request) -> JsonAnswer:
     return _probed(request, "healthy", good=condition.healthy, reason=condition.reason or STARTING, otherwise=500)
 
 
+@router.head("/ready", include_in_schema=False)
 @router.get("/ready", summary="Readiness Probe", response_model=Ready, responses={503: {"model": Ready}})
 async def ready(request: Request) -> JsonAnswer:
     """200 while a prompt that is sent now would be run soon, 503 otherwise."""
