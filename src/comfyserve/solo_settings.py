@@ -151,7 +151,13 @@ class SoloSettings(Settings):
         "", description="A YAML or JSON file of packages, node packs and models to install at the start."
     )
     manifest_json: str = Field("", description="The same as JSON; it wins over the file.")
+    provision_seconds: Positive = Field(
+        3600, description="How long one program of the manifest, such as apt-get, uv or git, may take."
+    )
     workflow_dir: str = Field("/workflows", description="The folder of custom workflow endpoints.")
+    workflow_reload: bool = Field(
+        False, description="Whether changed files of that folder are loaded again, for those who write them."
+    )
     markdown_schema: bool = Field(
         True, description="Whether `/docs` shows a table of the inputs of each custom workflow endpoint."
     )

@@ -1,7 +1,11 @@
 """The workflow folder: names, clashes, bounds, reload."""
 
+import asyncio
+import logging
 import os
 from pathlib import Path
+
+import pytest
 
 from comfyserve.workflows import WorkflowFolder, WorkflowLimits, load_workflows
 from tests.workflows.folders import Engine, fill, found
@@ -118,3 +122,23 @@ async def test_a_broken_change_takes_the_workflow_away_until_it_is_mended(tmp_pa
     fill(tmp_path, {"a.py": PYTHON})
     await workflows.refresh()
     assert await class_of(workflows, "a") == "A"
+
+
+async def test_a_folder_with_too_many_entries_is_not_read_to_its_end(tmp_path: Path) -> None:
+    workflows = await opened(fill(tmp_path, {f"{number}.txt": "" for number in range(30)}), WorkflowLimits(files=1))
+    assert "more than 20 files and folders" in workflows.unreadable["."]
+
+
+async def test_who_writes_workflows_sees_changes_while_it_runs(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflows = await opened(tmp_path)
+    loaded = asyncio.Event()
+    caplog.set_level(logging.INFO, "comfyserve.workflows")
+    monkeypatch.setattr(caplog.handler, "emit", lambda record: loaded.set())
+    watching = asyncio.create_task(workflows.watch(0.01))
+    fill(tmp_path, {"new.json": BARE})
+    async with asyncio.timeout(20):
+        await loaded.wait()
+    watching.cancel()
+    assert paths(workflows) == ["new"]

@@ -125,6 +125,8 @@ async def standing_solo(solo: Solo) -> AsyncIterator[None]:
         await ending.enter_async_context(standing(solo.platform))
         await ending.enter_async_context(solo.system.running())
         ending.push_async_callback(solo.workflows.close)
+        if solo.settings.workflow_reload:
+            ending.callback(asyncio.create_task(solo.workflows.watch()).cancel)
         ending.callback(asyncio.create_task(solo.room.watch_elsewhere()).cancel)
         if solo.manifest is not None:
             ending.push_async_callback(solo.manifest.close)
@@ -205,5 +207,6 @@ def _manifest(settings: SoloSettings, platform: Platform, system: System) -> Pro
         fetch=platform.outside.fetch,
         environment=os.environ,
         own_prefix=Path(sys.prefix) if packages_folder() is None else None,
+        seconds=settings.provision_seconds,
         tell=system.tell or tell_nobody,
     )

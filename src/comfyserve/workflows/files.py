@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +31,8 @@ COMPANIONS = frozenset({(".ts", ".js"), (".yaml", ".json"), (".yml", ".json"), (
 """Pairs that are no clash: what the first is, the second belongs to it (a graph that a script was made from)."""
 SKIPPED = ("_", ".")
 """Beginnings of names that are no workflows: helpers, caches, editors' files."""
+ENTRIES_PER_FILE = 20
+"""A walk looks at so many entries for each workflow file that there may be."""
 IGNORED_FOLDERS = frozenset({"node_modules"})
 
 Stamp = tuple[int, int]
@@ -52,6 +56,7 @@ class Walk:
     failed: dict[str, str] = field(default_factory=dict)
     helpers: dict[str, Stamp] = field(default_factory=dict)
     left: int = 0
+    entries: int = 0
 
 
 def walk(folder: Path, limits: WorkflowLimits) -> Walk:
@@ -69,17 +74,23 @@ def _files(root: Path, folder: Path, limits: WorkflowLimits, walked: Walk, depth
     if depth > limits.depth:
         walked.failed[name] = f"It lies deeper than {limits.depth} folders. Move it up."
         return
+    most = limits.files * ENTRIES_PER_FILE
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        with os.scandir(folder) as listed:
+            entries = sorted(islice(listed, most - walked.entries), key=lambda entry: entry.name)
     except OSError as error:
         walked.failed[name] = f"The folder cannot be read: {error.strerror}."
         return
+    walked.entries += len(entries)
+    if walked.entries >= most:
+        walked.failed[name] = f"There are more than {most} files and folders; those from here on are left out."
     for entry in entries:
         if not entry.name.startswith(SKIPPED) and entry.name not in IGNORED_FOLDERS:
             yield from _entry(root, Path(entry.path), limits, walked, depth)
-        elif Path(entry.name).suffix in KINDS and entry.is_file() and len(walked.helpers) < limits.files:
-            status = entry.stat()
-            walked.helpers[entry.path] = (status.st_mtime_ns, status.st_size)
+        elif Path(entry.name).suffix in KINDS:
+            with suppress(OSError):  # it is gone, or a link to nothing: whoever imports it says so
+                status = entry.stat()
+                walked.helpers[entry.path] = (status.st_mtime_ns, status.st_size)
 
 
 def _entry(root: Path, path: Path, limits: WorkflowLimits, walked: Walk, depth: int) -> Iterator[tuple[Path, Stamp]]:
