@@ -19,6 +19,7 @@ class PutServer:
     silent: bool = False
     cuts: bool = False
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     files: dict[str, tuple[bytes, str]] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)
@@ -30,6 +31,7 @@ async def put_server() -> AsyncIterator[PutServer]:
     state = PutServer()
 
     async def take(request: web.Request) -> web.Response:
+        state.asked.set()
         state.headers, state.query = dict(request.headers), dict(request.query)
         if state.silent:
             await state.over.wait()
