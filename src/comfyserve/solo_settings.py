@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
 from comfyserve.originals import ORIGINALS_OF_SOLO, Original
-from comfyserve.settings import SHORTEST_KEY, Seconds, Settings, absolute
+from comfyserve.settings import SHORTEST_KEY, Positive, Seconds, Settings, absolute
 
 COMFY_HOME = Path("/opt/ComfyUI")
 MEBIBYTE = 1024**2
