@@ -22,10 +22,10 @@ from comfyserve.core.conversion import Conversion
 from comfyserve.core.errors import InvalidInput
 from comfyserve.core.graph import parse_graph
 from comfyserve.core.media import media_places
-from comfyserve.core.targets import AzureTarget, HfTarget, HttpTarget, S3Target
+from comfyserve.core.targets import AzureTarget, HfTarget, HttpTarget, S3Target, StorageTarget
 from comfyserve.services.records import WebhookWish
 
-ALL = Policy(frozenset({"s3", "hf_upload", "azure_blob_upload", "http_upload"}))
+ALL = Policy(frozenset({"s3", "hf_upload", "azure_blob_upload", "http_upload", "storage_upload"}))
 STRICT = Policy(ALL.uploads, strict=True)
 SAVE = {"9": {"class_type": "SaveImage", "inputs": {"filename_prefix": "ComfyUI"}}}
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(40)).decode()
@@ -105,6 +105,7 @@ def test_what_is_answered_202(fields: dict[str, Any], is_async: bool) -> None:
          HfTarget("owner/name", "dataset", "r", "d")),
         ({"azure_blob_upload": AZURE | {"blob_prefix": "x"}}, AzureTarget("c", "x")),
         ({"http_upload": HTTP}, HttpTarget("https://files.example.com/in")),
+        ({"storage_upload": {"url": "shelf://results"}}, StorageTarget("shelf://results")),
         ({"http_upload": HTTP, "s3": S3}, S3Target("b", "p/")),
         ({"http_upload": HTTP, "webhook": "https://example.com/hook"}, None),
         ({"http_upload": HTTP, "webhook_v2": "https://example.com/h"}, HttpTarget("https://files.example.com/in")),

@@ -4,6 +4,7 @@ that no file is in memory."""
 import base64
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import Response, StreamingResponse
@@ -30,14 +31,30 @@ NODE_KEYS = ("inputs", "class_type", "_meta")
 Pairs = Sequence[tuple[str, Any]]
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What stands before the images, the images, and what stands after them."""
+
+    head: bytes
+    images: Sequence[OutputView]
+    tail: bytes
+
+    @property
+    def size(self) -> int:
+        """The bytes of all of it."""
+        commas = max(0, len(self.images) - 1)
+        return len(self.head) + sum(map(_text_size, self.images)) + commas + len(self.tail)
+
+
 async def result_answer(told: Snapshot, files: Files) -> Response:
     """The answer for a run that has ended, be it well or not. Raises NotFound when a file of it is gone."""
     if told.run.status is not Status.SUCCESS:
         status, body = run_failure(told)
         return JsonAnswer(body, status)
     await _check_kept(told, files)
-    headers = {"content-length": str(answer_size(told))}
-    return StreamingResponse(answer_body(told, files), 200, headers, JsonAnswer.media_type)
+    parts = _parts(told, ())
+    headers = {"content-length": str(parts.size)}
+    return StreamingResponse(_written(told, files, parts), 200, headers, JsonAnswer.media_type)
 
 
 def echo(told: Snapshot) -> dict[str, Any]:
@@ -58,20 +75,13 @@ def accepted(told: Snapshot) -> bytes:
 async def answer_body(told: Snapshot, files: Files, first: Pairs = ()) -> AsyncIterator[bytes]:
     """The body of a 200 in pieces; `first` are pairs that stand before all others. Raises NotFound for a file that is
     gone."""
-    head, images, tail = _parts(told, first)
-    yield head
-    for index, output in enumerate(images):
-        if index:
-            yield b","
-        async for piece in image_text(told, output, files):
-            yield piece
-    yield tail
+    async for piece in _written(told, files, _parts(told, first)):
+        yield piece
 
 
 def answer_size(told: Snapshot, first: Pairs = ()) -> int:
     """The bytes of `answer_body`."""
-    head, images, tail = _parts(told, first)
-    return len(head) + sum(map(_text_size, images)) + max(0, len(images) - 1) + len(tail)
+    return _parts(told, first).size
 
 
 async def image_text(told: Snapshot, output: OutputView, files: Files) -> AsyncIterator[bytes]:
@@ -115,8 +125,17 @@ async def _check_kept(told: Snapshot, files: Files) -> None:
             await files.stored(output.asset_id)
 
 
-def _parts(told: Snapshot, first: Pairs) -> tuple[bytes, Sequence[OutputView], bytes]:
-    """What stands before the images, the images, and what stands after them."""
+async def _written(told: Snapshot, files: Files, parts: _Parts) -> AsyncIterator[bytes]:
+    yield parts.head
+    for index, output in enumerate(parts.images):
+        if index:
+            yield b","
+        async for piece in image_text(told, output, files):
+            yield piece
+    yield parts.tail
+
+
+def _parts(told: Snapshot, first: Pairs) -> _Parts:
     images = images_of(told)
     head = json_text({**dict(first), **echo(told)})[:-1] + b',"images":['
     after = {
@@ -125,7 +144,7 @@ def _parts(told: Snapshot, first: Pairs) -> tuple[bytes, Sequence[OutputView], b
         "outputs": typed_outputs(told),
         **_input(told),
     }
-    return head, images, b"]," + json_text(after)[1:]
+    return _Parts(head, images, b"]," + json_text(after)[1:])
 
 
 def _input(told: Snapshot) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from comfyserve.services.model_files import ModelArrived, ModelOrder
 from comfyserve.services.records import Caller
 from comfyserve.services.system_events import SystemEvent, TellSystem
 
-UploadKey = Literal["s3", "hf_upload", "azure_blob_upload", "http_upload"]
+UploadKey = Literal["s3", "hf_upload", "azure_blob_upload", "http_upload", "storage_upload"]
 
 
 @dataclass(frozen=True)

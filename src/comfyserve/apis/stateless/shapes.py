@@ -125,6 +125,13 @@ class HttpUpload(Part):
     is_async: bool = Field(False, alias="async")
 
 
+class StorageUpload(Part):
+    """Files `<url>/<file name>` of a storage that the operator has added."""
+
+    url: str
+    is_async: bool = Field(False, alias="async")
+
+
 class Wish(Part):
     """Everything of a request but what is run."""
 
@@ -137,6 +144,7 @@ class Wish(Part):
     hf_upload: HfUpload | None = None
     azure_blob_upload: AzureUpload | None = None
     http_upload: HttpUpload | None = None
+    storage_upload: StorageUpload | None = None
 
 
 class PromptBody(Wish):

@@ -21,7 +21,7 @@ DIALECT = "stateless"
 SIGNED, LEGACY = "stateless", "stateless-legacy"
 """The formats of `webhook_v2` and `webhook`."""
 
-UPLOADS: tuple[UploadKey, ...] = ("s3", "hf_upload", "azure_blob_upload", "http_upload")
+UPLOADS: tuple[UploadKey, ...] = ("s3", "hf_upload", "azure_blob_upload", "http_upload", "storage_upload")
 """The keys of the storages, in the order in which the first one counts."""
 
 TARGET_TYPES: Mapping[UploadKey, str] = {
@@ -29,6 +29,7 @@ TARGET_TYPES: Mapping[UploadKey, str] = {
     "hf_upload": "hf",
     "azure_blob_upload": "azure",
     "http_upload": "http",
+    "storage_upload": "storage",
 }
 
 JPEG: Mapping[str, Any] = {
