@@ -172,7 +172,8 @@ async def test_no_secret_is_told(desk: Desk) -> None:
     receiver = await delivered(desk)
     assert len(receiver.calls) == 4
     assert not [body for _, _, body in receiver.calls if b"very-secret" in body]
-    assert receiver.bodies()[0]["credentials"] == [{"url_pattern": "https://a/**", "auth": {"type": "bearer"}}]
+    (complete,) = [body for body in receiver.bodies() if body.get("type") == "prompt.complete"]
+    assert complete["credentials"] == [{"url_pattern": "https://a/**", "auth": {"type": "bearer"}}]
 
 
 async def test_the_old_form_is_one_call_per_output(desk: Desk) -> None:
