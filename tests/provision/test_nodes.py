@@ -139,6 +139,7 @@ async def test_a_copy_is_used_when_it_cannot_be_brought_up_to_date(yard: Yard, s
 
 async def test_a_failed_clone_leaves_nothing_and_spoils_no_later_try(yard: Yard, server: GitServer) -> None:
     url = f"{server.url}/open/later.git"
+    (yard.home / "custom_nodes" / ".later.0.new.disabled" / ".git").mkdir(parents=True)
     for wrong in (url, f"{server.url}/open/r.git@nope"):
         with pytest.raises(ProvisionFailed, match=r"git clone of later|has no branch, tag or commit nope"):
             await install(yard, wrong)

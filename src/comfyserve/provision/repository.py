@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 
 GIT = "git+"
 WEB, SECURE_SHELL = ("http", "https"), "ssh"
+UNFINISHED = ".new.disabled"
+"""How the folder of a clone under way ends; ComfyUI loads no pack from a folder that ends in `.disabled`."""
 SAFE_IN_PATH = "/%:@!$&'()*+,;=~"
 
 
@@ -98,7 +100,8 @@ class Git:
     async def _clone(self, repository: Repository, folder: Path) -> None:
         """The clone appears whole, or not at all."""
         folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.new")
+        _sweep(folder)
+        fresh = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}{UNFINISHED}")
         try:
             await self._git(repository, folder.parent, "clone", "--", repository.url, str(fresh))
             if repository.refs:
@@ -135,6 +138,13 @@ class Git:
     async def _git(self, repository: Repository, folder: Path, *arguments: str) -> list[str]:
         step = f"git {arguments[0]} of {repository.name}"
         return await self._programs.run(step, "git", *arguments, folder=folder, env=repository.variables)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove clones that a start that was killed has left half-way."""
+    for left in folder.parent.iterdir():
+        if left.name.startswith(f".{folder.name}.") and left.name.endswith(UNFINISHED):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _is_taken(folder: Path) -> bool:
