@@ -12,6 +12,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 
+from comfyserve.apis.build import close_streams
 from comfyserve.core.errors import FetchFailed, NotFound, Place
 from comfyserve.core.runs import Status
 from comfyserve.ports import machine_topic
@@ -413,3 +414,24 @@ async def test_a_strict_server_refuses_unknown_keys(shared: Solo) -> None:
     answer = await shared.prompt(picture_graph(19), webhok=HOOK)
     shared.set(strict=False)
     assert (answer.status_code, answer.json()["message"]) == (400, "body/webhok Unknown key")
+
+
+async def test_a_server_that_stops_says_that_the_work_goes_on(tmp_path: Path) -> None:
+    async with solo(tmp_path) as stopping:
+        call = asyncio.create_task(stopping.prompt(gate("stopping"), id="stopping"))
+        await is_now(stopping, "stopping", Status.RUNNING)
+        close_streams(stopping.app)
+        answer = await call
+        gates["stopping"].set()
+        await is_now(stopping, "stopping", Status.SUCCESS)
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "5"
+    assert "goes on when it has started again" in answer.json()["message"]
+
+
+async def test_100_at_once(tmp_path: Path) -> None:
+    async with solo(tmp_path) as busy:
+        calls = [busy.prompt(picture_graph(number % 7), id=f"n{number}") for number in range(100)]
+        answers = await asyncio.gather(*calls)
+    assert [answer.status_code for answer in answers] == [200] * 100
+    assert all(answer.json()["filenames"] == [f"n{at}_ComfyUI_00001_.png"] for at, answer in enumerate(answers))

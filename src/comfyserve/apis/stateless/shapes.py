@@ -164,14 +164,12 @@ def strangers(part: Part, path: str = "body") -> Iterator[str]:
     for key in part.model_extra or {}:
         yield f"{path}/{key}"
     for name, field in type(part).model_fields.items():
-        value, place = getattr(part, name), f"{path}/{field.alias or name}"
-        if isinstance(value, Part):
-            yield from strangers(value, place)
-        elif isinstance(value, dict):
-            for key, item in value.items():
-                if isinstance(item, Part):
-                    yield from strangers(item, f"{place}/{key}")
-        elif isinstance(value, list):
-            for index, item in enumerate(value):
-                if isinstance(item, Part):
-                    yield from strangers(item, f"{place}/{index}")
+        for place, item in _parts(getattr(part, name), f"{path}/{field.alias or name}"):
+            yield from strangers(item, place)
+
+
+def _parts(value: Any, path: str) -> Iterator[tuple[str, Part]]:
+    """The parts that a field holds, with their paths."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    found = [(f"{path}/{key}", item) for key, item in items] or [(path, value)]
+    yield from ((place, item) for place, item in found if isinstance(item, Part))
