@@ -43,11 +43,17 @@ router = APIRouter(route_class=SpooledRoute)
 
 CLIENT_GONE = 499
 
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The result: the files in base64, or their addresses, with names, times and typed outputs."},
+    202: {"description": "Accepted: the request as it was read. The result goes to the webhook or to the storage."},
+    400: {"description": "The request or its graph is wrong: `error` says what, `location` where."},
+}
+
 _going_on: set[asyncio.Task[None]] = set()
 """Downloads of calls that were answered before they were over: the run joins them."""
 
 
-@router.post("/prompt", summary="Submit Prompt", openapi_extra=documented(PromptBody))
+@router.post("/prompt", summary="Submit Prompt", openapi_extra=documented(PromptBody), responses=RESPONSES)
 async def submit_prompt(request: Request, caller: SignedIn) -> Response:
     """Run a graph of ComfyUI's API form. The answer is its result, or 202 where a webhook or `async` was asked for."""
     began, policy = time.time(), policy_of(stateless_of(request))
