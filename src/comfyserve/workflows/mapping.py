@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic_core import SchemaError
 
 from comfyserve.core.graph import Graph, as_link
-from comfyserve.workflows.authors import MAX_SEED, NameOf, ctx, random_seed
+from comfyserve.workflows.authors import MAX_SEED, ctx, random_seed
 from comfyserve.workflows.errors import Unreadable
 
 MAX_FIELDS = 1_000
@@ -233,8 +233,3 @@ def _try(name: str, use: Callable[[], Any]) -> None:
         raise Unreadable(f"inputs.{name}: its default does not fit: {error.errors()[0]['msg']}.") from error
     except (SchemaError, TypeError, ValueError) as error:
         raise Unreadable(f"inputs.{name}: these bounds do not fit its type.") from error
-
-
-def names_of(accepted: Any) -> bool:
-    """Whether a type is a name of the engine."""
-    return any(isinstance(part, NameOf) for part in getattr(accepted, "__metadata__", ()))
