@@ -20,6 +20,7 @@ GOOD: Mapping[str, str] = {
     "url_prefix": "https://h/in",
     "repo": "me/pictures",
     "repo_type": "dataset",
+    "names": "plain",
     "service_account_json": '{\r\n\t"client_email": "a@b", "private_key_id": "1", "private_key": "x"\n}',
 }
 UNCARRIED = ["\0", "a\x07", "a\nb", "\x7f", "\ud800", "a\udfffb", "\u2028", "\u202e"]
