@@ -99,16 +99,16 @@ def test_what_is_answered_202(fields: dict[str, Any], is_async: bool) -> None:
 @pytest.mark.parametrize(
     ("fields", "target"),
     [
-        ({"s3": S3}, S3Target("b", "p/")),
-        ({"hf_upload": HF}, HfTarget("owner/name")),
+        ({"s3": S3}, S3Target("b", "p/", names="plain")),
+        ({"hf_upload": HF}, HfTarget("owner/name", names="plain")),
         ({"hf_upload": HF | {"repo_type": "dataset", "revision": "r", "directory": "d"}},
-         HfTarget("owner/name", "dataset", "r", "d")),
-        ({"azure_blob_upload": AZURE | {"blob_prefix": "x"}}, AzureTarget("c", "x")),
-        ({"http_upload": HTTP}, HttpTarget("https://files.example.com/in")),
-        ({"storage_upload": {"url": "shelf://results"}}, StorageTarget("shelf://results")),
-        ({"http_upload": HTTP, "s3": S3}, S3Target("b", "p/")),
+         HfTarget("owner/name", "dataset", "r", "d", names="plain")),
+        ({"azure_blob_upload": AZURE | {"blob_prefix": "x"}}, AzureTarget("c", "x", names="plain")),
+        ({"http_upload": HTTP}, HttpTarget("https://files.example.com/in", names="plain")),
+        ({"storage_upload": {"url": "shelf://results"}}, StorageTarget("shelf://results", names="plain")),
+        ({"http_upload": HTTP, "s3": S3}, S3Target("b", "p/", names="plain")),
         ({"http_upload": HTTP, "webhook": "https://example.com/hook"}, None),
-        ({"http_upload": HTTP, "webhook_v2": "https://example.com/h"}, HttpTarget("https://files.example.com/in")),
+        ({"http_upload": HTTP, "webhook_v2": "https://example.com/h"}, HttpTarget("https://files.example.com/in", names="plain")),
         ({}, None),
     ],
 )  # fmt: skip
@@ -119,7 +119,7 @@ def test_where_outputs_go(fields: dict[str, Any], target: Any) -> None:
 def test_a_storage_that_is_not_configured_is_an_unknown_key() -> None:
     policy = Policy(frozenset({"http_upload"}))
     found = asked(policy=policy, s3={"nonsense": 1}, http_upload=HTTP)
-    assert found.request.options.target == HttpTarget("https://files.example.com/in")
+    assert found.request.options.target == HttpTarget("https://files.example.com/in", names="plain")
     assert "s3" not in found.request.memo["request"]
 
 

@@ -8,6 +8,7 @@ from comfyserve.apis.stateless.bodies import misshapen
 from comfyserve.apis.stateless.media import PREFIX, with_media
 from comfyserve.apis.stateless.options import UploadKey
 from comfyserve.apis.stateless.shapes import Part, PromptBody, Wish, strangers
+from comfyserve.core.addresses import added_schemes
 from comfyserve.core.conversion import Conversion, read_conversion, write_conversion
 from comfyserve.core.credentials import Credential, read_credentials
 from comfyserve.core.errors import InvalidInput, Place
@@ -173,8 +174,13 @@ def _credentials(wish: Wish) -> tuple[Credential, ...]:
 
 
 def _target(wish: Wish, key: UploadKey) -> TargetWish:
+    """Files keep the names of the outputs: `<prefix><name>`. An address of a storage that the operator added may stand
+    in `http_upload`, too."""
     fields = _known(getattr(wish, key), exclude={"is_async"})
-    return read_target({"type": TARGET_TYPES[key], **fields}, key)
+    kind, prefix = TARGET_TYPES[key], str(fields.get("url_prefix", ""))
+    if prefix.partition("://")[0].lower() in added_schemes():
+        kind, fields = "storage", {"url": prefix}
+    return read_target({"type": kind, **fields, "names": "plain"}, key)
 
 
 def _echoed(wish: Wish, convert: Conversion | None, policy: Policy) -> dict[str, Any]:
