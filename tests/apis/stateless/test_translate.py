@@ -108,7 +108,8 @@ def test_what_is_answered_202(fields: dict[str, Any], is_async: bool) -> None:
         ({"storage_upload": {"url": "shelf://results"}}, StorageTarget("shelf://results", names="plain")),
         ({"http_upload": HTTP, "s3": S3}, S3Target("b", "p/", names="plain")),
         ({"http_upload": HTTP, "webhook": "https://example.com/hook"}, None),
-        ({"http_upload": HTTP, "webhook_v2": "https://example.com/h"}, HttpTarget("https://files.example.com/in", names="plain")),
+        ({"http_upload": HTTP, "webhook_v2": "https://example.com/h"},
+         HttpTarget("https://files.example.com/in", names="plain")),
         ({}, None),
     ],
 )  # fmt: skip
