@@ -45,9 +45,7 @@ class Sending:
         self._targets = targets
         self._limits = limits
 
-    async def send(
-        self, run_id: str, wish: TargetWish, outputs: Sequence[StoredOutput]
-    ) -> Sent:
+    async def send(self, run_id: str, wish: TargetWish, outputs: Sequence[StoredOutput]) -> Sent:
         """The outputs with their addresses in the target, and why it failed for good, if it did.
 
         After a failure every output still is in our storage. An upload that a newer one to the same address stopped
