@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pages": set(),
 }
 EVERYBODY = {"app", "server", "serving", "solo_server", "__main__"}
-"""`app` composes, the servers run what it composed (what both need is `serving`), `__main__` starts the command line."""
+"""`app` composes, the servers run what it composed (`serving` is what both need), `__main__` starts the commands."""
 
 WIRE_APIS = {"native", "comfydeploy", "stateless"}
 

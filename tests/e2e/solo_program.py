@@ -111,9 +111,9 @@ async def _url(process: asyncio.subprocess.Process, log: Path, begin: int) -> st
     async with asyncio.timeout(SECONDS):
         while True:
             told = _after(log, begin)
-            for line in told.splitlines():
-                if '"event": "listening"' in line:
-                    return str(json.loads(line)["url"])
+            listening = [line for line in told.splitlines() if '"event": "listening"' in line]
+            if listening:
+                return str(json.loads(listening[0])["url"])
             if process.returncode is not None:
                 raise AssertionError(f"it ended with {process.returncode}: {told}")
             await asyncio.sleep(0.02)

@@ -36,9 +36,7 @@ async def test_a_manifest_is_installed_before_the_engine_comes(tmp_path: Path) -
             assert "first.safetensors" in (await running.get("/models"))[1]["loras"]
             phases = [line["phase"] for line in running.log_lines() if line["event"] == "solo.phase"]
             assert phases.index("What the manifest names is being installed.") < phases.index("The engine is starting.")
-            async with asyncio.timeout(20):
-                while await asked.get() != "/b.safetensors":
-                    pass
+            await asyncio.wait_for(_asked_for(asked, "/b.safetensors"), 20)
 
 
 async def test_a_manifest_that_is_wrong_or_cannot_be_had_ends_it(tmp_path: Path) -> None:
@@ -64,6 +62,11 @@ async def test_a_warm_up_comes_from_an_address(tmp_path: Path) -> None:
         assert await asked.get() == "/warmup.json"
         assert (await running.get("/ready"))[0] == 200
         assert any(line.get("phase") == "The warm-up runs." for line in running.log_lines())
+
+
+async def _asked_for(asked: asyncio.Queue[str], path: str) -> None:
+    while await asked.get() != path:
+        pass
 
 
 @asynccontextmanager
