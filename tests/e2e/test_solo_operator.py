@@ -5,13 +5,13 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
-from tests.e2e.program import colour_graph
+from tests.e2e.program import colour_graph, sampler_graph
 from tests.e2e.solo_program import receiver, solo, starting
 
-PRIVATE = {"COMFYSERVE_ALLOW_PRIVATE_NETWORK": "127.0.0.1"}
 MODEL = b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "
 """An empty safetensors file: the length of its header, and the header."""
 
@@ -32,18 +32,20 @@ async def test_a_manifest_is_installed_before_the_engine_comes(tmp_path: Path) -
         before = [{"url": f"{url}/a.safetensors", "local_path": "models/loras/first.safetensors"}]
         after = [{"url": f"{url}/b.safetensors", "local_path": "models/loras/second.safetensors"}]
         manifest = json.dumps({"models": {"before_start": before, "after_start": after}})
-        async with solo(tmp_path / "s", **PRIVATE, MANIFEST_JSON=manifest) as running:
+        async with solo(tmp_path / "s", MANIFEST_JSON=manifest) as running:
             assert "first.safetensors" in (await running.get("/models"))[1]["loras"]
             phases = [line["phase"] for line in running.log_lines() if line["event"] == "solo.phase"]
             assert phases.index("What the manifest names is being installed.") < phases.index("The engine is starting.")
             await asyncio.wait_for(_asked_for(asked, "/b.safetensors"), 20)
+            for name in ("a", "b"):
+                status, body = await running.post("/prompt", {"prompt": _graph_with(f"{url}/{name}.safetensors")})
+                assert status == 400 and "allow_private_network" in body["error"], body
+                assert body["location"] == "prompt.1.inputs"
 
 
 async def test_a_manifest_that_is_wrong_or_cannot_be_had_ends_it(tmp_path: Path) -> None:
     missing = [{"url": "http://127.0.0.1:9/a.safetensors", "local_path": "models/loras/a.safetensors"}]
-    async with starting(
-        tmp_path / "s", **PRIVATE, MANIFEST_JSON=json.dumps({"models": {"before_start": missing}})
-    ) as running:
+    async with starting(tmp_path / "s", MANIFEST_JSON=json.dumps({"models": {"before_start": missing}})) as running:
         assert await running.ended() == 1
         assert "models/loras/a.safetensors" in running.log.read_text().splitlines()[-1]
 
@@ -53,7 +55,6 @@ async def test_a_warm_up_comes_from_an_address(tmp_path: Path) -> None:
         _files() as (url, asked),
         solo(
             tmp_path / "s",
-            **PRIVATE,
             WARMUP_PROMPT_URL=f"{url}/warmup.json",
             HTTP_AUTH_HEADER_NAME="X-Key",
             HTTP_AUTH_HEADER_VALUE="hush",
@@ -62,6 +63,11 @@ async def test_a_warm_up_comes_from_an_address(tmp_path: Path) -> None:
         assert await asked.get() == "/warmup.json"
         assert (await running.get("/ready"))[0] == 200
         assert any(line.get("phase") == "The warm-up runs." for line in running.log_lines())
+
+
+def _graph_with(url: str) -> dict[str, Any]:
+    """A graph that names its model by an address."""
+    return sampler_graph(1) | {"1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": url}}}
 
 
 async def _asked_for(asked: asyncio.Queue[str], path: str) -> None:

@@ -45,6 +45,20 @@ def test_the_account_of_the_server_opens_its_own_addresses() -> None:
     assert Router(ALL, azure_account="other").route(BLOB, None, "model").kind == "http"
 
 
+def test_the_service_of_the_server_is_its_own_and_only_without_other_credentials() -> None:
+    router = Router(ALL, "account", "http://azurite:10000/account/")
+    route = router.route("http://azurite:10000/account/container/a%20b.png", None, "input")
+    assert (route.kind, route.has_host) == ("azure", False)
+    for url, auth in (
+        ("http://azurite:10000/account/container/a.png?sv=1&sig=x", None),
+        ("http://azurite:10000/account/container/a.png", BearerAuth("t")),
+        ("http://u:p@azurite:10000/account/container/a.png", None),
+        ("http://azurite:10000/accounts/container/a.png", None),
+        ("http://azurite:10000.example/account/container/a.png", None),
+    ):
+        assert router.route(url, auth, "input").kind == "http"
+
+
 def test_without_the_extra_hugging_face_is_a_web_server() -> None:
     router = Router(ALL - {"hf"})
     assert router.route(HF_FILE, None, "model").kind == "http"

@@ -15,7 +15,7 @@ from comfyserve.fetch.fetching import Fetching
 from comfyserve.fetch.guard import Guard
 from comfyserve.fetch.proxy import GuardingProxy
 from comfyserve.ports import Purpose
-from tests.emulators.servers import Bucket
+from tests.emulators.servers import AZURE_ACCOUNT, AZURE_KEY, Bucket
 from tests.emulators.test_servers import store_of
 from tests.fetch.git_server import GitServer, make_repository
 from tests.fetch.hub import TOKEN, Hub
@@ -84,6 +84,33 @@ async def world(s3_bucket: Bucket, tmp_path: Path) -> AsyncIterator[World]:
 async def test_a_model_arrives_once(world: World, name: str, files: list[str]) -> None:
     assert await world.get(name) == (files, False)
     assert await world.get(name) == (files, True)
+
+
+@pytest.mark.parametrize("variable", ["AZURE_STORAGE_CONNECTION_STRING", "AZURE_STORAGE_ENDPOINT"])
+async def test_a_web_address_of_the_servers_own_azure_is_read_with_its_credentials(
+    azure_bucket: Bucket, variable: str, tmp_path: Path
+) -> None:
+    await obstore.put_async(store_of(azure_bucket), "dir/a b.png", b"pixels")
+    connection = f"AccountName={AZURE_ACCOUNT};AccountKey={AZURE_KEY};BlobEndpoint={azure_bucket.url};"
+    single = {
+        "AZURE_STORAGE_ACCOUNT": AZURE_ACCOUNT,
+        "AZURE_STORAGE_KEY": AZURE_KEY,
+        "AZURE_STORAGE_ENDPOINT": azure_bucket.url,
+    }
+    own = {variable: connection} if "CONNECTION" in variable else single
+    guard = Guard("off")
+    proxy = GuardingProxy(guard)
+    fetch = await open_fetching(guard, proxy, FetchOptions(tmp_path / "cache", environment=own))
+    url = f"{azure_bucket.url}/{azure_bucket.name}/dir/a%20b.png"
+    for cached in (False, True):
+        async with fetch.fetch(url) as fetched:
+            assert (fetched.path.read_bytes(), fetched.filename, fetched.cached) == (b"pixels", "a b.png", cached)
+    for other, auth in ((url + "?sig=x", None), (url, BearerAuth("t")), (azure_bucket.url + "x/c/k", None)):
+        with pytest.raises(FetchRefused):
+            async with fetch.fetch(other, credentials=(Credential("**", auth),) if auth else ()):
+                pass
+    await fetch.close()
+    await proxy.close()
 
 
 @pytest.mark.parametrize("name", ["object", "file", "page"])

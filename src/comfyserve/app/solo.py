@@ -19,7 +19,7 @@ from comfyserve.app.platform import Foundation, Platform, compose, standing
 from comfyserve.app.services import build_services
 from comfyserve.app.solo_callers import Callers
 from comfyserve.app.solo_engines import EngineRoom
-from comfyserve.app.solo_header import own_header
+from comfyserve.app.solo_header import configured_addresses, own_header
 from comfyserve.app.solo_life import Life, Step
 from comfyserve.app.solo_models import ModelDesk
 from comfyserve.app.system import System, build_system
@@ -53,7 +53,10 @@ async def build_solo(settings: SoloSettings, url: str, *, ledger: type[Record] =
     services = build_services(base, url)
     await services.keys.ensure_admin()
     system = _system(base, settings)
-    outside = await build_outside(settings, base.scratch, own=own_header(settings), tell=system.tell)
+    configured = configured_addresses(settings)
+    outside = await build_outside(
+        settings, base.scratch, own=own_header(settings), tell=system.tell, configured=configured
+    )
     wanted = replace(wanted_engines(settings, base.scratch), tell=system.tell)
     room = EngineRoom(restart=settings.restart_engine)
     makers = await asyncio.to_thread(fleet, wanted, on_state=room.on_state)
@@ -159,7 +162,7 @@ class _Warmup:
 
     async def fetch(self) -> None:
         """Read the file, or fetch the address."""
-        fetch = self._platform.outside.fetch
+        fetch = self._platform.outside.operator
         self.graph = await warmup_graph(self._settings.warmup_file, self._settings.warmup_url, fetch)
 
     async def ready(self) -> WarmUp | None:
@@ -204,7 +207,7 @@ def _manifest(settings: SoloSettings, platform: Platform, system: System) -> Pro
         comfy_home=comfy_folder(settings),
         comfy_command=shlex.split(settings.comfy_command),
         models=models_folder(settings),
-        fetch=platform.outside.fetch,
+        fetch=platform.outside.operator,
         environment=os.environ,
         own_prefix=Path(sys.prefix) if packages_folder() is None else None,
         seconds=settings.provision_seconds,

@@ -1,6 +1,6 @@
-"""The operator's own header for HTTP: HTTP_AUTH_HEADER_NAME and _VALUE, and the hosts that get it."""
+"""The addresses that the operator of solo configured, and the header for HTTP that goes to their hosts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from comfyserve.core.own_header import OwnHeader
@@ -13,14 +13,18 @@ def own_header(settings: SoloSettings) -> OwnHeader | None:
     name, value = settings.http_auth_header_name, settings.http_auth_header_value.get_secret_value()
     if not name:
         return None
-    hosts = settings.http_auth_hosts.replace(",", " ").split() or list(_hosts(settings))
+    hosts = settings.http_auth_hosts.replace(",", " ").split() or list(_hosts(configured_addresses(settings)))
     return OwnHeader.read(name, value, hosts)
 
 
-def _hosts(settings: SoloSettings) -> Iterator[str]:
-    """Where the operator's own addresses lead: that of the warm-up, and those of the manifest's models."""
+def configured_addresses(settings: SoloSettings) -> list[str]:
+    """That of the warm-up, and those of the manifest's models. Raises InvalidInput for a manifest that cannot be."""
     manifest = read_manifest(settings.manifest_json, settings.manifest)
     models = () if manifest is None else (*manifest.before_start, *manifest.after_start)
-    for url in (settings.warmup_url, *(model.url for model in models)):
+    return [url for url in (settings.warmup_url, *(model.url for model in models)) if url]
+
+
+def _hosts(urls: Iterable[str]) -> Iterator[str]:
+    for url in urls:
         if url.lower().startswith(("http://", "https://")) and (host := urlsplit(url).hostname):
             yield host

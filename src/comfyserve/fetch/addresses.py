@@ -22,6 +22,8 @@ SCHEMES: Mapping[str, Kind] = {"data": "data", **SOURCES}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 WITH_HOST = frozenset({"http", "https", "git+https", "git+http"})
 """Schemes whose host the outbound policy looks at before anything else happens."""
+BUCKETS: frozenset[Kind] = frozenset({"s3", "azure", "gcs"})
+"""Sources that know which hosts are the operator's own: all others meet the policy in the proxy."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +44,12 @@ class Route:
 @dataclass(frozen=True)
 class Router:
     """Finds the source of an address among those that are `installed`. `azure_account` is the server's own storage
-    account, whose https addresses are opened with its credentials; `added` are the schemes of the operator's own
-    storages."""
+    account, whose https addresses are opened with its credentials, as are those below `azure_endpoint`, its service;
+    `added` are the schemes of the operator's own storages."""
 
     installed: Set[Kind]
     azure_account: str = ""
+    azure_endpoint: str = ""
     added: Set[str] = frozenset()
 
     def route(self, url: str, auth: Auth | None, purpose: Purpose) -> Route:
@@ -69,13 +72,13 @@ class Router:
             kind = self._behind_http(bare, auth, purpose)
         if kind not in self.installed:
             raise InvalidInput(f"This server cannot fetch {scheme} addresses. Install the extra {kind}.")
-        return Route(kind, bare, auth, scheme in WITH_HOST)
+        return Route(kind, bare, auth, scheme in WITH_HOST and kind not in BUCKETS)
 
     def _behind_http(self, url: str, auth: Auth | None, purpose: Purpose) -> Kind:
         """Web addresses that mean more than a web server. Repositories are models: an input is one file, and small
         enough for a plain GET, unless its address is that of a page about it."""
-        if is_bucket_url(url, auth, self.azure_account):
-            return read_bucket_url(url).kind
+        if is_bucket_url(url, auth, self.azure_account, self.azure_endpoint):
+            return read_bucket_url(url, self.azure_endpoint).kind
         if "hf" in self.installed and (purpose == "model" or "/blob/" in urlsplit(url).path) and is_hf_url(url):
             return "hf"
         return "git" if purpose == "model" and is_git_url(url) else "http"

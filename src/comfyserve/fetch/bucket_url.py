@@ -44,10 +44,13 @@ class Place:
         return self.keys[-1].rpartition("/")[2]
 
 
-def is_bucket_url(url: str, auth: Auth | None = None, own_account: str = "") -> bool:
+def is_bucket_url(url: str, auth: Auth | None = None, own_account: str = "", own_endpoint: str = "") -> bool:
     """Whether an address is for the object stores: by its scheme, or an https address of a store that is opened with
-    the store's own kind of credentials: the caller's, or for Azure the server's account."""
+    the store's own kind of credentials: the caller's, or for Azure the server's account. At `own_endpoint`, where that
+    account's service is, everything is the server's own."""
     if url.partition("://")[0].lower() in SCHEMES:
+        return True
+    if auth is None and _is_below(url, own_endpoint) and "sig=" not in url:
         return True
     if not url.startswith("https://"):
         return False
@@ -61,8 +64,8 @@ def is_bucket_url(url: str, auth: Auth | None = None, own_account: str = "") -> 
     return found is not None and mine and "sig=" not in rest
 
 
-def read_bucket_url(text: str) -> Place:
-    """The object that an address names. Raises FetchRefused.
+def read_bucket_url(text: str, own_endpoint: str = "") -> Place:
+    """The object that an address names; below `own_endpoint` the path begins with the container. Raises FetchRefused.
 
     `s3://bucket/key`, `gs://bucket/object` and `az://container/blob` are taken as written, then percent-decoded
     (`%20`): people write both. A `?` or `#` ends the key, so a key that has one needs `%3F` or `%23`.
@@ -70,6 +73,10 @@ def read_bucket_url(text: str) -> Place:
     scheme, found, rest = text.partition("://")
     if not found:
         raise FetchRefused("This is not a valid URL.")
+    if _is_below(text, own_endpoint):
+        path = re.split(r"[?#]", text[len(own_endpoint.rstrip("/")) + 1 :], maxsplit=1)[0]
+        bucket, _, key = unquote(path).partition("/")
+        return _place("azure", bucket, (key,))
     if scheme.lower() == "https":
         return _read_page(text)
     bucket, _, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
@@ -106,6 +113,12 @@ def _place(kind: BucketKind, bucket: str, keys: tuple[str, ...], account: str = 
     if not usable:
         raise FetchRefused("Keys with empty parts, `.` or `..` are not fetched. Rename the object.")
     return Place(kind, bucket, usable, account, region)
+
+
+def _is_below(url: str, endpoint: str) -> bool:
+    """Whether an address is one of a service; hosts and schemes are compared as they are commonly written, in small
+    letters."""
+    return bool(endpoint) and url.startswith(endpoint.rstrip("/") + "/")
 
 
 def _is_usable(key: str) -> bool:

@@ -100,6 +100,11 @@ def own_azure_account(own: Mapping[str, str]) -> str:
     return own_options("azure", own).get("account_name", "")
 
 
+def own_azure_endpoint(own: Mapping[str, str]) -> str:
+    """Where the server's own Azure account is; empty for Microsoft's usual address of it."""
+    return own_options("azure", own).get("endpoint", "")
+
+
 def _plan_s3(place: Place, auth: Auth | None, own: Mapping[str, str]) -> OpenedBucket:
     if auth is not None and not isinstance(auth, S3Auth):
         raise FetchRefused("S3 buckets are opened with credentials of the type s3.")

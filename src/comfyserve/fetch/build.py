@@ -10,7 +10,7 @@ from pathlib import Path
 from comfyserve.core.own_header import OwnHeader
 from comfyserve.fetch.added import AddedSource
 from comfyserve.fetch.addresses import Kind
-from comfyserve.fetch.buckets import own_azure_account
+from comfyserve.fetch.buckets import own_azure_account, own_azure_endpoint
 from comfyserve.fetch.cache.store import Store
 from comfyserve.fetch.data import DataSource
 from comfyserve.fetch.fetching import Fetching, FetchingLimits
@@ -47,9 +47,19 @@ async def open_fetching(guard: Guard, proxy: GuardingProxy, options: FetchOption
     """Open the cache, swept of what dead processes left, and the sources. Close it yourself; the proxy stays open.
 
     Raises OSError, StorageFailed when the folder of the cache cannot be used."""
+    return fetching_from(await open_store(options), guard, proxy, options)
+
+
+async def open_store(options: FetchOptions) -> Store:
+    """The cache, swept of what dead processes left. Raises OSError, StorageFailed."""
     tell = None if options.tell is None else _from_threads(options.tell)
     store = Store(options.cache_dir, options.cache_bytes, tell)
     await asyncio.to_thread(store.open)
+    return store
+
+
+def fetching_from(store: Store, guard: Guard, proxy: GuardingProxy, options: FetchOptions, realm: str = "") -> Fetching:
+    """The sources before an open cache; `realm`: see Fetching. Call it in a loop."""
     buckets = ObjectStoreSource(proxy, options.environment, kept=options.blobs)
     sources: dict[Kind, Source] = {
         "data": DataSource(),
@@ -63,16 +73,17 @@ async def open_fetching(guard: Guard, proxy: GuardingProxy, options: FetchOption
         sources["added"] = AddedSource(options.storages)
     if is_installed():
         sources["hf"] = HfSource(proxy, token=options.hf_token, endpoint=options.hf_endpoint)
-    account = own_azure_account(options.environment)
     return Fetching(
         sources,
         store,
         guard,
         options.limits,
         clock=time.time,
-        azure_account=account,
+        azure_account=own_azure_account(options.environment),
+        azure_endpoint=own_azure_endpoint(options.environment),
         added=frozenset(options.storages),
         tell=options.tell,
+        realm=realm,
     )
 
 

@@ -62,11 +62,15 @@ class Fetching:
         *,
         clock: Callable[[], float],
         azure_account: str = "",
+        azure_endpoint: str = "",
         added: Set[str] = frozenset(),
         tell: TellSystem | None = None,
+        realm: str = "",
     ) -> None:
+        """`realm`: for whom alone the copies of this one are, where several share a store; empty: for all callers."""
         self._sources = sources
-        self._router = Router(frozenset(sources), azure_account, added)
+        self._realm = realm
+        self._router = Router(frozenset(sources), azure_account, azure_endpoint, added)
         self._store = store
         self._guard = guard
         self._limits = limits
@@ -98,7 +102,7 @@ class Fetching:
         wish = Wish(
             route=route,
             source=self._sources[route.kind],
-            slot=slot_of(url, place_of(route.auth)),
+            slot=slot_of(url, place_of(route.auth), self._realm),
             given_url=url,
             purpose=purpose,
             limit=most,
@@ -120,9 +124,13 @@ class Fetching:
         await blocking(lambda: self._store.link(path, destination))
 
     async def close(self) -> None:
+        """Stop, and let go of the store."""
+        await self.stop()
+        await blocking(self._store.close)
+
+    async def stop(self) -> None:
         """Stop downloads and let go of connections; what has arrived of them is kept for the next."""
         await self._shared.close()
-        await blocking(self._store.close)
         for source in self._sources.values():
             await source.close()
 
@@ -141,7 +149,7 @@ class Fetching:
     async def _apart(self, wish: Wish, on_bytes: OnBytes, held: HeldForOthers) -> tuple[Copy, bool]:
         """We hold what the origin gave to others; this caller gets what it gives to them, in a slot of their own. Also
         without credentials: anybody may fetch a public file with some."""
-        slot = slot_of(wish.given_url, place_of(wish.route.auth), wish.asker or ANONYMOUS)
+        slot = slot_of(wish.given_url, place_of(wish.route.auth), self._realm + (wish.asker or ANONYMOUS))
         try:
             return await self._from_slot(replace(wish, slot=slot), on_bytes)
         except (FetchFailed, FetchRefused) as error:

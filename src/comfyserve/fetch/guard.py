@@ -49,6 +49,12 @@ class AllowPrivate:
                 hosts.add(word.rstrip("."))
         return cls(False, frozenset(hosts), tuple(networks))
 
+    def and_also(self, other: "AllowPrivate") -> "AllowPrivate":
+        """What either of both allows."""
+        return AllowPrivate(
+            self.everything or other.everything, self.hosts | other.hosts, (*self.networks, *other.networks)
+        )
+
     def allows(self, host: str, address: Address) -> bool:
         """Whether a plain address that is not public may be called under this host name."""
         if is_metadata(address):
@@ -107,6 +113,17 @@ class Guard:
                 return
             kind = "a metadata address" if is_metadata(address) else "not a public address"
             raise FetchRefused(f"The host {host} is {kind} and is not called. {ADVICE}")
+
+    async def admits(self, text: str) -> bool:
+        """Whether a URL may be called, as far as its host's addresses tell now; a host that has none may be."""
+        try:
+            url = self.check_url(text)
+            await CheckedResolver(self).resolve(url.host or "", url.port or 0, socket.AF_UNSPEC)
+        except FetchRefused:
+            return False
+        except OSError:
+            return True
+        return True
 
     async def proxy_for(self, url: URL) -> str | None:
         """The forward proxy for a checked URL, after its host was resolved and checked; None when it has none.

@@ -16,7 +16,7 @@ from comfyserve.core.buckets import read_location
 from comfyserve.core.credentials import Auth
 from comfyserve.core.errors import DomainError, FetchFailed, FetchRefused, TooLarge
 from comfyserve.fetch.bucket_url import Place, read_bucket_url
-from comfyserve.fetch.buckets import IDLE_SECONDS, Store, client, plan
+from comfyserve.fetch.buckets import IDLE_SECONDS, Store, client, own_azure_endpoint, plan
 from comfyserve.fetch.pieces import PIECE_BYTES, PiecedFile, Whole
 from comfyserve.fetch.proxy import GuardingProxy, Lease
 from comfyserve.fetch.source import UNKNOWN, Arrived, Order, Unchanged, Validators
@@ -89,6 +89,7 @@ class ObjectStoreSource:
     ) -> None:
         self._proxy = proxy
         self._own = dict(own)
+        self._azure_endpoint = own_azure_endpoint(own)
         self._kept = read_location(kept) if kept else None
         self._delays = delays
         self._piece_bytes = piece_bytes
@@ -97,12 +98,12 @@ class ObjectStoreSource:
 
     async def download(self, order: Order, path: Path) -> Arrived | Unchanged:
         """Write the object in pieces, several at once. See Source."""
-        place = read_bucket_url(order.url)
+        place = read_bucket_url(order.url, self._azure_endpoint)
         return await with_tries(lambda: self._try(place, order, path), place.bucket, self._delays)
 
     async def check(self, url: str, auth: Auth | None, held: Validators = UNKNOWN) -> bool:
         """Ask about the object. See Source."""
-        async with self._open(read_bucket_url(url), auth) as bucket:
+        async with self._open(read_bucket_url(url, self._azure_endpoint), auth) as bucket:
             return held.shows((await self._find(bucket)).validators)
 
     async def close(self) -> None:
