@@ -105,7 +105,7 @@ async def test_one_that_fails_ends_the_start(yard: Yard, fetch: Fetching, origin
 
 
 async def test_after_the_start_one_that_fails_kills_nobody(yard: Yard, fetch: Fetching, origin: Origin) -> None:
-    wanted = ((f"{origin.url}/status/403", "models/vae/x.pt"), (f"{origin.url}/m", "models/vae/y.pt"))
+    wanted = ((f"{origin.url}/status/403?token=s3cret", "models/vae/x.pt"), (f"{origin.url}/m", "models/vae/y.pt"))
     made = order(yard, fetch, *wanted, when="after_start")
     await made.before_start()
     assert origin.asked.total() == 0
@@ -117,6 +117,9 @@ async def test_after_the_start_one_that_fails_kills_nobody(yard: Yard, fetch: Fe
     assert (yard.home / "models" / "vae" / "y.pt").read_bytes() == PNG
     assert list(made.after_start.failures) == ["models/vae/x.pt"]
     assert [line["path"] for line in logged if line["event"] == "model_not_fetched"] == ["models/vae/x.pt"]
+    assert [(event.label, event.name) for event in yard.events] == [("storage", "download_failed")]
+    assert yard.events[0].data["local_path"] == "models/vae/x.pt"
+    assert "s3cret" not in str(yard.events[0].data) and "status 403" in yard.events[0].data["error"]
     await made.close()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import structlog
 
 from comfyserve.core.errors import Conflict, DomainError, InvalidInput, Place
-from comfyserve.ports import Fetch, Fetched
+from comfyserve.ports import Fetch, Fetched, SystemEvent, TellSystem
 from comfyserve.provision.manifest import ModelFile
 from comfyserve.provision.programs import ProvisionFailed, without_logins
 
@@ -49,7 +49,7 @@ class ModelFiles:
 
     async def bring(self, file: ModelFile) -> None:
         """Fetch a file, and link it; what lies there already stays. Raises ProvisionFailed."""
-        place, url = self.place_of(file), without_logins(file.url.partition("?")[0])
+        place, url = self.place_of(file), _public(file.url)
         is_folder = file.local_path.endswith("/") or (place.is_dir() and not place.is_symlink())
         if not is_folder and _is_somebodys(place):
             log.info("model_is_there", path=str(place))
@@ -71,14 +71,15 @@ class ModelFiles:
 
 
 class AfterStart:
-    """Model files that come in the background, one after the other. One that fails is logged and told in `failures`,
-    and the next begins."""
+    """Model files that come in the background, one after the other. One that fails is logged, told as the system event
+    `storage.download_failed` and in `failures`, and the next begins."""
 
-    def __init__(self, models: ModelFiles, files: Sequence[ModelFile]) -> None:
+    def __init__(self, models: ModelFiles, files: Sequence[ModelFile], tell: TellSystem) -> None:
         self.failures: dict[str, str] = {}
         """Path -> the sentence that says why it is not there."""
         self._models = models
         self._files = files
+        self._tell = tell
         self._task: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
@@ -110,6 +111,13 @@ class AfterStart:
     def _failed(self, file: ModelFile, sentence: str) -> None:
         self.failures[file.local_path] = sentence
         log.error("model_not_fetched", path=file.local_path, reason=sentence)
+        data = {"url": _public(file.url), "local_path": file.local_path, "error": sentence}
+        self._tell(SystemEvent("storage", "download_failed", data))
+
+
+def _public(url: str) -> str:
+    """An address without what may be secret in it."""
+    return without_logins(url.partition("?")[0])
 
 
 def _clear(place: Path) -> None:

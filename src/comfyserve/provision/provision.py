@@ -25,10 +25,16 @@ class Provision:
     at the end; `after_start.failures` tells which models did not come."""
 
     def __init__(
-        self, manifest: Manifest, nodes: CustomNodes, packages: Packages, models: ModelFiles, programs: Programs
+        self,
+        manifest: Manifest,
+        nodes: CustomNodes,
+        packages: Packages,
+        models: ModelFiles,
+        programs: Programs,
+        tell: TellSystem,
     ) -> None:
         self.manifest = manifest
-        self.after_start = AfterStart(models, manifest.after_start)
+        self.after_start = AfterStart(models, manifest.after_start, tell)
         self._nodes = nodes
         self._packages = packages
         self._models = models
@@ -74,7 +80,7 @@ def provision(
     packages = Packages(programs, comfy_home, comfy_command, own_prefix)
     files = ModelFiles(fetch, comfy_home, models or comfy_home / "models")
     _check(found, files)
-    return Provision(found, CustomNodes(programs, packages, comfy_home, tell), packages, files, programs)
+    return Provision(found, CustomNodes(programs, packages, comfy_home, tell), packages, files, programs, tell)
 
 
 def _check(manifest: Manifest, files: ModelFiles) -> None:
