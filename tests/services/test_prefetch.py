@@ -86,10 +86,17 @@ async def test_credentials_open_what_they_match(shop: Shop) -> None:
 
 async def test_only_a_few_at_once_and_not_too_many(shop: Shop) -> None:
     urls = [f"http://host{number}.example/{number}.png" for number in range(6)]
-    shop.source.files |= {url: File(url.encode()) for url in urls}
+    gate, both = asyncio.Event(), asyncio.Event()
+    shop.source.files |= {url: File(url.encode(), gate=gate) for url in urls}
+    shop.source.before = lambda path: both.set() if shop.source.busy == 2 else None
     graph = {str(n): {"class_type": "LoadImage", "inputs": {"image": url}} for n, url in enumerate(urls)}
-    await shop.prefetch(graph, at_once=2)
-    assert shop.source.busiest == 2 and len(shop.source.downloads) == 6
+    fetching = asyncio.create_task(shop.prefetch(graph, at_once=2))
+    await asyncio.wait_for(both.wait(), 20)
+    async with shop.fetching.fetch(PICTURE):
+        assert sum(shop.source.downloads[url] for url in urls) == 2  # a third had time to begin
+    gate.set()
+    await fetching
+    assert sum(shop.source.downloads[url] for url in urls) == 6
     with pytest.raises(InvalidInput, match="more than 5 files"):
         await shop.prefetch(graph, most=5)
 
