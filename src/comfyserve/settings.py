@@ -238,8 +238,8 @@ class Settings(BaseSettings):
     )
     durable: Literal["disk", "process"] = Field(
         "disk",
-        description="What an accepted run survives: `disk`: a power cut, too; `process`: the death of any process, and "
-        "commits are quicker.",
+        description="What an accepted run and its files survive: `disk`: a power cut, too; `process`: the death of any "
+        "process, and runs are quicker.",
     )
 
     # ---- limits

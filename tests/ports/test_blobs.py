@@ -19,6 +19,14 @@ class TestLocalBlobs(BlobsSuite):
         return LocalBlobs(tmp_path)
 
 
+class TestLocalBlobsWithoutSync(BlobsSuite):
+    """The same where only the death of a process has to be survived."""
+
+    @pytest.fixture
+    def blobs(self, tmp_path: Path) -> Blobs:
+        return LocalBlobs(tmp_path, sync=False)
+
+
 class TestMemoryBlobs(BlobsSuite):
     @pytest.fixture
     def blobs(self) -> Blobs:

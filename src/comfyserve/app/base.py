@@ -114,6 +114,7 @@ async def open_storage(settings: Settings) -> Blobs:
         environment=os.environ,
         file_links=settings.file_links,
         storage_seconds=settings.storage_seconds,
+        sync=settings.durable == "disk",
     )
     hide_from_callers(os.environ)
     await check_blobs(blobs)

@@ -22,15 +22,16 @@ def open_blobs(
     environment: Mapping[str, str],
     file_links: FileLinks = "auto",
     storage_seconds: float = 120.0,
+    sync: bool = True,
 ) -> Blobs:
     """Blobs at a location (`s3://bucket/prefix`, `az://`, `gs://`), or in a folder of `data_dir` when it is empty.
 
     `environment` has the credentials. `file_links`: `auto` gives out the store's own links unless the store is at an
     endpoint of the operator's, which callers may not reach. `storage_seconds`: how long a bucket may stand still or
-    owe an answer; 0: for ever. Raises InvalidInput.
+    owe an answer; 0: for ever. `sync`: files in a folder survive a power cut. Raises InvalidInput.
     """
     if not location:
-        return LocalBlobs(data_dir / FOLDER)
+        return LocalBlobs(data_dir / FOLDER, sync=sync)
     seconds = storage_seconds or FOR_EVER
     opened = open_own(location, environment, idle_seconds=seconds)
     wanted = file_links == "redirect" or (file_links == "auto" and not opened.own_endpoint)

@@ -34,14 +34,16 @@ T = TypeVar("T")
 class LocalBlobs:
     """The Blobs port on a local disk: key `a/b.png` is the file `root/a/b.png`.
 
-    A blob is flushed to disk (fsync) before its key is visible, by rename, so a key never shows half a file, even
-    after a power cut. That the name itself survives a power cut is promised only with `sync_folders`, which also
-    flushes the folder. Several processes may share a root.
+    A key is visible when the whole file is there, by rename. With `sync` a blob is flushed to disk (fsync) before, so
+    that a key never shows half a file, even after a power cut; without it, only the death of a process is survived.
+    That the name itself survives a power cut is promised only with `sync_folders`, which also flushes the folder.
+    Several processes may share a root.
     """
 
-    def __init__(self, root: Path, *, sync_folders: bool = False) -> None:
+    def __init__(self, root: Path, *, sync: bool = True, sync_folders: bool = False) -> None:
         self._root = root.resolve()
         self._incoming = self._root / INCOMING
+        self._sync = sync
         self._sync_folders = sync_folders
         self._incoming.mkdir(parents=True, exist_ok=True)
         _sweep(self._incoming, time.time() - STALE_SECONDS)
@@ -53,7 +55,7 @@ class LocalBlobs:
 
         `mime` and `filename` are not kept: a folder serves nothing."""
         path = self._path(key)
-        writing = _Writing(self._incoming)
+        writing = _Writing(self._incoming, sync=self._sync)
         buffer = bytearray()
         size = 0
         try:
@@ -116,10 +118,11 @@ class _Writing:
     """A file that grows out of sight. Its methods block and run in threads; the lock is for a put that is cancelled
     while a thread still writes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, sync: bool) -> None:
         self.hash = hashlib.sha256()
         self.finished = False
         self._folder = folder
+        self._sync = sync
         self._file: BinaryIO | None = None
         self._path: Path | None = None
         self._abandoned = False
@@ -132,7 +135,8 @@ class _Writing:
     def finish(self, data: bytes, path: Path, sync_folder: bool) -> None:
         with self._lock:
             file, written = self._write(data)
-            os.fsync(file.fileno())
+            if self._sync:
+                os.fsync(file.fileno())
             file.close()
             _place(written, path)
             self.finished = True
