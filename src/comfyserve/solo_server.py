@@ -161,6 +161,7 @@ def _greeting(solo: Solo) -> str:
         f"  engine                     {_engine(solo).sentence()}",
         f"  workflows                  {_workflows([endpoint.path for endpoint in solo.workflows.endpoints])}",
         f"  API docs                   {url}/docs",
+        f"  links to files             {_links(solo)}",
         "",
         "  Call it:",
         f"  curl -s {key}-H 'Content-Type: application/json' "
@@ -170,6 +171,12 @@ def _greeting(solo: Solo) -> str:
     if _is_public(solo.settings.host) and not solo.callers.keyed:
         lines.append("  Anybody who reaches this port may call. Set COMFYSERVE_API_KEYS to ask for a key.\n")
     return "\n".join(lines)
+
+
+def _links(solo: Solo) -> str:
+    if solo.settings.public_url:
+        return f"begin with {solo.platform.url}"
+    return f"begin with the address of the call, in webhooks with {solo.platform.url}; COMFYSERVE_PUBLIC_URL names one"
 
 
 def _workflows(paths: Sequence[str]) -> str:

@@ -92,6 +92,7 @@ def _options(solo: Solo, desk: ModelDesk) -> StatelessOptions:
         cancel_abandoned=settings.cancel_abandoned,
         accept_seconds=settings.accept_seconds,
         sync_seconds=settings.sync_seconds,
+        public_links=bool(settings.public_url),
         port=settings.port,
         keyed=solo.callers.keyed,
         tell=solo.system.tell or tell_nobody,

@@ -46,9 +46,10 @@ async def test_no_other_file_is_given(desk: Desk, name: str) -> None:
     assert (await desk.client.get(f"/docs/static/{name}")).status_code == 404
 
 
-async def test_the_document_is_that_of_this_api(desk: Desk) -> None:
+@pytest.mark.parametrize("path", ["/docs/json", "/openapi.json"])
+async def test_the_document_is_that_of_this_api(desk: Desk, path: str) -> None:
     desk.set(port=3456, version="9.8.7")
-    document = await desk.json("GET", "/docs/json")
+    document = await desk.json("GET", path)
     assert document["info"] == {"title": "ComfyUI API", "version": "9.8.7"}
     (server,) = document["servers"]
     assert (server["url"], server["description"]) == ("{accessDomainName}", "Your server")

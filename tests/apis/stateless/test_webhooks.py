@@ -78,6 +78,7 @@ async def finish(desk: Desk, claim: Claim, contents: Mapping[str, bytes], **plac
 
 
 async def test_a_success_is_told_with_all_of_the_answer(desk: Desk) -> None:
+    desk.set(public_links=True)
     await desk.done("mine")
     receiver = await delivered(desk)
     ((url, headers, body),) = receiver.calls

@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 
 from comfyserve.apis.stateless.bodies import JsonAnswer
 from comfyserve.apis.stateless.errors import run_failure
+from comfyserve.apis.stateless.links import linked
 from comfyserve.apis.stateless.stats import stats_of
 from comfyserve.core.addresses import asset_of
 from comfyserve.core.media import MEDIA_META, listed, renamed
@@ -46,13 +47,14 @@ class _Parts:
         return len(self.head) + sum(map(_text_size, self.images)) + commas + len(self.tail)
 
 
-async def result_answer(told: Snapshot, files: Files) -> Response:
-    """The answer for a run that has ended, be it well or not. Raises NotFound when a file of it is gone."""
+async def result_answer(told: Snapshot, files: Files, origin: str) -> Response:
+    """The answer for a run that has ended, be it well or not; `origin` is where its links lead, empty for the server's
+    public URL. Raises NotFound when a file of it is gone."""
     if told.run.status is not Status.SUCCESS:
         status, body = run_failure(told)
         return JsonAnswer(body, status)
     await _check_kept(told, files)
-    parts = _parts(told, ())
+    parts = _parts(told, (), origin)
     headers = {"content-length": str(parts.size)}
     return StreamingResponse(_written(told, files, parts), 200, headers, JsonAnswer.media_type)
 
@@ -108,9 +110,9 @@ def images_of(told: Snapshot) -> list[OutputView]:
     return saved or found
 
 
-def typed_outputs(told: Snapshot) -> list[dict[str, Any]]:
-    """Everything that the run gave: files with their address, and values."""
-    return [_typed(output) for output in told.run.outputs]
+def typed_outputs(told: Snapshot, origin: str = "") -> list[dict[str, Any]]:
+    """Everything that the run gave: files with their address, at `origin` if there is one, and values."""
+    return [_typed(output, origin) for output in told.run.outputs]
 
 
 def json_text(value: Any) -> bytes:
@@ -135,13 +137,13 @@ async def _written(told: Snapshot, files: Files, parts: _Parts) -> AsyncIterator
     yield parts.tail
 
 
-def _parts(told: Snapshot, first: Pairs) -> _Parts:
+def _parts(told: Snapshot, first: Pairs, origin: str = "") -> _Parts:
     images = images_of(told)
     head = json_text({**dict(first), **echo(told)})[:-1] + b',"images":['
     after = {
         "filenames": [output.filename for output in images],
         "stats": stats_of(told),
-        "outputs": typed_outputs(told),
+        "outputs": typed_outputs(told, origin),
         **_input(told),
     }
     return _Parts(head, images, b"]," + json_text(after)[1:])
@@ -157,7 +159,7 @@ def _text_size(output: OutputView) -> int:
     return (output.size + 2) // 3 * 4 + 2
 
 
-def _typed(output: OutputView) -> dict[str, Any]:
+def _typed(output: OutputView, origin: str) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "node_id": output.node_id,
         "class_type": output.class_type,
@@ -168,7 +170,7 @@ def _typed(output: OutputView) -> dict[str, Any]:
         return shown | {"value": output.value}
     for name in ("filename", "subfolder", "type", "mime", "size", "sha256"):
         shown[name] = getattr(output, name)
-    return shown | {"url": output.target_url or output.url}
+    return shown | {"url": output.target_url or linked(output.url, origin)}
 
 
 def _shown_node(node: Any) -> Any:

@@ -37,6 +37,7 @@ async def page() -> Response:
 
 
 @router.get("/docs/json")
+@router.get("/openapi.json")
 async def as_json(request: Request) -> Response:
     """The OpenAPI document."""
     return Response(await _rendered(request, JSON, to_json), media_type=JSON)

@@ -34,7 +34,7 @@ async def watch_prompt(request: Request, caller: SignedIn, request_id: RequestId
     run = await services.runs.named(caller, request_id)
 
     async def last() -> bytes:
-        return message(LAST, await state_of(services, caller, request_id, run))
+        return message(LAST, await state_of(request, caller, request_id, run))
 
     with context.slots.for_stream() as slot:
         events = run_messages(services.watch, caller, run.id, last_seen(request, after), last)

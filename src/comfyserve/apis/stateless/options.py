@@ -64,7 +64,8 @@ class StatelessOptions:
     """Built by `app.solo`, put into `app.state.stateless`. `keyed`: whether calls need a key. `tell`: who hears of
     downloads that fail. `uploads`: the storages that are configured. `accept_seconds`: how long a call that will be
     answered 202 may wait for its files, so that a wrong address is still a 400. `sync_seconds`: how long a synchronous
-    call waits; 0: for ever. `cancel_abandoned`: whether a run goes when its synchronous caller has gone."""
+    call waits; 0: for ever. `public_links`: links in answers lead to the server's public URL, whatever the request's
+    own address. `cancel_abandoned`: whether a run goes when its synchronous caller has gone."""
 
     version: str
     condition: Callable[[], Awaitable[Condition]]
@@ -81,6 +82,7 @@ class StatelessOptions:
     cancel_abandoned: bool = False
     accept_seconds: float = 30.0
     sync_seconds: float = 0.0
+    public_links: bool = False
     port: int = 3000
     keyed: bool = False
     tell: TellSystem = tell_nobody

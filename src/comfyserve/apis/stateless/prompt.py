@@ -24,6 +24,7 @@ from comfyserve.apis.stateless.errors import (
     Stopping,
     told_of,
 )
+from comfyserve.apis.stateless.links import origin_of
 from comfyserve.apis.stateless.options import SignedIn, StatelessOptions, stateless_of
 from comfyserve.apis.stateless.shapes import PromptBody, Wish
 from comfyserve.apis.stateless.stats import RECEIVED
@@ -130,7 +131,7 @@ async def _synced(request: Request, caller: Caller, run: RunView) -> Response:
             await context.services.cancel.cancel(caller, run.id)
         return Response(status_code=CLIENT_GONE)
     told = await context.services.runs.told(caller, run.id)
-    return await result_answer(told, context.services.files)
+    return await result_answer(told, context.services.files, origin_of(request))
 
 
 async def _ended(context: Context, caller: Caller, run_id: str, seconds: float) -> RunView:

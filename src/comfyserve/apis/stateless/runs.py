@@ -10,11 +10,12 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from comfyserve.apis.http.answers import Timestamp
-from comfyserve.apis.http.bundle import Services, services_of
+from comfyserve.apis.http.bundle import services_of
 from comfyserve.apis.http.routing import ApiRoute
 from comfyserve.apis.stateless.answer import result_answer, typed_outputs
 from comfyserve.apis.stateless.bodies import JsonAnswer
 from comfyserve.apis.stateless.errors import run_failure
+from comfyserve.apis.stateless.links import origin_of
 from comfyserve.apis.stateless.options import SignedIn
 from comfyserve.apis.stateless.stats import stats_of
 from comfyserve.core.errors import Conflict
@@ -84,37 +85,41 @@ async def get_result(request: Request, caller: SignedIn, request_id: RequestId) 
     run = await services.runs.named(caller, request_id)
     if run.status not in FINAL:
         raise Conflict(UNFINISHED.format(word=WORDS[run.status]))
-    return await result_answer(await services.runs.told(caller, run.id), services.files)
+    told = await services.runs.told(caller, run.id)
+    return await result_answer(told, services.files, origin_of(request))
 
 
 @router.post("/prompt/{request_id:path}/cancel", summary="Cancel Prompt", response_model=PromptState, responses=UNKNOWN)
 async def cancel_prompt(request: Request, caller: SignedIn, request_id: RequestId) -> JsonAnswer:
     """Stop a prompt, also one that waits; one that has ended stays as it is."""
-    return JsonAnswer(await _cancelled(services_of(request), caller, request_id))
+    return JsonAnswer(await _cancelled(request, caller, request_id))
 
 
 @router.delete("/prompt/{request_id:path}", summary="Cancel Prompt", response_model=PromptState, responses=UNKNOWN)
 async def delete_prompt(request: Request, caller: SignedIn, request_id: RequestId) -> JsonAnswer:
     """The same as its `/cancel`."""
-    return JsonAnswer(await _cancelled(services_of(request), caller, request_id))
+    return JsonAnswer(await _cancelled(request, caller, request_id))
 
 
 @router.get("/prompt/{request_id:path}", summary="Get Prompt", response_model=PromptState, responses=UNKNOWN)
 async def get_prompt(request: Request, caller: SignedIn, request_id: RequestId) -> JsonAnswer:
     """How a prompt is, with what it gave."""
-    services = services_of(request)
-    return JsonAnswer(await state_of(services, caller, request_id, await services.runs.named(caller, request_id)))
+    run = await services_of(request).runs.named(caller, request_id)
+    return JsonAnswer(await state_of(request, caller, request_id, run))
 
 
-async def state_of(services: Services, caller: Caller, request_id: str, run: RunView) -> PromptState:
+async def state_of(request: Request, caller: Caller, request_id: str, run: RunView) -> PromptState:
     """The state of the run that is known by this request id."""
+    services = services_of(request)
     told = await services.runs.told(caller, run.id)
     progress = services.watch.progress(told.run)
-    return state_shape(request_id, told, run.queue_position, progress)
+    return state_shape(request_id, told, run.queue_position, progress, origin_of(request))
 
 
-def state_shape(request_id: str, told: Snapshot, position: int | None, progress: Progress | None) -> PromptState:
-    """The wire shape of a prompt."""
+def state_shape(
+    request_id: str, told: Snapshot, position: int | None, progress: Progress | None, origin: str
+) -> PromptState:
+    """The wire shape of a prompt; links lead to `origin` if there is one."""
     run = told.run
     failed = run.status in FINAL and run.status is not Status.SUCCESS
     return PromptState.model_construct(
@@ -125,7 +130,7 @@ def state_shape(request_id: str, told: Snapshot, position: int | None, progress:
         created_at=run.created_at,
         started_at=run.started_at,
         ended_at=run.ended_at,
-        outputs=typed_outputs(told),
+        outputs=typed_outputs(told, origin),
         warnings=[dict(one) for one in run.warnings],
         error=run_failure(told)[1] if failed else None,
         stats=stats_of(told) if run.status in FINAL else None,
@@ -138,8 +143,9 @@ def _progress_shape(progress: Progress) -> ProgressShape:
     )
 
 
-async def _cancelled(services: Services, caller: Caller, request_id: str) -> PromptState:
+async def _cancelled(request: Request, caller: Caller, request_id: str) -> PromptState:
+    services = services_of(request)
     run = await services.runs.named(caller, request_id)
     if run.status not in FINAL:
         run = await services.cancel.cancel(caller, run.id)
-    return await state_of(services, caller, request_id, run)
+    return await state_of(request, caller, request_id, run)
