@@ -75,6 +75,7 @@ def test_addresses(text: str, url: str, refs: list[str]) -> None:
 def test_credentials_go_by_the_configuration_alone() -> None:
     found = read_repository("https://user:t%40k@github.com/u/r")
     assert found.variables["GIT_CONFIG_VALUE_0"] == "Authorization: Basic dXNlcjp0QGs="
+    assert found.variables["GIT_CONFIG_KEY_0"] == "http.https://github.com/.extraHeader"
     assert Repository("https://host/r", "r").variables == {}
 
 
@@ -168,6 +169,33 @@ async def test_no_secret_of_an_address_is_written_down(yard: Yard, server: GitSe
     kept = (yard.home / "custom_nodes" / "r" / ".git" / "config").read_text()
     told = f"{logged}{failed.value.as_dict()}{yard.events}{kept}"
     assert "s3cret" not in told and "YW5uOnMzY3JldA" not in told
+
+
+async def test_a_login_goes_to_submodules_of_its_own_origin_alone(
+    yard: Yard, server: GitServer, tmp_path: Path
+) -> None:
+    other = GitServer(tmp_path / "elsewhere")
+    make_repository(other.folder, FILES)
+    await other.start()
+    yard.system("basename", "sed", "uname")
+    git(server.folder, "clone", "--quiet", "--bare", "work", "near.git")
+    modules = {"near": f"{server.url}/closed/near.git", "far": f"http://localhost:{other.port}/open/r.git"}
+    text = "".join(f'[submodule "{name}"]\n\tpath = {name}\n\turl = {url}\n' for name, url in modules.items())
+    work, first = server.folder / "work", git(other.folder / "work", "rev-parse", "HEAD")
+    own = git(work, "rev-parse", "HEAD")
+    (work / ".gitmodules").write_text(text)
+    git(work, "add", ".gitmodules")
+    for name, commit in (("near", own), ("far", first)):
+        git(work, "update-index", "--add", "--cacheinfo", f"160000,{commit},{name}")
+    git(work, "commit", "--quiet", "-m", "modules")
+    git(work, "push", "--quiet", str(server.folder / "r.git"), "main")
+    try:
+        await install(yard, server.url.replace("://", "://ann:s3cret@") + "/closed/r.git")
+    finally:
+        await other.stop()
+    pack = yard.home / "custom_nodes" / "r"
+    assert (pack / "near" / "__init__.py").exists() and (pack / "far" / "__init__.py").exists()
+    assert any(server.seen) and other.seen == {""}
 
 
 async def test_no_git(tmp_path: Path) -> None:

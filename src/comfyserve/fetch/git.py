@@ -9,6 +9,7 @@ from pathlib import Path
 
 from comfyserve.core.credentials import Auth, BasicAuth, BearerAuth, HeaderAuth
 from comfyserve.core.errors import FetchFailed, FetchRefused, StorageFailed
+from comfyserve.core.git_access import as_variables, opening
 from comfyserve.fetch.child import Ended, check_size, environment, make_folder, run_child, weigher
 from comfyserve.fetch.disk import remove, size_on_disk
 from comfyserve.fetch.git_url import GitUrl, read_git_url
@@ -140,8 +141,8 @@ class GitSource:
         header = authorization(auth or place.auth, place.base.host or "")
         config = dict(SAFE_CONFIG) | {"http.proxy": lease.url, "remote.origin.url": str(place.base)}
         if header:
-            config |= {"http.extraHeader": header, "http.followRedirects": "false"}
-        own = dict(SAFE_ENVIRONMENT) | _config_variables(config) | {"HOME": str(folder)}
+            config |= opening(str(place.base), header)
+        own = dict(SAFE_ENVIRONMENT) | as_variables(config) | {"HOME": str(folder)}
         work = _Work(place, environment(own), lease, folder)
         await self._run(work, "init", "--quiet", "--template=")
         return work
@@ -211,14 +212,6 @@ def authorization(auth: Auth | None, host: str) -> str:
     if not line or not line.isprintable():
         raise FetchRefused("Git repositories are opened with basic, bearer or header credentials.")
     return line
-
-
-def _config_variables(config: Mapping[str, str]) -> dict[str, str]:
-    """Configuration as environment variables: out of argv, and out of the repository's own file."""
-    variables = {"GIT_CONFIG_COUNT": str(len(config))}
-    for index, (key, value) in enumerate(config.items()):
-        variables |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
-    return variables
 
 
 def _names(ref: str) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Custom nodes: node packs from git repositories, or by name from ComfyUI's registry through comfy-cli."""
 
+import asyncio
 import re
 import time
 from collections.abc import Sequence
@@ -52,9 +53,10 @@ class CustomNodes:
         folder = self._home / FOLDER / repository.name
         if await self._git.put(repository, folder):
             seconds = round(time.monotonic() - began, 3)
-            data = {"url": repository.url, "local_path": str(folder), "size": _size(folder), "duration": seconds}
+            size = await asyncio.to_thread(_size, folder)
+            data = {"url": repository.url, "local_path": str(folder), "size": size, "duration": seconds}
             self._tell(SystemEvent("storage", "file_downloaded", data))
-        if (folder / REQUIREMENTS).is_file():
+        if await asyncio.to_thread((folder / REQUIREMENTS).is_file):
             await self._packages.install(f"Requirements of {repository.name}", "-r", REQUIREMENTS, folder=folder)
 
     async def _by_name(self, name: str) -> None:

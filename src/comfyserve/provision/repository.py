@@ -1,5 +1,6 @@
 """Clones of git repositories that stay: node packs, which are brought up to date at every start."""
 
+import asyncio
 import shutil
 import uuid
 from base64 import b64encode
@@ -11,6 +12,7 @@ from urllib.parse import quote, unquote, urlsplit
 import structlog
 
 from comfyserve.core.errors import InvalidInput
+from comfyserve.core.git_access import as_variables, opening
 from comfyserve.core.git_pages import candidates, split_path
 from comfyserve.provision.programs import Programs, ProvisionFailed
 
@@ -36,10 +38,7 @@ class Repository:
     @property
     def variables(self) -> dict[str, str]:
         """The configuration as variables: so no secret is in a command or in a file of the clone."""
-        told = {"GIT_CONFIG_COUNT": str(len(self.config))} if self.config else {}
-        for index, (key, value) in enumerate(self.config.items()):
-            told |= {f"GIT_CONFIG_KEY_{index}": key, f"GIT_CONFIG_VALUE_{index}": value}
-        return told
+        return as_variables(self.config)
 
 
 def is_repository(text: str) -> bool:
@@ -66,7 +65,8 @@ def read_repository(text: str) -> Repository:
         return Repository(f"ssh://{user}{place}{path}", name, candidates(ref))
     query = f"?{parts.query}" if parts.query else ""
     login = (unquote(parts.username or ""), unquote(parts.password or ""))
-    return Repository(f"{parts.scheme.lower()}://{place}{path}{query}", name, candidates(ref), _opens(login))
+    url = f"{parts.scheme.lower()}://{place}{path}{query}"
+    return Repository(url, name, candidates(ref), _opens(url, login))
 
 
 class Git:
@@ -78,10 +78,10 @@ class Git:
     async def put(self, repository: Repository, folder: Path) -> bool:
         """Bring the repository to a folder; whether it was cloned. A copy that is there is brought up to date, or is
         used as it is, with a line in the log, when that fails. Raises ProvisionFailed."""
-        if (folder / ".git").exists():
+        if await asyncio.to_thread((folder / ".git").exists):
             await self._update(repository, folder)
             return False
-        if _is_taken(folder):
+        if await asyncio.to_thread(_is_taken, folder):
             raise ProvisionFailed(f"{folder} is there already and is no git repository. Remove it, or the item.")
         await self._clone(repository, folder)
         return True
@@ -99,8 +99,7 @@ class Git:
 
     async def _clone(self, repository: Repository, folder: Path) -> None:
         """The clone appears whole, or not at all."""
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder)
+        await asyncio.to_thread(_prepare, folder)
         fresh = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}{UNFINISHED}")
         try:
             await self._git(repository, folder.parent, "clone", "--", repository.url, str(fresh))
@@ -108,11 +107,11 @@ class Git:
                 await self._check_out(repository, fresh)
             else:
                 await self._submodules(repository, fresh)
-            _move(fresh, folder)
+            await asyncio.to_thread(_move, fresh, folder)
         except OSError as error:
             raise ProvisionFailed(f"{folder} cannot be made: {error.strerror}.") from error
         finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, fresh, ignore_errors=True)
 
     async def _check_out(self, repository: Repository, folder: Path) -> None:
         """The commit of the first ref that exists: a branch as the origin has it now, a tag or a commit."""
@@ -132,7 +131,7 @@ class Git:
         return said[-1] if said else ""
 
     async def _submodules(self, repository: Repository, folder: Path) -> None:
-        if (folder / ".gitmodules").is_file():
+        if await asyncio.to_thread((folder / ".gitmodules").is_file):
             await self._git(repository, folder, "submodule", "update", "--init", "--recursive")
 
     async def _git(self, repository: Repository, folder: Path, *arguments: str) -> list[str]:
@@ -140,8 +139,9 @@ class Git:
         return await self._programs.run(step, "git", *arguments, folder=folder, env=repository.variables)
 
 
-def _sweep(folder: Path) -> None:
-    """Remove clones that a start that was killed has left half-way."""
+def _prepare(folder: Path) -> None:
+    """Make the folder around, and remove clones that a start that was killed has left half-way in it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
     for left in folder.parent.iterdir():
         if left.name.startswith(f".{folder.name}.") and left.name.endswith(UNFINISHED):
             shutil.rmtree(left, ignore_errors=True)
@@ -159,12 +159,10 @@ def _move(fresh: Path, folder: Path) -> None:
     fresh.rename(folder)
 
 
-def _opens(login: tuple[str, str]) -> dict[str, str]:
-    """What lets git in; the header goes to this address alone, so redirects are not followed with it."""
-    if not any(login):
-        return {}
+def _opens(url: str, login: tuple[str, str]) -> dict[str, str]:
+    """What lets git in; none without a login."""
     header = f"Authorization: Basic {b64encode(':'.join(login).encode()).decode()}"
-    return {"http.extraHeader": header, "http.followRedirects": "false"}
+    return opening(url, header) if any(login) else {}
 
 
 def _shown(text: str) -> str:
