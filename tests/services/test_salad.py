@@ -15,21 +15,24 @@ from tests.services.bundle import Bundle
 
 
 class Metadata:
-    """The metadata service; it fails as often as it is told."""
+    """The metadata service; what it takes is in `told`. `failures`: how it fails before it takes more."""
 
     def __init__(self) -> None:
         self.told: list[int] = []
-        self.failures = 0
+        self.failures: list[int | Exception] = []
         self.arrived = asyncio.Event()
 
     async def put(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         """Take what it is told."""
         assert url == METADATA_URL
         assert headers == {"Metadata": "true", "Content-Type": "application/json"}
+        if self.failures:
+            failure = self.failures.pop(0)
+            if isinstance(failure, Exception):
+                raise failure
+            return failure
         self.told.append(json.loads(body)["deletion_cost"])
         self.arrived.set()
-        if len(self.told) <= self.failures:
-            raise FetchFailed("It is not there.")
         return 200
 
     async def hears(self, number: int) -> None:
@@ -43,7 +46,7 @@ class Metadata:
 @asynccontextmanager
 async def at_work(bundle: Bundle, metadata: Metadata) -> AsyncIterator[Depth]:
     depth = Depth(bundle.db, bundle.bell, pause=0)
-    cost = DeletionCost(metadata.put, depth, pause=0)
+    cost = DeletionCost(metadata.put, depth, pause=0, again=0)
     tasks = [asyncio.create_task(depth.run()), asyncio.create_task(cost.run())]
     yield depth
     for task in tasks:
@@ -52,10 +55,13 @@ async def at_work(bundle: Bundle, metadata: Metadata) -> AsyncIterator[Depth]:
             await task
 
 
-@pytest.mark.parametrize("failures", [0, 2])
-async def test_every_change_is_told(bundle: Bundle, failures: int) -> None:
+FAILURES = [FetchFailed("It is not there."), 500, 302]
+
+
+@pytest.mark.parametrize("failures", [[], FAILURES], ids=["taken", "not taken"])
+async def test_every_change_is_told(bundle: Bundle, failures: list[int | Exception]) -> None:
     metadata = Metadata()
-    metadata.failures = failures
+    metadata.failures += failures
     async with at_work(bundle, metadata) as depth:
         await metadata.hears(0)
         first, second = [await bundle.run() for _ in range(2)]
@@ -65,8 +71,10 @@ async def test_every_change_is_told(bundle: Bundle, failures: int) -> None:
         await bundle.finish(claim)
         await metadata.hears(1)
         assert claim.run.id == first.id
+        metadata.failures += failures
         await bundle.cancel.cancel(bundle.caller, second.id)
         await metadata.hears(0)
+    assert metadata.failures == []
     assert all(one != other for one, other in zip(metadata.told, metadata.told[1:], strict=False))
 
 
@@ -74,10 +82,11 @@ async def test_a_service_that_hangs_is_told_the_newest_number_then(bundle: Bundl
     told: list[int] = []
     hanging, goes_on = asyncio.Event(), asyncio.Event()
 
-    async def put(url: str, body: bytes, headers: Mapping[str, str]) -> None:
+    async def put(url: str, body: bytes, headers: Mapping[str, str]) -> int:
         told.append(json.loads(body)["deletion_cost"])
         hanging.set()
         await goes_on.wait()
+        return 204
 
     depth = Depth(bundle.db, bundle.bell)
     cost = asyncio.create_task(DeletionCost(put, depth, pause=0).run())

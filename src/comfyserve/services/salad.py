@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 
 import structlog
 
@@ -23,8 +24,11 @@ METADATA_URL = "http://169.254.169.254/v1/deletion-cost"
 PAUSE = 1.0
 """Seconds between two messages at least."""
 
-Put = Callable[[str, bytes, Mapping[str, str]], Awaitable[object]]
-"""Puts a body at an address, with headers."""
+AGAIN = 5.0
+"""Seconds until a message that was not taken is sent again."""
+
+Put = Callable[[str, bytes, Mapping[str, str]], Awaitable[int]]
+"""Puts a body at an address, with headers; the status of the answer."""
 
 log = structlog.get_logger(__name__)
 
@@ -43,20 +47,32 @@ def system_metadata(environment: Mapping[str, str]) -> dict[str, str]:
 class DeletionCost:
     """Tells SaladCloud how much would be lost with this instance: as many runs as have not ended."""
 
-    def __init__(self, put: Put, depth: Depth, *, url: str = METADATA_URL, pause: float = PAUSE) -> None:
+    def __init__(
+        self, put: Put, depth: Depth, *, url: str = METADATA_URL, pause: float = PAUSE, again: float = AGAIN
+    ) -> None:
         self._put = put
         self._depth = depth
         self._url = url
         self._pause = pause
+        self._again = again
 
     async def run(self) -> None:
-        """Tell every change until cancelled. One that does not arrive is not told again: the next one comes soon."""
+        """Tell every change until cancelled, each until it is taken: an instance that has nothing to do any more must
+        not look expensive for ever."""
         told: int | None = None
         while True:
-            told = await self._depth.other_than(told)
-            body = json.dumps({"deletion_cost": told}).encode()
-            try:
-                await self._put(self._url, body, {"Metadata": "true", "Content-Type": "application/json"})
-            except Exception as error:
-                log.debug("deletion_cost_not_told", problem=str(error))
-            await asyncio.sleep(self._pause)
+            number = await self._depth.other_than(told)
+            told = number if await self._taken(number) else None
+            await asyncio.sleep(self._pause if told is not None else self._again)
+
+    async def _taken(self, number: int) -> bool:
+        body = json.dumps({"deletion_cost": number}).encode()
+        try:
+            status = await self._put(self._url, body, {"Metadata": "true", "Content-Type": "application/json"})
+        except Exception as error:
+            log.debug("deletion_cost_not_told", problem=str(error))
+            return False
+        if status >= HTTPStatus.MULTIPLE_CHOICES:
+            log.debug("deletion_cost_not_told", status=status)
+            return False
+        return True
