@@ -242,6 +242,14 @@ async def test_a_wrong_answer_is_sent_back_once(wrong: str, why: str, provider: 
     assert len(provider.asked) == 4
 
 
+async def test_an_answer_that_would_do_more_is_never_run(provider: Provider, tmp_path: Path) -> None:
+    proof = tmp_path / "ran"
+    provider.answers = [f"{draft()}open({str(proof)!r}, 'w').close()\n"] * 2
+    with pytest.raises(LanguageModelFailed, match="which such a file needs not"):
+        await write_workflow(small(), catalogue(), "small", ".py", model(provider))
+    assert not proof.exists() and len(provider.asked) == 2
+
+
 @pytest.mark.parametrize(
     ("answer", "why"),
     [(401, r"anthropic answers 401: no: \*\*\*"), ("endless", "longer than"), ("hang", "longer than")],

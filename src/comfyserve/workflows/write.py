@@ -13,6 +13,7 @@ from comfyserve.core.graph import Graph, parse_graph
 from comfyserve.workflows.check import try_file
 from comfyserve.workflows.errors import Unreadable
 from comfyserve.workflows.generate import as_mapping, as_python
+from comfyserve.workflows.harmless import check_harmless
 from comfyserve.workflows.language_model import LanguageModel, LanguageModelFailed, first_message, without_fences
 from comfyserve.workflows.names import WorkflowContext
 from comfyserve.workflows.plan import is_seed, plan_inputs
@@ -55,7 +56,8 @@ async def write_workflow(
 ) -> Written:
     """The workflow file of a graph; `ending` is .py or .json, and a language model writes Python alone.
 
-    Raises LanguageModelFailed when two answers of the model do not give back the graph."""
+    What the model wrote runs only when it is harmless. Raises LanguageModelFailed when two of its answers are not, or
+    do not give back the graph."""
     wishes = plan_inputs(graph, catalogue)
     names = tuple(wish.name for wish in wishes)
     if ending == JSON:
@@ -73,6 +75,7 @@ async def _asked(graph: Graph, catalogue: Catalogue | None, draft: str, model: L
         answer = await model.ask(messages)
         text = without_fences(answer)
         try:
+            check_harmless(text)
             return Written(text, await give_back(text, graph), model.provider)
         except (Unreadable, DomainError, NotTheGraph) as error:
             wrong = _told(error)
