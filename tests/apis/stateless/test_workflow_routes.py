@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from comfyserve.apis.stateless.long_inputs import LongInputs
 from comfyserve.workflows import WorkflowContext, WorkflowLimits, load_workflows
 from tests.apis.stateless.working import Solo, solo
 
@@ -142,3 +143,17 @@ async def test_each_workflow_is_described(shared: Solo) -> None:
     assert schema["properties"]["input"]["properties"]["color"]["maximum"] == 255
     assert "webhook_v2" in schema["properties"]
     assert "/workflow/{path}" not in paths
+
+
+async def test_over_the_limit_a_function_gets_the_mark_of_a_text(tmp_path: Path) -> None:
+    marks = {f"data:spooled,{number}": tmp_path / str(number) for number in range(2)}
+    for path in marks.values():
+        with path.open("wb") as file:
+            file.truncate(9 * 1024 * 1024)
+    first, second = marks
+    texts = LongInputs(marks)
+    given = {"picture": first, "notes": [second]}
+    assert await texts.opened(given) == given
+    graph = {"1": {"inputs": {"image": first}}}
+    assert texts.closed(graph) == graph
+    assert texts.shown(given, graph) == {"picture": first, "notes": ["(9437184 bytes)"]}

@@ -12,11 +12,12 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from comfyserve.apis.http.errors import InvalidRequest, unknown_route
-from comfyserve.apis.http.routing import SpooledRoute
+from comfyserve.apis.http.routing import SpooledRoute, spooled_of
 from comfyserve.apis.stateless.answer import INPUT
 from comfyserve.apis.stateless.bodies import body_of, in_shape, inlined, read_json
+from comfyserve.apis.stateless.long_inputs import LongInputs
 from comfyserve.apis.stateless.options import SignedIn, StatelessOptions, WorkflowEndpoint, stateless_of
-from comfyserve.apis.stateless.prompt import answered, policy_of
+from comfyserve.apis.stateless.prompt import Order, answered, policy_of
 from comfyserve.apis.stateless.shapes import PromptBody, Wish, WorkflowBody
 from comfyserve.apis.stateless.stats import RECEIVED
 from comfyserve.apis.stateless.translate import graph_of, without_unconfigured
@@ -39,11 +40,13 @@ async def run_workflow(request: Request, caller: SignedIn, path: str) -> Respons
     """Make a graph from an input, and run it as /prompt does."""
     began, options = time.time(), stateless_of(request)
     workflow = _find(request, options, path)
-    body = in_shape(without_unconfigured(await read_json(request), policy_of(options)), WorkflowBody)
-    parsed = await _parsed(workflow, body)
-    graph = _graph(await workflow.graph(parsed))
-    memo = {INPUT: dict(parsed), RECEIVED: int(began * 1000)}
-    return await answered(request, caller, graph, body, memo)
+    given = await read_json(request)
+    body = in_shape(without_unconfigured(given, policy_of(options)), WorkflowBody)
+    texts = LongInputs(spooled_of(request))
+    parsed = await _parsed(workflow, await texts.opened(body.input))
+    graph = texts.closed(_graph(await workflow.graph(parsed)))
+    memo = {INPUT: texts.shown(dict(parsed), graph), RECEIVED: int(began * 1000)}
+    return await answered(request, caller, Order(graph, body, given, memo))
 
 
 def operations(workflows: Sequence[WorkflowEndpoint]) -> dict[str, Any]:
@@ -78,10 +81,10 @@ def _find(request: Request, options: StatelessOptions, path: str) -> WorkflowEnd
     raise unknown_route(request.scope)
 
 
-async def _parsed(workflow: WorkflowEndpoint, body: WorkflowBody) -> Mapping[str, Any]:
+async def _parsed(workflow: WorkflowEndpoint, given: Any) -> Mapping[str, Any]:
     """The input as the workflow reads it. Raises InvalidRequest, in the original's words."""
     try:
-        return await workflow.read(body.input)
+        return await workflow.read(given)
     except InvalidInput as error:
         only = {"field": error.place.field or INPUT, "message": error.message}
         issues = error.details.get("issues") or [only]
