@@ -300,7 +300,8 @@ class SubmitRequest:
     `graph` is raw JSON in the API form, or in the editor's. `unknown_inputs`: refuse names that no node declares, or
     report them as warnings. `randomise_seeds` is the seed policy of the dialect. `reuse`: whether an idempotency key is
     free again once its run has ended otherwise than with success. `memo` is kept with the run, as it is, for what the
-    dialect says later of it; nothing secret. `spooled`: the long texts of the request that are in files, each by the
+    dialect says later of it; nothing secret. `asked` is what the caller sent, where the graph was made of it: two
+    requests are the same when this is the same. `spooled`: the long texts of the request that are in files, each by the
     token that stands for it; they need to live until it is submitted.
     """
 
@@ -320,6 +321,7 @@ class SubmitRequest:
     randomise_seeds: bool = False
     options: RunOptions = field(default_factory=RunOptions)
     memo: Json = field(default_factory=dict)
+    asked: Json | None = field(default=None, repr=False)
     spooled: Mapping[str, Path] = field(default_factory=dict)
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -45,7 +45,7 @@ from comfyserve.services.views import run_view
 FAILURES = FINAL - {Status.SUCCESS}
 PRIORITIES = range(LEAST_PRIORITY, MOST_PRIORITY + 1)
 NO_OPTIONS = RunOptions()
-NO_PART_OF_THE_WISH = frozenset({"idempotency_key", "reuse", "memo", "options", "spooled"})
+NO_PART_OF_THE_WISH = frozenset({"idempotency_key", "reuse", "memo", "options", "spooled", "asked"})
 MAX_WEBHOOKS = 8
 RETRY_AFTER = 5
 """Seconds that a caller is asked to wait when the queue is full."""
@@ -119,17 +119,24 @@ class Submit:
         self._bell = bell
         self._limits = limits
 
-    async def submit(self, caller: Caller, request: SubmitRequest) -> RunView:
+    async def submit(
+        self, caller: Caller, request: SubmitRequest, *, prepare: Callable[[], Awaitable[None]] | None = None
+    ) -> RunView:
         """The queued run, or the one that the same idempotency key made before (`replayed`), without its place in the
-        queue: who shows it asks `Runs.placed`.
+        queue: who shows it asks `Runs.placed`. `prepare` is awaited before a new request is queued, if the queue has
+        room; a replayed one needs nothing.
 
-        Raises NotFound, InvalidInput, InvalidGraph, TooLarge, QueueFull, and Conflict when the idempotency key was
-        used for another request, or while the nodes are not known that a graph in the editor's form is converted with.
+        Raises what `prepare` does, NotFound, InvalidInput, InvalidGraph, TooLarge, QueueFull, and Conflict when the
+        idempotency key was used for another request, or while the nodes are not known that a graph in the editor's form
+        is converted with.
         """
         _check(request, self._limits)
         digest = None if request.idempotency_key is None else await _request_hash(request, self._sealing)
         if digest is not None and (seen := await self._seen(caller, request, digest)) is not None:
             return seen
+        if prepare is not None:
+            await self._db.look_up(lambda connection: self._check_room(connection, caller, request))
+            await prepare()
         request = await self._in_api_form(caller, request)
         target = await self._db.look_up(lambda connection: self._target(connection, caller, request))
         if target.options(request.options).convert is not None and self._limits.no_conversion:
@@ -286,14 +293,25 @@ class Submit:
                 return seen
             if request.reuse == "after_failure":
                 runs.release_key(connection, caller.workspace_id, key)
-        limit = self._limits.max_queued
-        turn, waiting = runs.next_turn(connection, row["machine_id"], row["priority"], row["key_id"], limit)
-        if waiting >= limit:
-            raise QueueFull(f"{waiting} runs are waiting already. Try again soon.", retry_after=RETRY_AFTER)
+        turn = self._turn(connection, row["machine_id"], row["priority"], row["key_id"])
         queued = row | {"turn": turn}
         self._door.submit(connection, queued, graph)
         assets.adopt(connection, made, row["id"])
         return run_view(queued | {"last_event": 1})
+
+    def _check_room(self, connection: Connection, caller: Caller, request: SubmitRequest) -> None:
+        """Raise QueueFull for a graph that would find no room now, NotFound without its machine."""
+        if request.deployment is None and request.version_id is None:
+            machine = find_machine(connection, caller.workspace_id, request.machine_id)
+            self._turn(connection, machine["id"], request.priority, caller.key_id)
+
+    def _turn(self, connection: Connection, machine_id: str, priority: int, key_id: str) -> int:
+        """The turn of a new run. Raises QueueFull."""
+        limit = self._limits.max_queued
+        turn, waiting = runs.next_turn(connection, machine_id, priority, key_id, limit)
+        if waiting >= limit:
+            raise QueueFull(f"{waiting} runs are waiting already. Try again soon.", retry_after=RETRY_AFTER)
+        return turn
 
 
 EMPTY_RUN: dict[str, Any] = {
@@ -379,6 +397,11 @@ def _addresses(request: SubmitRequest) -> Iterator[tuple[str, str]]:
 async def _request_hash(request: SubmitRequest, sealing: Sealing) -> str:
     """What makes two requests the same: everything but the idempotency key itself, and what is only kept. Nothing
     secret can be guessed from it."""
+    if request.asked is not None:
+        given = request.asked
+        if request.spooled:
+            given = await asyncio.to_thread(fingerprinted, given, request.spooled)
+        return sealing.digest(json.dumps(given, sort_keys=True))
     asked = {key: value for key, value in vars(request).items() if key not in NO_PART_OF_THE_WISH}
     asked["webhooks"] = [asdict(wish) for wish in request.webhooks]
     if request.options != NO_OPTIONS:

@@ -45,16 +45,18 @@ def opened() -> asyncio.Event:
 
 @dataclass
 class Prefetched:
-    """What was asked for before a 202; `wrong` is raised, `gate` waited for."""
+    """What was asked for before a 202; `wrong` is raised, `gate` waited for; `begun` is set by the first one."""
 
     graphs: list[Graph] = field(default_factory=list)
     credentials: list[Sequence[Credential]] = field(default_factory=list)
     wrong: DomainError | None = None
     gate: asyncio.Event = field(default_factory=opened)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(self, graph: Graph, credentials: Sequence[Credential]) -> None:
         self.graphs.append(graph)
         self.credentials.append(credentials)
+        self.begun.set()
         await self.gate.wait()
         if self.wrong is not None:
             raise self.wrong

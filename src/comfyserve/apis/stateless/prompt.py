@@ -1,11 +1,10 @@
 """POST /prompt: run a graph, and answer with its files or where they went (stateless-comfyui-api.md section 1.4)."""
 
-import asyncio
 import math
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -26,6 +25,7 @@ from comfyserve.apis.stateless.errors import (
 )
 from comfyserve.apis.stateless.links import origin_of
 from comfyserve.apis.stateless.options import SignedIn, StatelessOptions, stateless_of
+from comfyserve.apis.stateless.prefetches import prefetches_of
 from comfyserve.apis.stateless.shapes import PromptBody, Wish
 from comfyserve.apis.stateless.stats import RECEIVED
 from comfyserve.apis.stateless.translate import (
@@ -38,7 +38,7 @@ from comfyserve.apis.stateless.translate import (
 from comfyserve.core.catalogue import Catalogue
 from comfyserve.core.graph import parse_graph
 from comfyserve.core.runs import FINAL
-from comfyserve.services.records import Caller, RunView, SubmitRequest
+from comfyserve.services.records import Caller, RunView
 
 router = APIRouter(route_class=SpooledRoute)
 
@@ -50,16 +50,25 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"description": "The request or its graph is wrong: `error` says what, `location` where."},
 }
 
-_going_on: set[asyncio.Task[None]] = set()
-"""Downloads of calls that were answered before they were over: the run joins them."""
+
+@dataclass(frozen=True)
+class Order:
+    """A graph to run and what was wished for it. `given`: the body as it came; `memo` is kept beside what is kept of
+    the request."""
+
+    graph: Mapping[str, Any]
+    wish: Wish
+    given: Mapping[str, Any]
+    memo: Mapping[str, Any]
 
 
 @router.post("/prompt", summary="Submit Prompt", openapi_extra=documented(PromptBody), responses=RESPONSES)
 async def submit_prompt(request: Request, caller: SignedIn) -> Response:
     """Run a graph of ComfyUI's API form. The answer is its result, or 202 where a webhook or `async` was asked for."""
     began, policy = time.time(), policy_of(stateless_of(request))
-    body = in_shape(without_unconfigured(await read_json(request), policy), PromptBody)
-    return await answered(request, caller, graph_of(body), body, {RECEIVED: int(began * 1000)})
+    given = await read_json(request)
+    body = in_shape(without_unconfigured(given, policy), PromptBody)
+    return await answered(request, caller, Order(graph_of(body), body, given, {RECEIVED: int(began * 1000)}))
 
 
 def policy_of(options: StatelessOptions) -> Policy:
@@ -67,23 +76,33 @@ def policy_of(options: StatelessOptions) -> Policy:
     return Policy(options.uploads, options.strict, options.prepend_filenames)
 
 
-async def answered(
-    request: Request, caller: Caller, graph: Mapping[str, Any], wish: Wish, memo: Mapping[str, Any]
-) -> Response:
-    """Run a graph and answer. `memo` is kept beside what is kept of the request. Raises DomainError."""
+async def answered(request: Request, caller: Caller, order: Order) -> Response:
+    """Run a graph and answer. Raises DomainError."""
     options, context = stateless_of(request), context_of(request)
     policy = policy_of(options)
-    check_strict(wish, policy)
-    with told_of(graph):
-        asked = translate(graph, wish, str(uuid.uuid4()), policy)
-        log_request(str(asked.request.idempotency_key), wish, asked.request.graph, memo.get(INPUT))
-        wanted = replace(asked.request, memo={**asked.request.memo, **memo}, spooled=spooled_of(request))
-        if not asked.saves:
-            await _check_outputs(context, caller, graph)
-        if asked.is_async:
-            return await _accepted(context, options, caller, wanted)
-        with context.slots.one():
-            return await _synced(request, caller, await context.services.submit.submit(caller, wanted))
+    check_strict(order.wish, policy)
+    with told_of(order.graph), context.slots.one():
+        asked = translate(order.graph, order.wish, str(uuid.uuid4()), policy)
+        log_request(str(asked.request.idempotency_key), order.wish, asked.request.graph, order.memo.get(INPUT))
+        wanted = replace(
+            asked.request,
+            memo={**asked.request.memo, **order.memo},
+            asked={"path": request.scope["path"], "body": order.given},
+            spooled=spooled_of(request),
+        )
+
+        async def prepare() -> None:
+            if not asked.saves:
+                await _check_outputs(context, caller, order.graph)
+            if asked.is_async:
+                bringing = options.prefetch(parse_graph(wanted.graph), wanted.options.credentials)
+                await prefetches_of(request).bring(bringing, options.accept_seconds)
+
+        run = await context.services.submit.submit(caller, wanted, prepare=prepare)
+        if not asked.is_async:
+            return await _synced(request, caller, run)
+    told = await context.services.runs.told(caller, run.id)
+    return Response(accepted(told), 202, media_type=JsonAnswer.media_type)
 
 
 async def _check_outputs(context: Context, caller: Caller, graph: Mapping[str, Any]) -> None:
@@ -97,29 +116,6 @@ def _is_output(node: Mapping[str, Any], catalogue: Catalogue) -> bool:
     """A class that the engine does not have is refused by its name, later."""
     known = catalogue.get(str(node["class_type"]))
     return known is None or bool(known.get("output_node"))
-
-
-async def _accepted(context: Context, options: StatelessOptions, caller: Caller, wanted: SubmitRequest) -> Response:
-    """202, when the files are there, or after the longest wait for them."""
-    fetching = asyncio.create_task(_fetch(options, wanted))
-    _going_on.add(fetching)
-    fetching.add_done_callback(_forget)
-    done, _ = await asyncio.wait({fetching}, timeout=options.accept_seconds)
-    if done:
-        fetching.result()
-    run = await context.services.submit.submit(caller, wanted)
-    told = await context.services.runs.told(caller, run.id)
-    return Response(accepted(told), 202, media_type=JsonAnswer.media_type)
-
-
-async def _fetch(options: StatelessOptions, wanted: SubmitRequest) -> None:
-    await options.prefetch(parse_graph(wanted.graph), wanted.options.credentials)
-
-
-def _forget(fetching: asyncio.Task[None]) -> None:
-    _going_on.discard(fetching)
-    if not fetching.cancelled():
-        fetching.exception()  # The run meets the same error and tells it.
 
 
 async def _synced(request: Request, caller: Caller, run: RunView) -> Response:
