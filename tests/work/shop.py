@@ -189,6 +189,8 @@ async def shop(
         worker.drain()
         task.cancel()
         await asyncio.wait([task])
+        if converter is not None:
+            await converter.close()
         await bundle.db.close()
 
 

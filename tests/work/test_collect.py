@@ -67,12 +67,17 @@ async def collect(
     *,
     limits: WorkLimits = LIMITS,
     options: Mapping[str, Any] | None = None,
+    converter: Converter | None = None,
     **tools: Any,
 ) -> Collected:
-    """Collect the files of node 7."""
+    """Collect the files of node 7; the converter is closed then."""
     outputs = [output("7", engine_file, index) for index, engine_file in enumerate(files)]
-    collecting = Collect(engine_with(files), blobs, limits, **tools).collect(claim(**options or {}), outputs)
-    return await asyncio.wait_for(collecting, SECONDS)
+    collect = Collect(engine_with(files), blobs, limits, converter=converter, **tools)
+    try:
+        return await asyncio.wait_for(collect.collect(claim(**options or {}), outputs), SECONDS)
+    finally:
+        if converter is not None:
+            await converter.close()
 
 
 def picture(kind: str = "png", **options: Any) -> bytes:

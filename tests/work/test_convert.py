@@ -4,12 +4,15 @@ import asyncio
 import io
 import os
 import struct
-from collections.abc import Iterator
+import sys
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
+import pytest_asyncio
 import pyvips  # type: ignore[import-untyped]  # it brings no types
 from PIL import Image, PngImagePlugin
 
@@ -54,9 +57,11 @@ class Press:
         return made.read_bytes()
 
 
-@pytest.fixture
-def press(tmp_path: Path) -> Press:
-    return Press(tmp_path)
+@pytest_asyncio.fixture
+async def press(tmp_path: Path) -> AsyncIterator[Press]:
+    press = Press(tmp_path)
+    yield press
+    await press.converter.close()
 
 
 def pixels(data: bytes, mode: str = "RGB") -> np.ndarray[Any, Any]:
@@ -364,15 +369,112 @@ async def test_a_conversion_that_takes_too_long_is_ended(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("megabytes", [1, 64])
-async def test_a_conversion_that_needs_too_much_memory_takes_nobody_with_it(tmp_path: Path, megabytes: int) -> None:
+async def test_a_conversion_that_needs_too_much_memory_takes_nobody_with_it(press: Press, megabytes: int) -> None:
     with pytest.raises(NotConverted):
-        await Press(tmp_path, memory_bytes=megabytes * 1024**2)(saved(photo()), "png", palette=True)
-    assert await Press(tmp_path)(saved(photo()), "png", palette=True)
+        await Press(press.folder, memory_bytes=megabytes * 1024**2)(saved(photo()), "png", palette=True)
+    assert await press(saved(photo()), "png", palette=True)
 
 
 async def test_a_conversion_that_writes_too_much_is_ended(tmp_path: Path) -> None:
     with pytest.raises(NotConverted):
         await Press(tmp_path, output_bytes=2048)(saved(photo()), "png", compressionLevel=0)
+
+
+# ------------------------------------------------------------------------------------------------- its processes
+
+
+def processes(parent: int | None = None) -> list[psutil.Process]:
+    """The converters that a process has started, this one if none is named."""
+    children = psutil.Process(parent).children()
+    return [
+        child for child in children if child.status() != psutil.STATUS_ZOMBIE and "pixels.py" in child.cmdline()[-1]
+    ]
+
+
+async def gone(*ended: psutil.Process) -> bool:
+    _, alive = await asyncio.to_thread(psutil.wait_procs, ended, timeout=SECONDS)
+    return not alive
+
+
+async def test_pictures_go_to_one_process_one_by_one(press: Press) -> None:
+    await press(saved(photo()), "webp")
+    before = processes()
+    made = pixels(await press(saved(photo().rotate(180)), "png"))
+    assert len(before) == 1 and processes() == before
+    assert (made == np.asarray(photo().rotate(180))).all()  # the file has the name of the one before
+
+
+async def test_a_process_converts_so_many_pictures(tmp_path: Path) -> None:
+    press = Press(tmp_path, pictures=2)
+    await press(saved(photo()), "webp")
+    (first,) = processes()
+    await press(saved(photo()), "webp")
+    assert processes() == []
+    await press(saved(photo()), "webp")
+    assert processes() not in ([], [first])
+    await press.converter.close()
+    assert processes() == []
+
+
+async def test_a_process_without_pictures_ends(tmp_path: Path) -> None:
+    press = Press(tmp_path, idle_seconds=0.05)
+    await press(saved(photo()), "webp")
+    assert await gone(*processes())
+
+
+async def test_a_process_that_was_killed_while_it_waited_costs_nothing(press: Press) -> None:
+    await press(saved(photo()), "webp")
+    (killed,) = processes()
+    killed.kill()
+    assert await gone(killed)
+    assert await press(saved(photo()), "webp")
+
+
+async def test_a_process_that_dies_of_a_picture_costs_that_picture(press: Press) -> None:
+    await press(saved(photo()), "webp")
+    (process,) = processes()
+    process.suspend()
+    dying = asyncio.create_task(press(saved(photo()), "webp"))
+    await asyncio.sleep(0)
+    process.kill()
+    with pytest.raises(NotConverted, match="crashed"):
+        await dying
+    assert await press(saved(photo()), "webp")
+
+
+async def test_a_process_knows_no_secret(press: Press, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "do not tell")
+    await press(saved(photo()), "webp")
+    (process,) = processes()
+    assert "PATH" in process.environ() and "AWS_SECRET_ACCESS_KEY" not in process.environ()
+
+
+SERVER = """
+import asyncio, sys
+from pathlib import Path
+from comfyserve.core.conversion import Conversion
+from comfyserve.work.collect import Converter
+
+async def main():
+    folder = Path(sys.argv[1])
+    await Converter(folder / "scratch").convert(folder / "original", folder / "made", Conversion("webp"))
+    print("made", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+async def test_a_process_ends_with_a_server_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "original").write_bytes(saved(photo()))
+    pipe = asyncio.subprocess.PIPE
+    server = await asyncio.create_subprocess_exec(sys.executable, "-c", SERVER, str(tmp_path), stdout=pipe)
+    assert server.stdout is not None
+    assert await asyncio.wait_for(server.stdout.readline(), SECONDS) == b"made\n"
+    ours = processes(server.pid)
+    server.kill()
+    await server.wait()
+    assert len(ours) == 1 and await gone(*ours)
 
 
 async def test_what_a_killed_server_left_is_removed(tmp_path: Path) -> None:

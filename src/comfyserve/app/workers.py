@@ -82,7 +82,7 @@ def build_pool(
             names_key=base.sealing.names_key,
         )
 
-    return LocalPool(make_worker)
+    return LocalPool(make_worker, afterwards=converter.close)
 
 
 def wanted_engines(settings: Settings, scratch: Path) -> Wanted:

@@ -1,7 +1,7 @@
 """Workers that live in this process."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import structlog
@@ -44,8 +44,10 @@ class Chorus:
 class LocalPool:
     """A Pool whose workers are tasks of this event loop, each with an engine of its own."""
 
-    def __init__(self, make_worker: WorkerFactory) -> None:
+    def __init__(self, make_worker: WorkerFactory, *, afterwards: Callable[[], Awaitable[None]] | None = None) -> None:
+        """`afterwards` lets go of what the workers share, when all of them have ended."""
         self._make_worker = make_worker
+        self._afterwards = afterwards
         self._seats: dict[str, dict[int, _Seat]] = {}
 
     async def scale(self, machine_id: str, workers: int) -> None:
@@ -65,6 +67,8 @@ class LocalPool:
     async def close(self) -> None:
         """Drain and stop all workers."""
         await asyncio.gather(*(self.scale(machine_id, 0) for machine_id in list(self._seats)))
+        if self._afterwards is not None:
+            await self._afterwards()
 
     def _start(self, machine_id: str, index: int) -> None:
         def another_idle() -> bool:

@@ -1,39 +1,29 @@
 """Convert pictures as `convert_output` asks, each in a process of its own, a bounded number at once.
 
 Why a process: the bytes come from an engine that runs other people's nodes, and a decoder that hangs or crashes in a
-thread would take the worker with it. It costs some 60 ms, while the engine executes the next run.
+thread would take the worker with it. To start one costs more than a small picture, so the next pictures, one by one, go
+to the same process as long as all goes well.
 """
 
 import asyncio
-import json
-import os
 import shutil
-import sys
 import time
-from asyncio.subprocess import PIPE, Process
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from comfyserve.core.conversion import Conversion
-from comfyserve.interpreter import packages_variables
+from comfyserve.work.collect.process import THREADS, ConverterProcess, Crashed
 from comfyserve.work.collect.savers import saver_for
 from comfyserve.work.collect.turns import Turns
 
 log = structlog.get_logger(__name__)
 
-SCRIPT = Path(__file__).with_name("pixels.py")
-INHERITED = ("HOME", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TMPDIR", "VIRTUAL_ENV")
-"""All that the process sees of our environment."""
-
-THREADS = 2
-"""Threads of libvips in one process."""
-
 NEEDS_IMAGES = "Converting pictures needs the extra `images`: run `pip install 'comfyserve[images]'` on the server."
-MAX_ANSWER = 4096
 
 STALE_SECONDS = 24 * 3600
 """Pictures on their way that are older were left by a process that died; the next start removes them."""
@@ -45,9 +35,14 @@ class NotConverted(Exception):
 
 @dataclass(frozen=True)
 class ConvertLimits:
-    """Bounds of one conversion. `pixels` counts those of all frames. `memory_bytes` is address space."""
+    """Bounds of one conversion. `pixels` counts those of all frames. `memory_bytes` is address space.
+
+    A process converts `pictures` before another takes its place, so that what it may leak is bounded; it ends before
+    when no picture comes for `idle_seconds`."""
 
     at_once: int = 2
+    pictures: int = 200
+    idle_seconds: float = 300.0
     seconds: float = 120.0
     pixels: int = 0x3FFF * 0x3FFF
     memory_bytes: int = 4 * 1024**3
@@ -68,6 +63,7 @@ class Converter:
         self.folder = folder
         self._limits = limits or ConvertLimits()
         self._turns = Turns(self._limits.at_once)
+        self._idle: dict[ConverterProcess, asyncio.TimerHandle] = {}
 
     async def convert(self, source: Path, target: Path, conversion: Conversion, key: str = "") -> None:
         """Write the converted picture to `target`. Raises NotConverted; of no use is what lies at `target` then.
@@ -78,14 +74,37 @@ class Converter:
         if not conversion_available():
             raise NotConverted("the extra `images` is not installed on its worker")
         async with self._turns.take(key):
-            await self._convert(source, target, conversion)
+            error = await self._convert(self._order(source, target, conversion))
+        if error:
+            raise NotConverted(error)
 
-    async def _convert(self, source: Path, target: Path, conversion: Conversion) -> None:
+    async def close(self) -> None:
+        """End the processes that wait for pictures; should one come, another is started."""
+        while self._idle:
+            await self._wake().end()
+
+    async def _convert(self, order: dict[str, Any]) -> str:
+        """Why it could not be converted, or nothing. A process that could not is not asked again."""
+        process = await self._ready()
+        error = "the conversion was given up"
+        try:
+            async with asyncio.timeout(self._limits.seconds):
+                error = await process.obey(order)
+        except TimeoutError:
+            return f"it took longer than {self._limits.seconds:g} s"
+        except Crashed as crash:
+            log.warning("conversion_crashed", code=crash.code, told=crash.told)
+            return "the converter crashed on it, or it needs too much memory"
+        finally:
+            if error or process.pictures >= self._limits.pictures:
+                await process.end()
+            else:
+                self._rest(process)
+        return error
+
+    def _order(self, source: Path, target: Path, conversion: Conversion) -> dict[str, Any]:
         limits = self._limits
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", str(SCRIPT)), cwd="/", env=_environment(), stdin=PIPE, stdout=PIPE, stderr=PIPE
-        )
-        order = asdict(saver_for(conversion)) | {
+        return asdict(saver_for(conversion)) | {
             "source": str(source),
             "target": str(target),
             "pixels": limits.pixels,
@@ -93,50 +112,29 @@ class Converter:
             "output_bytes": limits.output_bytes,
             "processor_seconds": int(limits.seconds * THREADS) + 1,
         }
-        try:
-            async with asyncio.timeout(limits.seconds):
-                answer, told = await _talk(process, json.dumps(order).encode() + b"\n")
-        except TimeoutError:
-            raise NotConverted(f"it took longer than {limits.seconds:g} s") from None
-        finally:
-            await _kill(process)
-        if process.returncode != 0:
-            log.warning("conversion_crashed", code=process.returncode, told=told)
-            raise NotConverted("the converter crashed on it, or it needs too much memory")
-        if error := json.loads(answer).get("error"):
-            raise NotConverted(error)
 
+    async def _ready(self) -> ConverterProcess:
+        """A process that waits, or else a fresh one."""
+        while self._idle:
+            if (process := self._wake()).alive:
+                return process
+            await process.end()
+        return await ConverterProcess.start()
 
-async def _talk(process: Process, order: bytes) -> tuple[bytes, str]:
-    """Give the order, keep standard input open (its end says that we are gone), and read what is said."""
-    assert process.stdin is not None and process.stdout is not None and process.stderr is not None
-    process.stdin.write(order)
-    answer, told = await asyncio.gather(_tail(process.stdout), _tail(process.stderr))
-    await process.wait()
-    return answer, told.decode(errors="replace")
+    def _wake(self) -> ConverterProcess:
+        """The process that waits for the shortest time, so that those which are not needed end."""
+        process, timer = self._idle.popitem()
+        timer.cancel()
+        return process
 
+    def _rest(self, process: ConverterProcess) -> None:
+        """Keep a process for the next picture, but not for ever."""
 
-async def _tail(stream: asyncio.StreamReader) -> bytes:
-    """The last of all that comes; the rest is let go."""
-    tail = b""
-    while chunk := await stream.read(MAX_ANSWER):
-        tail = (tail + chunk)[-MAX_ANSWER:]
-    return tail
+        def dismiss() -> None:
+            del self._idle[process]
+            process.dismiss()
 
-
-async def _kill(process: Process) -> None:
-    if process.returncode is None:
-        process.kill()
-    await process.wait()
-    if process.stdin is not None:
-        process.stdin.close()
-
-
-def _environment() -> dict[str, str]:
-    """Only what starting needs; libvips refuses the loaders that its authors do not trust with such bytes."""
-    kept = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    kept |= packages_variables(kept)
-    return kept | {"VIPS_BLOCK_UNTRUSTED": "1", "VIPS_CONCURRENCY": str(THREADS), "PYTHONUNBUFFERED": "1"}
+        self._idle[process] = asyncio.get_running_loop().call_later(self._limits.idle_seconds, dismiss)
 
 
 def _sweep(folder: Path, before: float) -> None:

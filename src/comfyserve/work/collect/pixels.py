@@ -1,8 +1,9 @@
-"""Converts one picture by libvips, as a process of its own: what an engine made may hang or crash a decoder.
+"""Converts pictures by libvips, one after the other, as a process of its own: what an engine made may hang or crash a
+decoder.
 
-Runs as a script and imports nothing of ours, so that it starts quickly. The first line of standard input is the order
-(the fields of `convert.Order`); when standard input ends, the parent is gone and so is this process. Standard output is
-one JSON object: `{}`, or `{"error": sentence}`.
+Runs as a script and imports nothing of ours, so that it starts quickly. Each line of standard input is an order (the
+fields of `convert.Converter`'s orders), and gets one line on standard output: `{}`, or `{"error": sentence}`. When
+standard input ends, the parent is gone or wants no more, and this process ends at once.
 """
 
 import json
@@ -12,6 +13,7 @@ import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pyvips  # type: ignore[import-untyped]  # it brings no types
@@ -24,30 +26,40 @@ MAX_SENTENCE = 300
 
 
 def main() -> None:
-    """Read the order, obey, answer."""
-    order = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    """Obey the orders."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library may print is no answer
+    pyvips.cache_set_max(0)  # nothing of a picture stays
+    orders: SimpleQueue[dict[str, Any]] = SimpleQueue()
+    threading.Thread(target=_read_orders, args=(orders,), daemon=True).start()
+    while True:
+        answers.write(json.dumps(_obey(orders.get())) + "\n")
+        answers.flush()
+
+
+def _read_orders(orders: SimpleQueue[dict[str, Any]]) -> None:
+    """In a thread, so that the end of the orders is noticed in the middle of a picture."""
+    for line in sys.stdin:
+        orders.put(json.loads(line))
+    os._exit(0)
+
+
+def _obey(order: dict[str, Any]) -> dict[str, str]:
     _limit(order)
     try:
         _convert(order)
-        answer = {}
     except (pyvips.Error, ValueError, OSError, SyntaxError) as error:  # Pillow's broken files are the last two
-        answer = {"error": _sentence(error, order)}
-    sys.stdout.write(json.dumps(answer))
-    sys.stdout.flush()
-    os._exit(0)  # the other thread still waits for the parent
-
-
-def _end_with_parent() -> None:
-    sys.stdin.read()
-    os._exit(1)
+        return {"error": _sentence(error, order)}
+    return {}
 
 
 def _limit(order: dict[str, Any]) -> None:
     """Bounds that hold even when nobody watches: memory, processor time, the size of the file, no core dump."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    processor_seconds = int(used.ru_utime + used.ru_stime) + order["processor_seconds"]
     for kind, most in (
         (resource.RLIMIT_AS, order["memory_bytes"]),
-        (resource.RLIMIT_CPU, order["processor_seconds"]),
+        (resource.RLIMIT_CPU, processor_seconds),
         (resource.RLIMIT_FSIZE, order["output_bytes"]),
         (resource.RLIMIT_CORE, 0),
     ):
