@@ -148,7 +148,7 @@ async def test_a_shutdown_that_lasts_too_long_interrupts_and_gives_back(tmp_path
 
 async def test_a_lost_lease_stops_the_engine_and_records_nothing(tmp_path: Path) -> None:
     scripted = TellingEngine([Started(), Hold()], QUIET)
-    async with shop(tmp_path, scripted, limits=WorkLimits(poll=QUICK.poll, lease=3.0)) as place:
+    async with shop(tmp_path, scripted, limits=WorkLimits(poll=QUICK.poll, lease=6.0)) as place:
         run = await place.bundle.run(text_graph("a"))
         await place.is_now(run.id, Status.RUNNING)
         await place.bundle.record.release_workers(place.bundle.machine_id, "", reason="It gave no sign of life.")
