@@ -27,6 +27,7 @@ from pydantic_settings import (
 from comfyserve.core.buckets import read_location
 from comfyserve.core.errors import Conflict, InvalidInput
 from comfyserve.core.headers import is_name, is_value
+from comfyserve.core.redaction import without_logins as without_logins
 from comfyserve.core.signing import read_key
 from comfyserve.originals import ORIGINALS, Original, said_by, variables_for
 
@@ -43,7 +44,6 @@ WEB_ADDRESS = re.compile(r"https?://[^/\s@?#]+(/[^\s@?#]*)?")
 ORIGIN = re.compile(r"https?://[^/\s]+")
 _GPU = r"(?:\d{1,3}|(?:GPU|MIG)-[A-Za-z0-9/-]+)"
 GPUS = re.compile(rf"auto|none|{_GPU}(\s*,\s*{_GPU})*")
-LOGIN = re.compile(r"//[^/@\s]*@")
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -407,11 +407,6 @@ def _ours(name: str) -> bool:
 
 def _text(value: Any) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-
-
-def without_logins(text: str) -> str:
-    """The same text without the user and password of any address in it."""
-    return LOGIN.sub("//", text)
 
 
 def read_headers(text: str) -> dict[str, str]:

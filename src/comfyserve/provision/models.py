@@ -7,16 +7,17 @@ from pathlib import Path, PurePosixPath
 import structlog
 
 from comfyserve.core.errors import Conflict, DomainError, InvalidInput, Place
+from comfyserve.core.redaction import without_logins
 from comfyserve.ports import Fetch, Fetched, SystemEvent, TellSystem
 from comfyserve.provision.manifest import ModelFile
-from comfyserve.provision.programs import ProvisionFailed, without_logins
+from comfyserve.provision.programs import ProvisionFailed
 
 log = structlog.get_logger(__name__)
 
 MODELS = "models"
 
 
-class ModelFiles:
+class ManifestModels:
     """Brings model files to their places. A relative path counts from `home`, the ComfyUI's folder, which was the
     working directory in the original's images; what it has below `models` lies in `models`, wherever that is."""
 
@@ -74,7 +75,7 @@ class AfterStart:
     """Model files that come in the background, one after the other. One that fails is logged, told as the system event
     `storage.download_failed` and in `failures`, and the next begins."""
 
-    def __init__(self, models: ModelFiles, files: Sequence[ModelFile], tell: TellSystem) -> None:
+    def __init__(self, models: ManifestModels, files: Sequence[ModelFile], tell: TellSystem) -> None:
         self.failures: dict[str, str] = {}
         """Path -> the sentence that says why it is not there."""
         self._models = models

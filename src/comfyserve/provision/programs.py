@@ -1,6 +1,5 @@
 """The programs that install: what they see of our environment, how long they may take, what they say in the log."""
 
-import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import structlog
 
 from comfyserve.core.errors import DomainError
+from comfyserve.core.redaction import bare_text
 from comfyserve.engines.command import CommandFailed, run
 from comfyserve.engines.install import INHERITED, INHERITED_PREFIXES, QUIET
 
@@ -31,7 +31,6 @@ LINES_LOGGED = 5000
 LINES_SHOWN = 5
 CAUSES = ("fatal: ", "ERROR: ", "E: ", "error: ")
 """How git, pip, apt and uv begin the line with the reason."""
-LOGIN = re.compile(r"//[^/@\s]*@")
 
 
 class ProvisionFailed(DomainError):
@@ -63,22 +62,17 @@ class Programs:
             nonlocal said
             said += 1
             if said <= LINES_LOGGED:
-                log.info("provision", program=name, line=without_logins(line))
+                log.info("provision", program=name, line=bare_text(line))
 
         log.info("provision_step", step=step)
         environment = self.environment | dict(env or {})
         try:
             return await run(command, environment=environment, seconds=self._seconds, on_line=tell, folder=folder)
         except CommandFailed as error:
-            lines = [without_logins(line) for line in error.lines]
+            lines = [bare_text(line) for line in error.lines]
             cause = f": {_telling(lines)}" if lines else ""
             sentence = f"{step}: {error}{cause}"
             raise ProvisionFailed(sentence, details={"lines": lines[-LINES_SHOWN:]}) from error
-
-
-def without_logins(text: str) -> str:
-    """The same text without the user and password of any address in it."""
-    return LOGIN.sub("//", text)
 
 
 def _telling(lines: Sequence[str]) -> str:

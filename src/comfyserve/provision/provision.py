@@ -7,7 +7,7 @@ from pathlib import Path
 from comfyserve.ports import Fetch, SystemEvent, TellSystem
 from comfyserve.provision.apt import check_packages, install_packages
 from comfyserve.provision.manifest import Manifest, read_manifest
-from comfyserve.provision.models import AfterStart, ModelFiles
+from comfyserve.provision.models import AfterStart, ManifestModels
 from comfyserve.provision.nodes import CustomNodes, check_nodes
 from comfyserve.provision.programs import Programs
 from comfyserve.provision.python import Packages
@@ -29,7 +29,7 @@ class Provision:
         manifest: Manifest,
         nodes: CustomNodes,
         packages: Packages,
-        models: ModelFiles,
+        models: ManifestModels,
         programs: Programs,
         tell: TellSystem,
     ) -> None:
@@ -78,12 +78,12 @@ def provision(
         return None
     programs = Programs(environment, seconds)
     packages = Packages(programs, comfy_home, comfy_command, own_prefix)
-    files = ModelFiles(fetch, comfy_home, models or comfy_home / "models")
+    files = ManifestModels(fetch, comfy_home, models or comfy_home / "models")
     _check(found, files)
     return Provision(found, CustomNodes(programs, packages, comfy_home, tell), packages, files, programs, tell)
 
 
-def _check(manifest: Manifest, files: ModelFiles) -> None:
+def _check(manifest: Manifest, files: ManifestModels) -> None:
     """Raise InvalidInput before anything is installed."""
     check_packages(manifest.apt)
     check_nodes(manifest.custom_nodes)

@@ -15,7 +15,6 @@ from comfyserve.workflows.limits import WorkflowLimits
 from comfyserve.workflows.names import KnownNames, WorkflowContext
 from comfyserve.workflows.node_file import NodeFiles
 from comfyserve.workflows.python_file import load_python
-from comfyserve.workflows.shown import shown
 from comfyserve.workflows.table import Row, markdown
 
 logger = logging.getLogger(__name__)
@@ -76,23 +75,15 @@ class LoadedWorkflow:
     async def read(self, given: Any) -> Mapping[str, Any]:
         """The parsed input: defaults filled in, unknown keys dropped. Raises InvalidInput, whose place names the
         field as `input.<field>`; several problems stand in `details["issues"]`."""
-        parsed = await self.inside.read(given)
-        self._note("input", parsed)
-        return parsed
+        return await self.inside.read(given)
 
     async def graph(self, parsed: Mapping[str, Any]) -> Mapping[str, Any]:
         """The graph for a parsed input. Raises InvalidInput with the place `input`."""
         try:
-            graph = await self.inside.graph(parsed)
+            return await self.inside.graph(parsed)
         except InvalidInput as error:
             logger.info("workflow %s: %s", self.path, error.message)
             raise
-        self._note("graph", graph)
-        return graph
-
-    def _note(self, what: str, value: Mapping[str, Any]) -> None:
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("workflow %s: %s %s", self.path, what, shown(value))
 
 
 class LiveSequence(Sequence[LoadedWorkflow]):
