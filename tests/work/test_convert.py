@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import signal
 import struct
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -19,6 +20,7 @@ from PIL import Image, PngImagePlugin
 from comfyserve.core.conversion import read_conversion
 from comfyserve.work.collect import Converter, ConvertLimits
 from comfyserve.work.collect.convert import NotConverted
+from comfyserve.work.collect.process import ConverterProcess, Crashed
 
 SIZE = (96, 64)
 SECONDS = 60
@@ -426,20 +428,17 @@ async def test_a_process_that_was_killed_while_it_waited_costs_nothing(press: Pr
     await press(saved(photo()), "webp")
     (killed,) = processes()
     killed.kill()
-    assert await gone(killed)
     assert await press(saved(photo()), "webp")
+    assert processes() != [killed]
 
 
-async def test_a_process_that_dies_of_a_picture_costs_that_picture(press: Press) -> None:
-    await press(saved(photo()), "webp")
-    (process,) = processes()
-    process.suspend()
-    dying = asyncio.create_task(press(saved(photo()), "webp"))
-    await asyncio.sleep(0)
-    process.kill()
-    with pytest.raises(NotConverted, match="crashed"):
-        await dying
-    assert await press(saved(photo()), "webp")
+async def test_a_process_that_dies_of_an_order_says_so() -> None:
+    process = await ConverterProcess.start()
+    (child,) = processes()
+    child.kill()
+    with pytest.raises(Crashed) as crash:
+        await process.obey({})
+    assert crash.value.code == -signal.SIGKILL
 
 
 async def test_a_process_knows_no_secret(press: Press, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,17 +84,24 @@ class Converter:
             await self._wake().end()
 
     async def _convert(self, order: dict[str, Any]) -> str:
-        """Why it could not be converted, or nothing. A process that could not is not asked again."""
-        process = await self._ready()
+        """Why it could not be converted, or nothing."""
+        if self._idle:
+            with suppress(Crashed):  # perhaps not of this picture: a fresh one will tell
+                return await self._ask(self._wake(), order)
+        try:
+            return await self._ask(await ConverterProcess.start(), order)
+        except Crashed as crash:
+            log.warning("conversion_crashed", code=crash.code, told=crash.told)
+            return "the converter crashed on it, or it needs too much memory"
+
+    async def _ask(self, process: ConverterProcess, order: dict[str, Any]) -> str:
+        """The same, by one process, which is not asked again when it could not. Raises Crashed."""
         error = "the conversion was given up"
         try:
             async with asyncio.timeout(self._limits.seconds):
                 error = await process.obey(order)
         except TimeoutError:
             return f"it took longer than {self._limits.seconds:g} s"
-        except Crashed as crash:
-            log.warning("conversion_crashed", code=crash.code, told=crash.told)
-            return "the converter crashed on it, or it needs too much memory"
         finally:
             if error or process.pictures >= self._limits.pictures:
                 await process.end()
@@ -112,14 +119,6 @@ class Converter:
             "output_bytes": limits.output_bytes,
             "processor_seconds": int(limits.seconds * THREADS) + 1,
         }
-
-    async def _ready(self) -> ConverterProcess:
-        """A process that waits, or else a fresh one."""
-        while self._idle:
-            if (process := self._wake()).alive:
-                return process
-            await process.end()
-        return await ConverterProcess.start()
 
     def _wake(self) -> ConverterProcess:
         """The process that waits for the shortest time, so that those which are not needed end."""

@@ -28,21 +28,27 @@ def with_ending(filename: str, word: str) -> str:
     return f"{PurePosixPath(filename).stem}.{word}"
 
 
-def target_names(run_id: str, files: Iterable[tuple[str, str]]) -> list[str]:
-    """Names in a caller's target for (subfolder, filename) pairs: `<run id>_<subfolder>/<filename>`.
+def target_names(first: str, files: Iterable[tuple[str, str]]) -> list[str]:
+    """Names in a caller's target for (subfolder, filename) pairs: `<first>_<subfolder>/<filename>`, and as they are
+    where they begin with `first`, which is an id.
 
     No two are equal: the second of a name gets `_2` before its ending. They depend on nothing but the arguments, so
     that a run that is tried again writes over what it has written. None leads out of the target.
     """
     taken: set[str] = set()
-    return [_free(_plain(run_id, f"{subfolder}/{filename}"), taken) for subfolder, filename in files]
+    begin = _clean(first)
+    return [_free(_plain(begin, f"{subfolder}/{filename}"), taken) for subfolder, filename in files]
 
 
-def _plain(run_id: str, path: str) -> str:
+def _plain(first: str, path: str) -> str:
+    path = _clean(path) or "output"
+    return path if path.startswith(first) else f"{first}_{path}"
+
+
+def _clean(path: str) -> str:
     clean = [UNFIT.sub("_", part).strip() for part in path.replace("\\", "/").split("/")]
     kept = [_short(part) for part in clean if part not in ("", ".", "..")]
-    path = "/".join([*kept[:-1][:MAX_FOLDERS], *kept[-1:]]) or "output"
-    return path if path.startswith(run_id) else f"{run_id}_{path}"
+    return "/".join([*kept[:-1][:MAX_FOLDERS], *kept[-1:]])
 
 
 def _short(part: str) -> str:

@@ -55,11 +55,6 @@ class ConverterProcess:
         )
         return cls(process)
 
-    @property
-    def alive(self) -> bool:
-        """Whether it can take an order."""
-        return self._process.returncode is None
-
     async def obey(self, order: Mapping[str, Any]) -> str:
         """Have it convert a picture; why it could not, or nothing. Raises Crashed."""
         self.pictures += 1
@@ -76,7 +71,7 @@ class ConverterProcess:
 
     async def end(self) -> None:
         """End it now."""
-        if self.alive:
+        if self._process.returncode is None:
             self._process.kill()
         await self._process.wait()
         self._orders.close()

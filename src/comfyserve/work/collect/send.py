@@ -52,7 +52,7 @@ class Sending:
         counts as done, with a warning. Raises StorageFailed: ours cannot be read.
         """
         files = [output for output in outputs if output.blob_key]
-        first = "" if wish.names == "plain" else run_id
+        first = wish.first if wish.names == "plain" else run_id
         names = target_names(first, [(output.subfolder, output.filename) for output in files])
         urls = Addresses()
         try:
