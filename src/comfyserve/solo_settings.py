@@ -37,6 +37,17 @@ SYSTEM_EVENTS = (
 )
 """What SYSTEM_WEBHOOK_EVENTS may name (spec stateless-comfyui-api section 4.4); the last one is ours."""
 
+PUBLIC_SETTINGS = frozenset({
+    "accept_seconds", "cache_bytes", "cache_dir", "cancel_abandoned", "comfy_home", "comfy_host", "comfy_input",
+    "comfy_models", "comfy_output", "comfy_port", "conversions_at_once", "data_dir", "downloads_at_once", "durable",
+    "fetch_credentials", "host", "keep_bytes", "keep_runs", "log_format", "log_level", "markdown_schema",
+    "max_body_bytes", "max_model_bytes", "max_output_bytes", "max_queue_depth", "max_queued", "max_streams",
+    "max_upload_bytes", "port", "prepend_filenames", "provision_seconds", "queue_seconds", "restart_engine",
+    "run_seconds", "start_seconds", "strict", "sync_seconds", "target_credentials", "webhook_tries", "workers",
+    "workflow_dir", "workflow_reload",
+})  # fmt: skip
+"""The settings that workflow files and the debug log see: none of them can hold a password."""
+
 
 def _events(text: str) -> str:
     read_events(text)

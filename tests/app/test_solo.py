@@ -16,7 +16,7 @@ from comfyserve.core.errors import EngineLost, InvalidInput, Unauthorized
 from comfyserve.engines.launch import Launch
 from comfyserve.engines.process import EngineState, ProcessEngine
 from comfyserve.settings import read_as
-from comfyserve.solo_settings import SoloSettings
+from comfyserve.solo_settings import PUBLIC_SETTINGS, SoloSettings
 
 READY, BACKOFF, STARTING, STOPPING, FATAL = (
     EngineState.READY,
@@ -121,6 +121,13 @@ def test_workflows_see_no_secret(tmp_path: Path) -> None:
     header = {"http_auth_header_name": "X", "http_auth_header_value": "hush"}
     shown = public_settings(read_as(SoloSettings, **hidden, **addresses, **header, data_dir=tmp_path))
     assert "hush" not in str(shown) and shown["port"] == 3000
+
+
+def test_what_workflows_see_is_a_list() -> None:
+    """A setting that comes later is not shown before somebody has thought about it."""
+    shown = public_settings(read_as(SoloSettings, comfy_env="HF_TOKEN=hush", comfy_args="--x hush"))
+    assert shown.keys() == PUBLIC_SETTINGS and "hush" not in str(shown)
+    assert PUBLIC_SETTINGS.isdisjoint({"database", "blobs", "comfy_url", "comfy_command", "comfy_args", "comfy_env"})
 
 
 def test_the_header_goes_to_the_operator_s_hosts_alone() -> None:

@@ -29,7 +29,7 @@ from comfyserve.engines.fleet import FIRST, fleet, leftovers
 from comfyserve.interpreter import packages_folder
 from comfyserve.provision import Provision, provision
 from comfyserve.services.record import Record
-from comfyserve.solo_settings import SoloSettings, read_events, split_keys
+from comfyserve.solo_settings import PUBLIC_SETTINGS, SoloSettings, read_events, split_keys
 from comfyserve.workflows import WorkflowContext, WorkflowFolder, load_workflows
 
 
@@ -193,11 +193,8 @@ def _context(settings: SoloSettings, room: EngineRoom, desk: ModelDesk, warmup: 
 
 
 def public_settings(settings: SoloSettings) -> dict[str, Any]:
-    """The settings without those that hold a secret, or may."""
-    hidden = {"comfy_headers", "manifest_json", "warmup_url", "system_webhook_url", "comfy_command", "comfy_url"}
-    shown = settings.model_dump(mode="json", exclude=hidden)
-    secret = {name for name, value in settings if hasattr(value, "get_secret_value")}
-    return {name: value for name, value in shown.items() if name not in secret}
+    """The settings that workflow files and the log may see."""
+    return settings.model_dump(mode="json", include=set(PUBLIC_SETTINGS))
 
 
 def _manifest(settings: SoloSettings, platform: Platform, system: System) -> Provision | None:
