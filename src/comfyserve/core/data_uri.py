@@ -18,7 +18,7 @@ DEFAULT_MIME = "text/plain"
 SPOOLED = "data:spooled,"
 """What a token begins with that stands for a long text of a request, which is in a file until the request has ended."""
 
-_BLANKS = re.compile(r"[\r\n\t ]+")
+_BLANKS = b"\r\n\t "
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_="
 _FOREIGN = bytes(set(range(256)) - set(_ALPHABET))
@@ -90,28 +90,22 @@ def _whole_escapes(pieces: Iterator[str]) -> Iterator[str]:
 
 def _base64(pieces: Iterator[str]) -> Iterator[bytes]:
     """Both alphabets, blanks and escapes inside, padding or none."""
-    rest, padded = "", False
+    rest, padded = b"", False
     for text in _whole_escapes(pieces):
-        piece = rest + _BLANKS.sub("", _unescape(text) if "%" in text else text).replace("-", "+").replace("_", "/")
+        data = text.encode(errors="replace")  # what is not ASCII is no base64, as decoding finds
+        piece = rest + (unquote_to_bytes(data) if b"%" in data else data).translate(_STANDARD, _BLANKS)
         if padded and piece:
             raise _not_base64()
         whole = len(piece) // 4 * 4
         rest = piece[whole:]
-        padded = padded or piece.endswith("=")
+        padded = padded or piece.endswith(b"=")
         yield _decode(piece[:whole])
     yield _decode(rest)
 
 
-def _unescape(text: str) -> str:
+def _decode(text: bytes) -> bytes:
     try:
-        return unquote_to_bytes(text).decode("ascii")
-    except UnicodeError as error:
-        raise _not_base64() from error
-
-
-def _decode(text: str) -> bytes:
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise _not_base64() from error
 
