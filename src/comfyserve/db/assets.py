@@ -3,21 +3,24 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from comfyserve.db.rows import Row, many, one
 from comfyserve.db.tables import assets
+
+_INSERT = assets.insert()
+_BY_ID = select(assets).where(assets.c.id == bindparam("asset"))
 
 
 def insert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write assets."""
     if rows:
-        connection.execute(assets.insert(), [dict(row) for row in rows])
+        connection.execute(_INSERT, [dict(row) for row in rows])
 
 
 def find(connection: Connection, asset_id: str, *, workspace_id: str | None = None) -> Row | None:
     """The row of an asset, in this workspace if one is given."""
-    row = one(connection, select(assets).where(assets.c.id == asset_id))
+    row = one(connection, _BY_ID, {"asset": asset_id})
     return row if row is None or workspace_id in (None, row["workspace_id"]) else None
 
 

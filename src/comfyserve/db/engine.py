@@ -87,6 +87,6 @@ def _engine(value: str, begin: str, pragmas: tuple[str, ...], **pool: int) -> En
 
     @event.listens_for(engine, "begin")
     def _begun(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
+        connection.connection.dbapi_connection.execute(begin)
 
     return engine

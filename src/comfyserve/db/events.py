@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, select
 from comfyserve.db.rows import Row, many
 from comfyserve.db.tables import events
 
+_INSERT = events.insert()
 _AFTER = (
     select(events)
     .where(events.c.run_id == bindparam("run"), events.c.seq > bindparam("after"))
@@ -20,7 +21,7 @@ _AFTER = (
 def insert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write events."""
     if rows:
-        connection.execute(events.insert(), [dict(row) for row in rows])
+        connection.execute(_INSERT, [dict(row) for row in rows])
 
 
 def after(connection: Connection, run_id: str, seq: int, limit: int) -> Sequence[Row]:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, bindparam, case, func, or_, select
 from comfyserve.db.rows import Row, many
 from comfyserve.db.tables import outputs, runs
 
+_INSERT = outputs.insert()
 _OF_RUN = (
     select(outputs)
     .join(runs, runs.c.id == outputs.c.run_id)
@@ -22,7 +23,7 @@ _OF_RUN = (
 def insert(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write outputs."""
     if rows:
-        connection.execute(outputs.insert(), [dict(row) for row in rows])
+        connection.execute(_INSERT, [dict(row) for row in rows])
 
 
 def of_run(connection: Connection, run_id: str) -> Sequence[Row]:

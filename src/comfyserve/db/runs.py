@@ -47,7 +47,15 @@ _POSITION = (
     .where(runs.c.id == bindparam("run"), _before)
 )
 _BY_ID = select(runs).where(runs.c.id == bindparam("run"))
+_STATUS = select(runs.c.status).where(runs.c.id == bindparam("run"), runs.c.workspace_id == bindparam("workspace"))
 _BY_KEY = select(runs).where(runs.c.workspace_id == bindparam("workspace"), runs.c.idempotency_key == bindparam("key"))
+_GRAPH = select(run_graphs.c.graph).where(run_graphs.c.run_id == bindparam("run"))
+_INSERT, _INSERT_GRAPH = runs.insert(), run_graphs.insert()
+_RELEASE = (
+    runs.update()
+    .where(runs.c.workspace_id == bindparam("workspace"), runs.c.idempotency_key == bindparam("key"))
+    .values(idempotency_key=None, request_hash=None)
+)
 _SAVE = runs.update().where(runs.c.id == bindparam("run"))
 _SERVED = lanes.update().where(lanes.c.machine_id == bindparam("machine"), lanes.c.priority == bindparam("level"))
 _LEVEL = (
@@ -118,14 +126,20 @@ def life(run: Run) -> dict[str, Any]:
 
 def insert(connection: Connection, row: Mapping[str, Any], graph: Mapping[str, Any]) -> None:
     """Write a new run and, apart from it, its graph."""
-    connection.execute(runs.insert(), [dict(row)])
-    connection.execute(run_graphs.insert(), [{"run_id": row["id"], **graph}])
+    connection.execute(_INSERT, [dict(row)])
+    connection.execute(_INSERT_GRAPH, [{"run_id": row["id"], **graph}])
 
 
 def find(connection: Connection, run_id: str, *, workspace_id: str | None = None) -> Row | None:
     """The row of a run, in this workspace if one is given."""
     row = one(connection, _BY_ID, {"run": run_id})
     return row if row is None or workspace_id in (None, row["workspace_id"]) else None
+
+
+def status_of(connection: Connection, run_id: str, workspace_id: str) -> Status | None:
+    """The state of a run of this workspace, without the rest of its row; None when there is none."""
+    found = connection.execute(_STATUS, {"run": run_id, "workspace": workspace_id}).scalar()
+    return None if found is None else Status(found)
 
 
 def find_by_idempotency_key(connection: Connection, workspace_id: str, key: str) -> Row | None:
@@ -135,14 +149,12 @@ def find_by_idempotency_key(connection: Connection, workspace_id: str, key: str)
 
 def release_key(connection: Connection, workspace_id: str, key: str) -> None:
     """Take this idempotency key from the run that has it, if one has."""
-    held = (runs.c.workspace_id == workspace_id, runs.c.idempotency_key == key)
-    connection.execute(runs.update().where(*held).values(idempotency_key=None, request_hash=None))
+    connection.execute(_RELEASE, {"workspace": workspace_id, "key": key})
 
 
 def graph_of(connection: Connection, run_id: str) -> Mapping[str, Any]:
     """The graph that was queued; empty when it is gone."""
-    found = connection.execute(select(run_graphs.c.graph).where(run_graphs.c.run_id == run_id)).scalar()
-    return found or {}
+    return connection.execute(_GRAPH, {"run": run_id}).scalar() or {}
 
 
 def save(connection: Connection, run: Run, now: datetime, **columns: Any) -> None:

@@ -16,6 +16,9 @@ from comfyserve.services.records import Caller, Page, RunFilter, RunView
 from comfyserve.services.snapshots import present
 from comfyserve.services.views import AssetUrl, output_view, run_view
 
+FEW_EVENTS = 100
+"""A run with no more is read on the spot; one with more has a large graph, too."""
+
 
 class Runs:
     """Reads runs of the caller's workspace."""
@@ -45,9 +48,17 @@ class Runs:
 
     async def told(self, caller: Caller, run_id: str) -> Snapshot:
         """A run with its events, its graph and what its dialect kept of the request. Raises NotFound."""
-        return await self._db.read(
-            lambda connection: present(connection, find_run(connection, caller, run_id), self._url)
-        )
+
+        def look(connection: Connection) -> Snapshot | None:
+            row = find_run(connection, caller, run_id)
+            return present(connection, row, self._url) if row["last_event"] <= FEW_EVENTS else None
+
+        def whole(connection: Connection) -> Snapshot:
+            return present(connection, find_run(connection, caller, run_id), self._url)
+
+        if (told := await self._db.look_up(look)) is None:
+            told = await self._db.read(whole)
+        return told
 
     async def placed(self, run: RunView) -> RunView:
         """The run with its place in the queue if it waits. To count those before it is no quick look-up."""
@@ -90,8 +101,19 @@ def find_run(connection: Connection, caller: Caller, run_id: str) -> Row:
     """The row of a run of the caller's workspace. Raises NotFound."""
     row = runs.find(connection, run_id, workspace_id=caller.workspace_id)
     if row is None:
-        raise NotFound("There is no such run.")
+        raise _no_such_run()
     return row
+
+
+def find_status(connection: Connection, caller: Caller, run_id: str) -> Status:
+    """The state of a run of the caller's workspace. Raises NotFound."""
+    if (status := runs.status_of(connection, run_id, caller.workspace_id)) is None:
+        raise _no_such_run()
+    return status
+
+
+def _no_such_run() -> NotFound:
+    return NotFound("There is no such run.")
 
 
 def _columns(connection: Connection, caller: Caller, filters: RunFilter) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from comfyserve.ports import Preview as Preview
 from comfyserve.ports import Progress as Progress
 from comfyserve.services.paging import check_limit
 from comfyserve.services.records import Caller, EventView, Page, RunView
-from comfyserve.services.runs import Runs, find_run
+from comfyserve.services.runs import Runs, find_run, find_status
 from comfyserve.services.topics import end_topic, run_topic
 from comfyserve.services.views import AssetUrl, event_view
 
@@ -73,13 +73,19 @@ class Watch:
 
     async def wait(self, caller: Caller, run_id: str, seconds: float) -> RunView:
         """The run when it has ended, or as it is after so many seconds. Raises NotFound."""
+        await self.until_end(caller, run_id, seconds)
+        return await self._runs.get(caller, run_id)
+
+    async def until_end(self, caller: Caller, run_id: str, seconds: float) -> Status:
+        """The state of the run when it has ended, or after so many seconds: for who reads the run another way. Raises
+        NotFound."""
         topic, ends = end_topic(run_id), asyncio.get_running_loop().time() + seconds
         while True:
             seen = self._bell.now(topic)
-            row = await self._db.look_up(lambda connection: find_run(connection, caller, run_id))
+            status = await self._db.look_up(lambda connection: find_status(connection, caller, run_id))
             left = ends - asyncio.get_running_loop().time()
-            if row["status"] in FINAL or left <= 0:
-                return await self._runs.get(caller, run_id)
+            if status in FINAL or left <= 0:
+                return status
             await self._bell.wait(topic, min(self._poll, left), since=seen)
 
     def progress(self, run: RunView) -> Progress | None:

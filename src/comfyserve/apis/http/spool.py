@@ -67,23 +67,25 @@ class Spool:
         try:
             yield await _read(chunks, files, self._limits.rest)
         finally:
-            await asyncio.shield(asyncio.to_thread(files.close))
+            if files.used:
+                await asyncio.shield(asyncio.to_thread(files.close))
 
 
 async def _read(chunks: AsyncIterator[bytes], files: "_Files", limit: int) -> Spooled:
     sieve = Sieve(files.new, limit)
-    waiting, begun = bytearray(), False
+    waiting = bytearray()
     try:
         async for chunk in chunks:
             waiting += chunk
             if len(waiting) >= BATCH:
-                begun = True
+                files.used = True
                 await asyncio.to_thread(files.guarded, sieve.feed, bytes(waiting))
                 waiting.clear()
     except ClientDisconnect as error:
         raise InvalidRequest("The caller left before the body was here.") from error
-    if not begun and len(waiting) <= LONG:
+    if not files.used and len(waiting) <= LONG:
         return Spooled(bytes(waiting))
+    files.used = True
     await asyncio.to_thread(files.guarded, sieve.feed, bytes(waiting))
     await asyncio.to_thread(files.guarded, files.finish)
     return Spooled(sieve.end(), files.by_token)
@@ -119,6 +121,8 @@ class _Files:
         self._open: IO[bytes] | None = None
         self._closed = False
         self._lock = threading.Lock()
+        self.used = False
+        """Whether a thread has been given a part of the body, so that there may be files."""
 
     def guarded(self, work: Callable[..., None], *data: bytes) -> None:
         """Do the work unless the request is over."""

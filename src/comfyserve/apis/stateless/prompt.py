@@ -37,7 +37,7 @@ from comfyserve.apis.stateless.translate import (
 )
 from comfyserve.core.catalogue import Catalogue
 from comfyserve.core.graph import parse_graph
-from comfyserve.core.runs import FINAL
+from comfyserve.core.runs import FINAL, Status
 from comfyserve.services.records import Caller, RunView
 
 router = APIRouter(route_class=SpooledRoute)
@@ -98,7 +98,8 @@ async def answered(request: Request, caller: Caller, order: Order) -> Response:
                 bringing = options.prefetch(parse_graph(wanted.graph), wanted.options.credentials)
                 await prefetches_of(request).bring(bringing, options.accept_seconds)
 
-        run = await context.services.submit.submit(caller, wanted, prepare=prepare)
+        needed = asked.is_async or not asked.saves
+        run = await context.services.submit.submit(caller, wanted, prepare=prepare if needed else None)
         if not asked.is_async:
             return await _synced(request, caller, run)
     told = await context.services.runs.told(caller, run.id)
@@ -130,11 +131,11 @@ async def _synced(request: Request, caller: Caller, run: RunView) -> Response:
     return await result_answer(told, context.services.files, origin_of(request))
 
 
-async def _ended(context: Context, caller: Caller, run_id: str, seconds: float) -> RunView:
-    waiting = context.services.watch.wait(caller, run_id, seconds or math.inf)
-    run = await unless_closed(context.slots, waiting)
-    if run is None:
+async def _ended(context: Context, caller: Caller, run_id: str, seconds: float) -> Status:
+    waiting = context.services.watch.until_end(caller, run_id, seconds or math.inf)
+    status = await unless_closed(context.slots, waiting)
+    if status is None:
         raise Stopping("The server stops. The run goes on when it has started again: ask for its result by its id.")
-    if run.status not in FINAL:
+    if status not in FINAL:
         raise StillRunning(f"The run has not ended within {seconds:g} s. It goes on: ask for its result by its id.")
-    return run
+    return status
