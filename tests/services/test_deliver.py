@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from itertools import chain, repeat
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from comfyserve.core.errors import FetchFailed, FetchRefused
+from comfyserve.core.errors import FetchFailed, FetchRefused, NotFound
 from comfyserve.db.tables import deliveries
 from comfyserve.ports import ByteStream, Delivery, StoredOutput
 from comfyserve.services.deliver import AT_ONE_RECEIVER, BACK_OFF, TRIES, WRITE_PAUSES, Deliver
@@ -200,6 +200,53 @@ async def test_the_loop_sends_what_becomes_due(bundle: Bundle, deliver: Deliver,
     with pytest.raises(asyncio.CancelledError):
         await loop
     assert await states(bundle) in ([("sent", 1)], [("owed", 0)])
+
+
+async def test_the_end_of_the_loop_waits_for_its_calls(bundle: Bundle) -> None:
+    """So that none of them meets a database that is closed."""
+    calling, ending = asyncio.Event(), list[str]()
+
+    class Slow(Receivers):
+        async def post(self, url: str, content: ByteStream, headers: Mapping[str, str], *, length: int) -> int:
+            """Hold the call, and take a while to let go."""
+            calling.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                for _ in range(10):
+                    await asyncio.sleep(0)
+                await bundle.db.read(lambda connection: connection.execute(text("select 1")).all())
+                ending.append("let go")
+            return 200
+
+    parts: dict[str, Any] = {"clock": bundle.clock, "bell": bundle.bell, "files": bundle.files}
+    loop = asyncio.create_task(Deliver(bundle.db, Slow(), render={"native": render}, **parts).run())
+    await finished(bundle, ALIVE)
+    await asyncio.wait_for(calling.wait(), 10)
+    loop.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await loop
+    assert ending == ["let go"]
+    assert await states(bundle) == [("owed", 0)]
+
+
+@pytest.mark.parametrize("early", [True, False], ids=["at the first reading", "while it is sent"])
+async def test_a_call_whose_file_is_gone_is_given_up_at_once(bundle: Bundle, receivers: Receivers, early: bool) -> None:
+    async def gone() -> AsyncIterator[bytes]:
+        raise NotFound("The file is gone.")
+        yield b""
+
+    def posting(delivery: Delivery, snapshot: Snapshot, files: Files) -> Posting:
+        return Posting(gone, delivery.id, length=None if early else 5)
+
+    parts: dict[str, Any] = {"clock": bundle.clock, "bell": bundle.bell, "files": bundle.files}
+    deliver = Deliver(bundle.db, receivers, render={"native": posting}, **parts)
+    run_id = await finished(bundle, ALIVE)
+    await deliver.start_due()
+    await deliver.settled()
+    assert await states(bundle) == [("given_up", 1)]
+    [warning] = (await bundle.runs.get(bundle.caller, run_id)).warnings
+    assert "The file is gone." in warning["message"]
 
 
 async def test_what_becomes_due_while_the_loop_looks_is_sent_at_once(bundle: Bundle, receivers: Receivers) -> None:

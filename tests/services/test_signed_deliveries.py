@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from comfyserve.core.signing import Signature, read_key
 from comfyserve.ports import ByteStream, Delivery
 from comfyserve.services.deliver import BACK_OFF, Deliver
 from comfyserve.services.files import Files
-from comfyserve.services.letters import KEPT_BYTES
+from comfyserve.services.letters import KEPT_BYTES, seal
 from comfyserve.services.postings import Posting, Snapshot, json_posting
 from tests.services.bundle import Bundle, hook
 from tests.services.test_deliver import states
@@ -140,6 +141,20 @@ async def test_a_large_body_is_streamed_and_signed_anew_at_each_try(bundle: Bund
         expected = Signature(read_key(SECRET), "the id", int(headers["webhook-timestamp"]))
         expected.add(PIECE * PIECES)
         assert headers["webhook-signature"] == expected.headers()["webhook-signature"]
+
+
+@pytest.mark.parametrize(("signed", "readings"), [("never", 1), ("with_secret", 2)])
+async def test_a_body_of_known_length_is_read_twice_only_to_be_signed(signed: Any, readings: int) -> None:
+    read: list[None] = []
+
+    async def content() -> AsyncIterator[bytes]:
+        read.append(None)
+        for _ in range(PIECES):
+            yield PIECE
+
+    letter = await seal(Posting(content, "x", signed, length=len(PIECE) * PIECES), b"key", datetime.now(UTC))
+    body = b"".join([piece async for piece in letter.content()])
+    assert (len(body), len(read)) == (letter.length, readings)
 
 
 @pytest.mark.parametrize("answer", [302, 404, 410, 500])

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
-from comfyserve.core.errors import FetchFailed, FetchRefused
+from comfyserve.core.errors import FetchFailed, FetchRefused, NotFound
 from comfyserve.db import deliveries, runs
 from comfyserve.db.database import Database
 from comfyserve.db.rows import Row
@@ -85,8 +85,14 @@ class Deliver:
                 seen = self._bell.now(DELIVERIES)
                 await self._bell.wait(DELIVERIES, await self._start_and_pause(), since=seen)
         finally:
-            for task in self._under_way.values():
-                task.cancel()
+            await self._stop()
+
+    async def _stop(self) -> None:
+        """End every call under way: afterwards nobody writes to the database any more."""
+        under_way = list(self._under_way.values())
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
 
     async def _start_and_pause(self) -> float:
         """Start what is due; seconds until more is. A database that does not answer is asked again later."""
@@ -142,19 +148,22 @@ class Deliver:
     async def _send(self, row: Row) -> dict[str, Any]:
         if self._tries == 0:
             return {"state": deliveries.GIVEN_UP, "problem": NEVER_SENT}
-        snapshot = await self._db.read(lambda connection: self._snapshot(connection, row))
-        posting = self._render[row["format"]](_delivery(row), snapshot, self._files)
-        letter = await seal(posting, self._key, self._clock())
-        headers = {**letter.headers, "X-Webhook-Id": row["id"]}
         try:
-            answer = await self._sender.post(row["url"], letter.content(), headers, length=letter.length)
-        except (FetchFailed, FetchRefused) as error:
-            again = not isinstance(error, FetchRefused)
-            return self._later(row, None, error.message, again=again)
+            answer = await self._answer(row)
+        except (FetchFailed, FetchRefused, NotFound) as error:
+            return self._later(row, None, error.message, again=isinstance(error, FetchFailed))
         if not 200 <= answer < 300:
             return self._later(row, answer, f"The receiver answered {answer}.")
         sent = {"state": deliveries.SENT, "answer": answer, "sent_at": self._clock(), "problem": None}
         return sent | {"tries": row["tries"] + 1}
+
+    async def _answer(self, row: Row) -> int:
+        """Make the call. Raises FetchFailed, FetchRefused, and NotFound when a file of the run is gone for good."""
+        snapshot = await self._db.read(lambda connection: self._snapshot(connection, row))
+        posting = self._render[row["format"]](_delivery(row), snapshot, self._files)
+        letter = await seal(posting, self._key, self._clock())
+        headers = {**letter.headers, "X-Webhook-Id": row["id"]}
+        return await self._sender.post(row["url"], letter.content(), headers, length=letter.length)
 
     def _later(self, row: Row, answer: int | None, problem: str, *, again: bool = True) -> dict[str, Any]:
         """Owe it again after a while, or give it up after the last try, and where no other one would help."""

@@ -21,8 +21,12 @@ class Letter:
 
 
 async def seal(posting: Posting, key: bytes, moment: datetime) -> Letter:
-    """Read the body once, to measure it and to sign it as of now where that is wanted; an empty `key` is none."""
+    """Read the body once, to measure it and to sign it as of now where that is wanted; an empty `key` is none. One that
+    needs neither is not read."""
     signed = posting.signed == "always" or (posting.signed == "with_secret" and bool(key))
+    headers = {"Content-Type": "application/json", **posting.headers}
+    if posting.length is not None and not signed:
+        return Letter(posting.content, posting.length, headers)
     signature = Signature(key, posting.id, round(moment.timestamp()))
     length, kept = 0, bytearray()
     async for piece in posting.content():
@@ -30,7 +34,7 @@ async def seal(posting: Posting, key: bytes, moment: datetime) -> Letter:
         signature.add(piece)
         if length <= KEPT_BYTES:
             kept += piece
-    headers = {"Content-Type": "application/json", **posting.headers, **(signature.headers() if signed else {})}
+    headers |= signature.headers() if signed else {}
     return Letter(posting.content if length > KEPT_BYTES else at_hand(bytes(kept)), length, headers)
 
 

@@ -24,12 +24,14 @@ class Snapshot:
 class Posting:
     """One call. `content` gives the bytes of the body anew at each call, the same ones: to measure and sign it, and to
     send it. `id` goes into `webhook-id`. `signed`: whether the call is signed as Standard Webhooks asks; "always" is
-    with an empty key where the server has no secret."""
+    with an empty key where the server has no secret. `length`: the bytes of the body, where they are known beforehand,
+    so that nobody reads it to measure it."""
 
     content: Callable[[], AsyncIterator[bytes]]
     id: str
     signed: Literal["always", "with_secret", "never"] = "with_secret"
     headers: Mapping[str, str] = field(default_factory=dict)
+    length: int | None = None
 
 
 Render = Callable[[Delivery, Snapshot, Files], Posting]

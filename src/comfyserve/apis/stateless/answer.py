@@ -44,7 +44,7 @@ class _Parts:
     def size(self) -> int:
         """The bytes of all of it."""
         commas = max(0, len(self.images) - 1)
-        return len(self.head) + sum(map(_text_size, self.images)) + commas + len(self.tail)
+        return len(self.head) + sum(map(image_size, self.images)) + commas + len(self.tail)
 
 
 async def result_answer(told: Snapshot, files: Files, origin: str) -> Response:
@@ -153,7 +153,8 @@ def _input(told: Snapshot) -> dict[str, Any]:
     return {INPUT: _named(told.memo[INPUT])} if INPUT in told.memo else {}
 
 
-def _text_size(output: OutputView) -> int:
+def image_size(output: OutputView) -> int:
+    """The bytes of `image_text`."""
     if output.target_url is not None:
         return len(json_text(output.target_url))
     return (output.size + 2) // 3 * 4 + 2

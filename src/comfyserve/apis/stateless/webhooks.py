@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from comfyserve.apis.http.answers import iso
-from comfyserve.apis.stateless.answer import answer_body, echo, image_text, json_text
+from comfyserve.apis.stateless.answer import answer_body, echo, image_size, image_text, json_text
 from comfyserve.apis.stateless.errors import run_failure
 from comfyserve.apis.stateless.stats import stats_of
 from comfyserve.apis.stateless.translate import LEGACY, SIGNED
@@ -38,26 +38,32 @@ def post_output(delivery: Delivery, told: Snapshot, files: Files) -> Posting:
     if told.run.status is not Status.SUCCESS:
         body = {"event": "prompt.failed", **_failure(request_id, told)}
         return Posting(lambda: _whole(body), request_id, "never")
-    return Posting(lambda: _output_body(request_id, told, files), request_id, "never")
+    output = told.run.outputs[0]
+    head, tail = _around(request_id, told)
+
+    async def content() -> AsyncIterator[bytes]:
+        yield head
+        async for piece in image_text(told, output, files):
+            yield piece
+        yield tail
+
+    return Posting(content, request_id, "never", length=len(head) + image_size(output) + len(tail))
 
 
 RENDERERS: Mapping[str, Render] = {SIGNED: post_result, LEGACY: post_output}
 """Format -> how its bodies are written."""
 
 
-async def _output_body(request_id: str, told: Snapshot, files: Files) -> AsyncIterator[bytes]:
-    output = told.run.outputs[0]
+def _around(request_id: str, told: Snapshot) -> tuple[bytes, bytes]:
+    """What stands before and behind the file of a call for one output."""
     stats = stats_of(told) or {}
     rest = {
         "id": request_id,
-        "filename": output.filename,
+        "filename": told.run.outputs[0].filename,
         "prompt": echo(told)["prompt"],
         "stats": {name: value for name, value in stats.items() if name not in LATER_TIMES},
     }
-    yield b'{"event":"output.complete","image":'
-    async for piece in image_text(told, output, files):
-        yield piece
-    yield b"," + json_text(rest)[1:]
+    return b'{"event":"output.complete","image":', b"," + json_text(rest)[1:]
 
 
 async def _whole(body: Mapping[str, Any]) -> AsyncIterator[bytes]:
