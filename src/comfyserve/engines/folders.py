@@ -14,7 +14,8 @@ from comfyserve.core.outputs import EngineFile
 from comfyserve.ports import ByteStream
 from comfyserve.protocol import files
 
-PIECE_BYTES = 256 * 1024
+PIECE_BYTES = 1024 * 1024
+SMALL_BYTES = 256 * 1024
 
 log = structlog.get_logger(__name__)
 
@@ -77,7 +78,7 @@ class Folders:
 async def read_pieces(path: Path) -> ByteStream:
     """A file of this machine in pieces; a small one is read at once, which is quicker than a hop to a thread."""
     with path.open("rb", buffering=0) as file:
-        if os.fstat(file.fileno()).st_size <= PIECE_BYTES:
+        if os.fstat(file.fileno()).st_size <= SMALL_BYTES:
             yield file.read()
             return
         while piece := await asyncio.to_thread(file.read, PIECE_BYTES):

@@ -11,7 +11,9 @@ from comfyserve.ports import ByteStream
 
 T = TypeVar("T")
 
-PIECE_BYTES = 256 * 1024
+PIECE_BYTES = 1024 * 1024
+"""What is read or written in one hop off the event loop; so a file up to this size is, too."""
+
 LONGEST_PAUSE = 10.0
 SLOWEST = 256 * 1024
 """Bytes a second at which a receiver may still pass on what it has taken."""
@@ -49,29 +51,50 @@ async def _watched(content: ByteStream, clock: asyncio.Timeout, seconds: float) 
 
 
 async def write_file(path: Path, content: ByteStream, limit: int) -> None:
-    """Write a stream to a new file. Raises TooLarge, OSError."""
-    size = 0
-    file = await asyncio.to_thread(path.open, "wb")
-    try:
-        async for piece in content:
-            size += len(piece)
-            if size > limit:
-                raise TooLarge(f"The file is larger than the {limit} bytes that are allowed.")
-            await asyncio.to_thread(file.write, piece)
-    finally:
-        await asyncio.to_thread(file.close)
+    """Write a stream to a file, in place of what is there. Raises TooLarge, OSError."""
+    size, waiting, mode = 0, bytearray(), "wb"
+    async for piece in content:
+        size += len(piece)
+        if size > limit:
+            raise TooLarge(f"The file is larger than the {limit} bytes that are allowed.")
+        waiting += piece
+        if len(waiting) >= PIECE_BYTES:
+            await asyncio.to_thread(_write, path, mode, waiting)
+            waiting, mode = bytearray(), "ab"
+    await asyncio.to_thread(_write, path, mode, waiting)
+
+
+def _write(path: Path, mode: str, data: bytearray) -> None:
+    with path.open(mode) as file:
+        file.write(data)
 
 
 @asynccontextmanager
 async def read_file(path: Path) -> AsyncIterator[ByteStream]:
     """The content of a file. Raises OSError."""
-    file = await asyncio.to_thread(path.open, "rb")
+    first, file = await asyncio.to_thread(_open, path)
     try:
-        yield _pieces(file)
+        yield _pieces(first, file)
     finally:
-        await asyncio.to_thread(file.close)
+        if file is not None:
+            await asyncio.to_thread(file.close)
 
 
-async def _pieces(file: BinaryIO) -> ByteStream:
-    while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
+def _open(path: Path) -> tuple[bytes, BinaryIO | None]:
+    """The first piece, and the file if there may be more."""
+    file = path.open("rb", buffering=0)
+    try:
+        first = file.read(PIECE_BYTES)
+    except BaseException:
+        file.close()
+        raise
+    if len(first) == PIECE_BYTES:
+        return first, file
+    file.close()
+    return first, None
+
+
+async def _pieces(first: bytes, file: BinaryIO | None) -> ByteStream:
+    yield first
+    while file is not None and (piece := await asyncio.to_thread(file.read, PIECE_BYTES)):
         yield piece
