@@ -169,6 +169,9 @@ class SoloSettings(Settings):
     workflow_reload: bool = Field(
         False, description="Whether changed files of that folder are loaded again, for those who write them."
     )
+    workflow_variables: str = Field(
+        "", description="Names of variables that workflow files in TypeScript and JavaScript may read, with commas."
+    )
     markdown_schema: bool = Field(
         True, description="Whether `/docs` shows a table of the inputs of each custom workflow endpoint."
     )

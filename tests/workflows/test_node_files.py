@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -251,14 +251,17 @@ async def test_the_settings_under_the_originals_names(tmp_path: Path) -> None:
     assert graph == {"1": {"class_type": "/comfy", "inputs": {"p": 3000}}}
 
 
-async def test_secrets_of_the_program_are_not_in_its_environment(tmp_path: Path) -> None:
-    os.environ["SOME_API_TOKEN"], os.environ["SOME_STYLE"] = "hush", "bold"
-    text = COMMON % "return { '1': { class_type: process.env.SOME_STYLE, inputs: { t: process.env.SOME_API_TOKEN } } };"
+async def test_of_our_environment_it_sees_what_is_named(tmp_path: Path) -> None:
+    os.environ["HTTP_PROXY_OF_OURS"], os.environ["SOME_STYLE"] = "hush", "bold"
+    text = (
+        COMMON
+        % "return { '1': { class_type: process.env.SOME_STYLE, inputs: { t: process.env.HTTP_PROXY_OF_OURS } } };"
+    )
     try:
-        async with loaded(tmp_path, {"a.js": text}) as workflows:
+        async with loaded(tmp_path, {"a.js": text}, variables=["SOME_STYLE"]) as workflows:
             graph = await graph_of(found(workflows, "a"), {})
     finally:
-        del os.environ["SOME_API_TOKEN"], os.environ["SOME_STYLE"]
+        del os.environ["HTTP_PROXY_OF_OURS"], os.environ["SOME_STYLE"]
     assert graph == {"1": {"class_type": "bold", "inputs": {}}}
 
 
@@ -298,6 +301,49 @@ async def test_what_a_file_prints_does_no_harm(tmp_path: Path) -> None:
     text = COMMON % "console.log('{\"id\": 1}'); process.stdout.write('noise\\n'); return { 1: {} };"
     async with loaded(tmp_path, {"a.js": text}) as workflows:
         assert await graph_of(found(workflows, "a"), {}) == {"1": {}}
+
+
+NOISE = ["[]", "3", "null", "no JSON", '{"id": []}', '{"id": true}', "[" * 100_000]
+
+
+@pytest.mark.parametrize("noise", NOISE, ids=lambda text: text[:12])
+async def test_a_line_among_the_answers_ends_the_process_and_nothing_hangs(tmp_path: Path, noise: str) -> None:
+    write = f"if (input.n === 0) require('fs').writeSync(1, {noise!r} + '\\n'); return {{ 1: {{ class_type: 'A' }} }};"
+    async with loaded(tmp_path, {"a.js": COMMON % write}) as workflows:
+        workflow = found(workflows, "a")
+        async with asyncio.timeout(20):
+            assert "wrote into the answers of Node" in await failed(workflow, {"n": 0})
+            assert await graph_of(workflow, {"n": 1}) == {"1": {"class_type": "A"}}
+
+
+async def test_noise_of_no_call_leaves_no_process_behind(tmp_path: Path) -> None:
+    write = (
+        "setTimeout(() => require('fs').writeSync(1, '[]\\n'), 10); return { 1: { class_type: String(process.pid) } };"
+    )
+    async with loaded(tmp_path, {"a.js": COMMON % write}) as workflows:
+        workflow = found(workflows, "a")
+        pid = int((await graph_of(workflow, {}))["1"]["class_type"])
+        with suppress(ProcessLookupError):  # it has ended already
+            watched, ended = os.pidfd_open(pid), asyncio.Event()
+            asyncio.get_running_loop().add_reader(watched, ended.set)
+            try:
+                await asyncio.wait_for(ended.wait(), 20)
+            finally:
+                asyncio.get_running_loop().remove_reader(watched)
+                os.close(watched)
+        assert int((await graph_of(workflow, {}))["1"]["class_type"]) != pid
+
+
+async def test_a_call_waits_for_others_for_a_bounded_time(tmp_path: Path) -> None:
+    text = COMMON % "const end = Date.now() + input.n; while (Date.now() < end) {} return { 1: { class_type: 'A' } };"
+    async with loaded(tmp_path, {"a.js": text}, WorkflowLimits(wait_seconds=0.2)) as workflows:
+        workflow = found(workflows, "a")
+        parsed = await workflow.read({"n": 2000})
+        busy = asyncio.create_task(workflow.graph(parsed))
+        await asyncio.sleep(0)
+        with pytest.raises(InvalidInput, match=r"earlier calls took longer than 0\.2 s"):
+            await asyncio.gather(*(workflow.graph(parsed) for _ in range(2)))
+        assert (await busy)["1"] == {"class_type": "A"}
 
 
 async def test_a_script_without_end_is_stopped_and_the_next_call_is_answered(tmp_path: Path) -> None:

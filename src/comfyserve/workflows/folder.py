@@ -121,7 +121,7 @@ class WorkflowFolder:
         self._limits = limits
         self._names = KnownNames(context)
         self._threads = Threads(limits.threads)
-        self._node = NodeFiles(context.node, self._names, limits)
+        self._node = NodeFiles(context, self._names, limits)
         self._loaded: dict[str, LoadedWorkflow] = {}
         self._failed: dict[str, tuple[Found, str]] = {}
         self._helpers: Mapping[str, Any] = {}

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -68,7 +68,8 @@ def within(these: Surroundings) -> Iterator[None]:
 class WorkflowContext:
     """What the program behind lends to workflows. `catalogue` (an answer of /object_info) and `models` (folder ->
     names) may raise while the engine is away. `settings` must hold no secret: workflow files read it. `markdown`:
-    whether descriptions carry a table of the inputs. `node`: the Node program; empty: it is looked for."""
+    whether descriptions carry a table of the inputs. `node`: the Node program; empty: it is looked for. `variables`:
+    the names of ours that files in Node may read."""
 
     catalogue: Callable[[], Awaitable[Catalogue]] | None = None
     models: Callable[[], Awaitable[Mapping[str, Sequence[str]]]] | None = None
@@ -76,6 +77,7 @@ class WorkflowContext:
     settings: Mapping[str, Any] = field(default_factory=dict)
     markdown: bool = True
     node: str = ""
+    variables: Collection[str] = ()
 
 
 class KnownNames:

