@@ -43,3 +43,15 @@ def test_whatever_an_engine_calls_its_files(files: list[tuple[str, str]]) -> Non
         assert name.startswith(RUN)
         assert all(part not in ("", ".", "..") for part in name.split("/"))
         name.encode()
+
+
+def test_an_id_is_put_before_the_names_that_do_not_begin_with_it() -> None:
+    files = [("", "mine_red_00001_.png"), ("mine_video", "a.mp4"), ("", "linked_00001_.png"), ("x", "mine_1.png")]
+    assert target_names("mine", files) == [
+        "mine_red_00001_.png",
+        "mine_video/a.mp4",
+        "mine_linked_00001_.png",
+        "mine_x/mine_1.png",
+    ]
+    assert target_names("a:b/c", [("a:b", "c_1.png")]) == ["a_b/c_1.png"]
+    assert target_names("", [("x", "1.png")]) == ["x/1.png"]

@@ -44,6 +44,25 @@ def split_login(url: str) -> tuple[str, BasicAuth | None]:
     return urlunsplit(parts._replace(netloc=host)), BasicAuth(unquote(name), unquote(password))
 
 
+def bare_address(url: str) -> str:
+    """What was given as an address, without user and password; of what is no URL nothing from a login on."""
+    try:
+        return split_login(url)[0]
+    except ValueError:
+        return url.partition("@")[0].partition("://")[0] if "@" in url else url
+
+
+def without_values(url: str) -> str:
+    """An address without user and password, and without the values of its query: links may be signed there."""
+    bare = bare_address(url)
+    before, mark, query = bare.partition("?")
+    if not mark:
+        return bare
+    query, fragment_mark, fragment = query.partition("#")
+    names = [one.partition("=")[:2] for one in query.split("&")]
+    return f"{before}?{'&'.join(name + mark for name, mark in names if mark)}{fragment_mark}{fragment}"
+
+
 def lift_logins(graph: Graph, catalogue: Catalogue | None, credentials: Sequence[Credential]) -> Lifted:
     """Take the logins out of the addresses of files and models. What opens an address does not change: a credential
     that matches it comes before its own login. An address that cannot be opened in that way is left as it is."""

@@ -25,7 +25,8 @@ from comfyserve.core.errors import InvalidInput, Place
 from comfyserve.core.limits import MAX_URL
 
 Names = Literal["unique", "plain"]
-"""What the files are called: behind the run's id, or as the outputs are, where a later run may write over them."""
+"""What the files are called: behind the run's id; or as the outputs are, those that do not begin with `first` behind
+that, where a later run may write over them."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class S3Target:
     prefix: str = ""
     auth: Auth | None = None
     names: Names = "unique"
+    first: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class AzureTarget:
     blob_prefix: str = ""
     auth: Auth | None = None
     names: Names = "unique"
+    first: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class GcsTarget:
     prefix: str = ""
     auth: Auth | None = None
     names: Names = "unique"
+    first: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class HfTarget:
     directory: str = "/"
     auth: Auth | None = None
     names: Names = "unique"
+    first: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ class HttpTarget:
     url_prefix: str = field(repr=False)
     auth: Auth | None = None
     names: Names = "unique"
+    first: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,7 @@ class StorageTarget:
     url: str = field(repr=False)
     auth: Auth | None = None
     names: Names = "unique"
+    first: str = ""
 
 
 TargetWish = S3Target | AzureTarget | GcsTarget | HfTarget | HttpTarget | StorageTarget
@@ -144,6 +151,8 @@ def write_target(wish: TargetWish) -> dict[str, Any]:
     values = {known.name: getattr(wish, known.name) for known in fields(wish) if known.name != "auth"}
     if wish.names == "unique":
         del values["names"]
+    if not wish.first:
+        del values["first"]
     return {"type": name, **values} | ({} if wish.auth is None else {"auth": write_auth(wish.auth)})
 
 

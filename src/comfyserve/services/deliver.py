@@ -22,7 +22,9 @@ from comfyserve.ports import Bell, Sender
 from comfyserve.ports import Delivery as Delivery
 from comfyserve.services.files import Files
 from comfyserve.services.letters import seal
+from comfyserve.services.options import called
 from comfyserve.services.postings import Render, Snapshot
+from comfyserve.services.sealing import SealBroken, Sealing
 from comfyserve.services.snapshots import at_event
 from comfyserve.services.topics import DELIVERIES
 
@@ -58,19 +60,22 @@ class Deliver:
         clock: Callable[[], datetime],
         bell: Bell,
         files: Files,
+        sealing: Sealing | None = None,
         key: bytes = b"",
         tries: int = TRIES,
         at_once: int = AT_ONCE,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """`render`: format -> how its body is made. `key` signs, where there is one. `tries`: how often a call is made
-        before it is given up, at most; 0: never. `sleep` waits between tries to write."""
+        before it is given up, at most; 0: never. `sealing` opens the addresses that hold a login.
+        `sleep` waits between tries to write."""
         self._db = db
         self._sender = sender
         self._render = render
         self._clock = clock
         self._bell = bell
         self._files = files
+        self._sealing = sealing
         self._key = key
         self._tries = tries
         self._at_once = at_once
@@ -150,7 +155,7 @@ class Deliver:
             return {"state": deliveries.GIVEN_UP, "problem": NEVER_SENT}
         try:
             answer = await self._answer(row)
-        except (FetchFailed, FetchRefused, NotFound) as error:
+        except (FetchFailed, FetchRefused, NotFound, SealBroken) as error:
             return self._later(row, None, error.message, again=isinstance(error, FetchFailed))
         if not 200 <= answer < 300:
             return self._later(row, answer, f"The receiver answered {answer}.")
@@ -158,12 +163,13 @@ class Deliver:
         return sent | {"tries": row["tries"] + 1}
 
     async def _answer(self, row: Row) -> int:
-        """Make the call. Raises FetchFailed, FetchRefused, and NotFound when a file of the run is gone for good."""
-        snapshot = await self._db.read(lambda connection: self._snapshot(connection, row))
+        """Make the call. Raises FetchFailed, FetchRefused, NotFound when a file of the run is gone for
+        good, and SealBroken."""
+        snapshot, url = await self._db.read(lambda connection: self._snapshot(connection, row))
         posting = self._render[row["format"]](_delivery(row), snapshot, self._files)
         letter = await seal(posting, self._key, self._clock())
         headers = {**letter.headers, "X-Webhook-Id": row["id"]}
-        return await self._sender.post(row["url"], letter.content(), headers, length=letter.length)
+        return await self._sender.post(url, letter.content(), headers, length=letter.length)
 
     def _later(self, row: Row, answer: int | None, problem: str, *, again: bool = True) -> dict[str, Any]:
         """Owe it again after a while, or give it up after the last try, and where no other one would help."""
@@ -200,11 +206,13 @@ class Deliver:
         full = [name for name, calls in self._receivers.items() if calls >= AT_ONE_RECEIVER]
         return {"besides": list(self._under_way), "besides_receivers": full}
 
-    def _snapshot(self, connection: Connection, row: Row) -> Snapshot:
+    def _snapshot(self, connection: Connection, row: Row) -> tuple[Snapshot, str]:
+        """What is told, and the address with its login, if it has one."""
         run = runs.find(connection, row["run_id"])
         if run is None:
             raise LookupError(f"run {row['run_id']} of delivery {row['id']} is gone")
-        return at_event(connection, run, row["body"], self._files.url)
+        url = row["url"] if self._sealing is None else called(run["webhooks"], row["url"], row["format"], self._sealing)
+        return at_event(connection, run, row["body"], self._files.url), url
 
 
 def _write_down(connection: Connection, row: Row, columns: Mapping[str, Any]) -> None:

@@ -1,15 +1,19 @@
 """The options of a run between its submit and its claim: what is shown of them, and under seal what is not."""
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from comfyserve.core.conversion import read_conversion, write_conversion
 from comfyserve.core.credentials import read_credentials, write_auth
 from comfyserve.core.errors import Place, TooLarge
+from comfyserve.core.logins import bare_address
 from comfyserve.core.options import RunOptions
 from comfyserve.core.targets import TargetWish, read_target, write_target
 from comfyserve.db.rows import Row
+from comfyserve.services.records import WebhookWish
 from comfyserve.services.sealing import Sealing
 
 MAX_SEALED = 256 * 1024
@@ -29,6 +33,18 @@ def kept(options: RunOptions, sealing: Sealing) -> dict[str, Any]:
     if len(text) > MAX_SEALED:
         raise TooLarge(f"The credentials have over {MAX_SEALED} characters.", place=Place(field="credentials"))
     return {"options": shown or None, "sealed_options": sealing.seal(text) if secret else None}
+
+
+def kept_wish(wish: WebhookWish, sealing: Sealing) -> dict[str, Any]:
+    """A webhook as it is kept: an address with a login is shown without it, and whole under seal."""
+    bare = bare_address(wish.url)
+    return {**asdict(wish), "url": bare} | ({"sealed": sealing.seal(wish.url)} if bare != wish.url else {})
+
+
+def called(wishes: Sequence[Mapping[str, str]] | None, url: str, form: str, sealing: Sealing) -> str:
+    """The address of an owed call, which is kept without a login, with it. Raises SealBroken."""
+    whole = (one["sealed"] for one in wishes or () if one["url"] == url and one["format"] == form and "sealed" in one)
+    return next((sealing.open(one) for one in whole), url)
 
 
 def opened(row: Row, sealing: Sealing) -> RunOptions:

@@ -34,7 +34,7 @@ from comfyserve.services.forms import EditorForms
 from comfyserve.services.graphs import Graphs, narrowed
 from comfyserve.services.machines import Catalogue, Machines, find_machine
 from comfyserve.services.media import MediaStore, SettledMedia
-from comfyserve.services.options import digest_of, kept
+from comfyserve.services.options import digest_of, kept, kept_wish
 from comfyserve.services.records import Caller, RunView, SubmitRequest, WebhookWish
 from comfyserve.services.runs import Runs
 from comfyserve.services.sealing import Sealing
@@ -268,7 +268,7 @@ class Submit:
             "warnings": [asdict(notice) for notice in bound.warnings],
             **kept(target.options(request.options), self._sealing),
             "outside": request.options.target is not None or _tells_address(media.graph),
-            "webhooks": [asdict(wish) for wish in request.webhooks] or None,
+            "webhooks": [kept_wish(wish, self._sealing) for wish in request.webhooks] or None,
             "memo": media.texts.put_back(dict(request.memo), media.names) or None,
             "priority": request.priority,
             "max_attempts": self._limits.max_attempts,
@@ -403,7 +403,7 @@ async def _request_hash(request: SubmitRequest, sealing: Sealing) -> str:
             given = await asyncio.to_thread(fingerprinted, given, request.spooled)
         return sealing.digest(json.dumps(given, sort_keys=True))
     asked = {key: value for key, value in vars(request).items() if key not in NO_PART_OF_THE_WISH}
-    asked["webhooks"] = [asdict(wish) for wish in request.webhooks]
+    asked["webhooks"] = [sealing.digest(json.dumps(asdict(wish))) for wish in request.webhooks]
     if request.options != NO_OPTIONS:
         asked["options"] = digest_of(request.options, sealing)
     if request.spooled:

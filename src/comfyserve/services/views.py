@@ -31,7 +31,7 @@ def run_view(
     return RunView(
         status=Status(row["status"]),
         outputs=outputs,
-        webhooks=tuple(WebhookWish(**wish) for wish in row["webhooks"] or ()),
+        webhooks=tuple(WebhookWish(wish["url"], wish["format"], wish["on"]) for wish in row["webhooks"] or ()),
         **{name: row[name] for name in RUN_FIELDS},
         **(row["options"] or {}),
     )

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from comfyserve.apis.stateless.answer import answer_body, answer_size, echo, images_of, json_text, typed_outputs
+from comfyserve.apis.stateless.answer import answer_body, answer_size, echo, images_of, typed_outputs
+from comfyserve.core.javascript import json_text
 from comfyserve.core.runs import Status
 from comfyserve.services.postings import Snapshot
 from comfyserve.services.records import OutputView, RunView

@@ -19,7 +19,7 @@ from comfyserve.apis.stateless.translate import (
     without_unconfigured,
 )
 from comfyserve.core.conversion import Conversion
-from comfyserve.core.errors import InvalidInput
+from comfyserve.core.errors import InvalidInput, Place
 from comfyserve.core.graph import parse_graph
 from comfyserve.core.media import media_places
 from comfyserve.core.targets import AzureTarget, HfTarget, HttpTarget, S3Target, StorageTarget
@@ -61,7 +61,9 @@ def echoed(**fields: Any) -> dict[str, Any]:
         ({"filename_prefix": "video/ComfyUI"}, True, "my_video/ComfyUI", True),
         ({"filename_prefix": "x", "save_output": True}, True, "my_x", True),
         ({"filename_prefix": "x", "save_output": False}, True, "my_x", False),
-        ({"filename_prefix": ""}, True, "", False),
+        ({"filename_prefix": ""}, True, "my", False),
+        ({"filename_prefix": None}, True, "my", False),
+        ({"filename_prefix": 5}, True, "my_5", False),
         ({"filename_prefix": ["4", 0]}, True, ["4", 0], False),
     ],
 )
@@ -99,17 +101,17 @@ def test_what_is_answered_202(fields: dict[str, Any], is_async: bool) -> None:
 @pytest.mark.parametrize(
     ("fields", "target"),
     [
-        ({"s3": S3}, S3Target("b", "p/", names="plain")),
-        ({"hf_upload": HF}, HfTarget("owner/name", names="plain")),
+        ({"s3": S3}, S3Target("b", "p/", names="plain", first="fresh")),
+        ({"hf_upload": HF}, HfTarget("owner/name", names="plain", first="fresh")),
         ({"hf_upload": HF | {"repo_type": "dataset", "revision": "r", "directory": "d"}},
-         HfTarget("owner/name", "dataset", "r", "d", names="plain")),
-        ({"azure_blob_upload": AZURE | {"blob_prefix": "x"}}, AzureTarget("c", "x", names="plain")),
-        ({"http_upload": HTTP}, HttpTarget("https://files.example.com/in", names="plain")),
-        ({"storage_upload": {"url": "shelf://results"}}, StorageTarget("shelf://results", names="plain")),
-        ({"http_upload": HTTP, "s3": S3}, S3Target("b", "p/", names="plain")),
+         HfTarget("owner/name", "dataset", "r", "d", names="plain", first="fresh")),
+        ({"azure_blob_upload": AZURE | {"blob_prefix": "x"}}, AzureTarget("c", "x", names="plain", first="fresh")),
+        ({"http_upload": HTTP}, HttpTarget("https://files.example.com/in", names="plain", first="fresh")),
+        ({"storage_upload": {"url": "shelf://a"}}, StorageTarget("shelf://a", names="plain", first="fresh")),
+        ({"http_upload": HTTP, "s3": S3}, S3Target("b", "p/", names="plain", first="fresh")),
         ({"http_upload": HTTP, "webhook": "https://example.com/hook"}, None),
         ({"http_upload": HTTP, "webhook_v2": "https://example.com/h"},
-         HttpTarget("https://files.example.com/in", names="plain")),
+         HttpTarget("https://files.example.com/in", names="plain", first="fresh")),
         ({}, None),
     ],
 )  # fmt: skip
@@ -120,7 +122,7 @@ def test_where_outputs_go(fields: dict[str, Any], target: Any) -> None:
 def test_a_storage_that_is_not_configured_is_an_unknown_key() -> None:
     policy = Policy(frozenset({"http_upload"}))
     found = asked(policy=policy, s3={"nonsense": 1}, http_upload=HTTP)
-    assert found.request.options.target == HttpTarget("https://files.example.com/in", names="plain")
+    assert found.request.options.target == HttpTarget("https://files.example.com/in", names="plain", first="fresh")
     assert "s3" not in found.request.memo["request"]
 
 
@@ -318,3 +320,23 @@ def test_no_error_of_a_shape_quotes_a_secret() -> None:
     with pytest.raises(InvalidRequest) as caught:
         in_shape({"prompt": {}, "credentials": [{"url_pattern": "a", "auth": auth}]}, PromptBody)
     assert "hunter2" not in caught.value.message
+
+
+@pytest.mark.parametrize("prefix", ["x" * 300, "a/" + "\u00e4" * 120, "y" * 219])
+def test_a_prefix_of_which_no_file_name_can_be_made(prefix: str) -> None:
+    graph = {"9": {"class_type": "SaveImage", "inputs": {"filename_prefix": prefix}}}
+    with pytest.raises(InvalidInput, match="220 bytes") as caught:
+        asked(graph, id="mine")
+    assert caught.value.place == Place(node_id="9", field="filename_prefix")
+
+
+def test_the_echo_has_no_login_of_an_address() -> None:
+    shown = echoed(
+        webhook="https://me:hunter2@example.com/old",
+        webhook_v2="https://me:hunter2@example.com/new?id=1",
+        http_upload={"url_prefix": "https://me:hunter2@files.example.com/in"},
+        storage_upload={"url": "shelf://me:hunter2@results"},
+    )
+    assert "hunter2" not in str(shown)
+    assert shown["webhook_v2"] == "https://example.com/new?id=1"
+    assert shown["http_upload"] == {"url_prefix": "https://files.example.com/in", "async": False}

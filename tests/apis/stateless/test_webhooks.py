@@ -16,10 +16,12 @@ from comfyserve.core.runs import Fact, FactKind
 from comfyserve.core.signing import read_key
 from comfyserve.ports import ByteStream, Claim, StoredOutput
 from comfyserve.services.deliver import Deliver
+from comfyserve.services.sealing import Sealing
 from comfyserve.testing import StepClock
 from tests.apis.stateless.desk import HOOK, Desk
 from tests.apis.stateless.working import picture_graph
 from tests.services.bundle import PNG, pieces
+from tests.services.bundle import SECRET as OWN_SECRET
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OLD = "https://receiver.example/old"
@@ -60,6 +62,7 @@ async def delivered(desk: Desk, receiver: Receiver | None = None, clock: StepClo
         bell=bundle.bell,
         files=bundle.files,
         key=read_key(SECRET),
+        sealing=Sealing(OWN_SECRET),
     )
     while await deliver.start_due():
         await deliver.settled()

@@ -2,7 +2,6 @@
 that no file is in memory."""
 
 import base64
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,9 @@ from comfyserve.apis.stateless.bodies import JsonAnswer
 from comfyserve.apis.stateless.errors import run_failure
 from comfyserve.apis.stateless.links import linked
 from comfyserve.apis.stateless.stats import stats_of
-from comfyserve.core.addresses import asset_of
+from comfyserve.core.addresses import asset_of, is_url
+from comfyserve.core.javascript import json_text
+from comfyserve.core.logins import without_values
 from comfyserve.core.media import MEDIA_META, listed, renamed
 from comfyserve.core.runs import Status
 from comfyserve.services.files import Files
@@ -96,7 +97,7 @@ async def image_text(told: Snapshot, output: OutputView, files: Files) -> AsyncI
     rest = b""
     async with files.open(asset) as content:
         async for chunk in content:
-            piece = rest + chunk
+            piece = rest + chunk if rest else chunk
             whole = len(piece) // 3 * 3
             rest = piece[whole:]
             yield base64.b64encode(memoryview(piece)[:whole])
@@ -113,12 +114,6 @@ def images_of(told: Snapshot) -> list[OutputView]:
 def typed_outputs(told: Snapshot, origin: str = "") -> list[dict[str, Any]]:
     """Everything that the run gave: files with their address, at `origin` if there is one, and values."""
     return [_typed(output, origin) for output in told.run.outputs]
-
-
-def json_text(value: Any) -> bytes:
-    """A JSON value as JavaScript writes it (section 4.1): no blanks, letters as they are, whole numbers without a dot,
-    keys that are whole numbers in ascending order before all others."""
-    return json.dumps(_as_in_javascript(value), separators=(",", ":"), ensure_ascii=False).encode()
 
 
 async def _check_kept(told: Snapshot, files: Files) -> None:
@@ -191,34 +186,24 @@ def _without_mark(meta: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _named(value: Any) -> Any:
-    """A JSON value with the names of our files in the place of the references to them."""
+    """A JSON value with the names of our files in the place of the references to them, and with addresses without what
+    opens them."""
     if isinstance(value, str):
-        return asset_of(value) or renamed(value, _names_in(value))
+        return _named_text(value)
     if isinstance(value, Mapping):
         return {key: _named(item) for key, item in value.items()}
     return [_named(item) for item in value] if isinstance(value, list) else value
 
 
-def _names_in(text: str) -> dict[str, str]:
-    """The references in a JSON text of a list, with the names for them."""
-    return {item: name for item in listed(text) or () if (name := asset_of(item))}
+def _named_text(text: str) -> str:
+    items = listed(text)
+    if items is None:
+        return _name_of(text)
+    shown: str = renamed(text, {item: name for item in items if (name := _name_of(item)) != item})
+    return shown
 
 
-def _as_in_javascript(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
-        return int(value)
-    if isinstance(value, Mapping):
-        plain = {key: _as_in_javascript(item) for key, item in value.items()}
-        numbered = sorted((key for key in plain if _is_index(key)), key=int)
-        rest = [key for key in plain if not _is_index(key)] if numbered else plain
-        return {key: plain[key] for key in (*numbered, *rest)}
-    if isinstance(value, list | tuple):
-        return [_as_in_javascript(item) for item in value]
-    return value
-
-
-def _is_index(key: str) -> bool:
-    """Whether JavaScript takes a key for the index of an array."""
-    return (
-        key.isascii() and key.isdecimal() and (key == "0" or key[0] != "0") and len(key) < 11 and int(key) < 2**32 - 1
-    )
+def _name_of(text: str) -> str:
+    """What stands for one file, as it is shown."""
+    name = asset_of(text)
+    return (without_values(text) if is_url(text) else text) if name is None else name

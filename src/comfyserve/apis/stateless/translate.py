@@ -14,6 +14,7 @@ from comfyserve.core.credentials import Credential, read_credentials
 from comfyserve.core.errors import InvalidInput, Place
 from comfyserve.core.file_names import check_name
 from comfyserve.core.limits import MAX_NAME
+from comfyserve.core.logins import bare_address
 from comfyserve.core.options import RunOptions
 from comfyserve.core.targets import TargetWish, read_target
 from comfyserve.services.records import SubmitRequest, WebhookWish
@@ -32,6 +33,12 @@ TARGET_TYPES: Mapping[UploadKey, str] = {
     "http_upload": "http",
     "storage_upload": "storage",
 }
+
+MAX_PREFIX = 220
+"""Bytes of each part of a name; file systems take 255, and the engine puts a number and an ending behind it."""
+
+ADDRESSES: Mapping[str, str] = {"http_upload": "url_prefix", "storage_upload": "url"}
+"""The fields that may hold a login."""
 
 JPEG: Mapping[str, Any] = {
     "quality": 80,
@@ -90,24 +97,25 @@ def translate(graph: Mapping[str, Any], wish: Wish, fresh_id: str, policy: Polic
         idempotency_key=request_id,
         reuse="after_failure",
         webhooks=_webhooks(wish),
-        options=RunOptions(_credentials(wish), convert, None if upload is None else _target(wish, upload)),
+        options=RunOptions(_credentials(wish), convert, None if upload is None else _target(wish, upload, request_id)),
         memo={"request": fields},
     )
     return Asked(request, saves, bool(request.webhooks) or (first is not None and getattr(wish, first).is_async))
 
 
 def with_prefixes(graph: Mapping[str, Any], request_id: str, *, prepend: bool) -> tuple[dict[str, Any], bool]:
-    """The graph with the request's id in every `filename_prefix`, and whether one of these nodes counts as an output
-    (section 2.3)."""
+    """The graph with the request's id in every `filename_prefix` that is no link, and whether one of these nodes counts
+    as an output (section 2.3). Raises InvalidInput for a prefix of which no file name can be made."""
     changed, saves = dict(graph), False
     for node_id, node in graph.items():
         inputs = node["inputs"] if isinstance(node["inputs"], Mapping) else {}
-        prefix = inputs.get(PREFIX)
-        if not isinstance(prefix, str) or not prefix:
+        prefix = inputs.get(PREFIX, ())
+        if isinstance(prefix, list | tuple | Mapping):
             continue
-        name = f"{request_id}_{prefix}" if prepend else request_id
+        name = f"{request_id}_{prefix}" if prepend and prefix not in ("", None) else request_id
+        _check_prefix(name, node_id)
         changed[node_id] = {**node, "inputs": {**inputs, PREFIX: name}}
-        saves = saves or bool(inputs.get("save_output", True))
+        saves = saves or (bool(prefix) and isinstance(prefix, str) and bool(inputs.get("save_output", True)))
     return changed, saves
 
 
@@ -156,6 +164,12 @@ def _check_id(request_id: str) -> None:
         raise InvalidInput("id has only blanks. Leave it out, or give it a name.", place=place)
 
 
+def _check_prefix(name: str, node_id: str) -> None:
+    if max(len(part.encode(errors="replace")) for part in name.split("/")) > MAX_PREFIX:
+        sentence = f"filename_prefix, with the id before it, has a name of more than {MAX_PREFIX} bytes; give less."
+        raise InvalidInput(sentence, place=Place(node_id=node_id, field=PREFIX))
+
+
 def _webhooks(wish: Wish) -> tuple[WebhookWish, ...]:
     signed = (WebhookWish(wish.webhook_v2, SIGNED, "end"),) if wish.webhook_v2 else ()
     legacy = (WebhookWish(wish.webhook, LEGACY, "outputs"),) if wish.webhook else ()
@@ -173,14 +187,15 @@ def _credentials(wish: Wish) -> tuple[Credential, ...]:
     return read_credentials(given)
 
 
-def _target(wish: Wish, key: UploadKey) -> TargetWish:
-    """Files keep the names of the outputs: `<prefix><name>`. An address of a storage that the operator added may stand
+def _target(wish: Wish, key: UploadKey, request_id: str) -> TargetWish:
+    """Files keep the names of the outputs: `<prefix><name>`; those whose prefix no id could be put before get it here,
+    so that no other request writes over them. An address of a storage that the operator added may stand
     in `http_upload`, too."""
     fields = _known(getattr(wish, key), exclude={"is_async"})
     kind, prefix = TARGET_TYPES[key], str(fields.get("url_prefix", ""))
     if prefix.partition("://")[0].lower() in added_schemes():
         kind, fields = "storage", {"url": prefix}
-    return read_target({"type": kind, **fields, "names": "plain"}, key)
+    return read_target({"type": kind, **fields, "names": "plain", "first": request_id}, key)
 
 
 def _echoed(wish: Wish, convert: Conversion | None, policy: Policy) -> dict[str, Any]:
@@ -188,7 +203,7 @@ def _echoed(wish: Wish, convert: Conversion | None, policy: Policy) -> dict[str,
     shown: dict[str, Any] = {}
     for key in ("webhook", "webhook_v2"):
         if (url := getattr(wish, key)) is not None:
-            shown[key] = url
+            shown[key] = bare_address(url)
     if convert is not None and wish.convert_output is not None:
         shown["convert_output"] = _shown_conversion(convert, with_options=wish.convert_output.options is not None)
     if wish.credentials is not None:
@@ -198,6 +213,8 @@ def _echoed(wish: Wish, convert: Conversion | None, policy: Policy) -> dict[str,
     for key in UPLOADS:
         if key in policy.uploads and (upload := getattr(wish, key)) is not None:
             shown[key] = _known(upload)
+            if (name := ADDRESSES.get(key)) is not None:
+                shown[key][name] = bare_address(shown[key][name])
     return shown
 
 

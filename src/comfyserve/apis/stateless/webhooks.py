@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from comfyserve.apis.http.answers import iso
-from comfyserve.apis.stateless.answer import answer_body, echo, image_size, image_text, json_text
+from comfyserve.apis.stateless.answer import answer_body, echo, image_size, image_text
 from comfyserve.apis.stateless.errors import run_failure
 from comfyserve.apis.stateless.stats import stats_of
 from comfyserve.apis.stateless.translate import LEGACY, SIGNED
+from comfyserve.core.javascript import json_text
 from comfyserve.core.runs import Status
 from comfyserve.services.deliver import Delivery
 from comfyserve.services.files import Files
