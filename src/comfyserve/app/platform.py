@@ -111,6 +111,7 @@ async def compose(
             clock=now,
             bell=base.bell,
             files=services.files,
+            sealing=base.sealing,
             key=settings.webhook_key,
             tries=settings.webhook_tries,
         ),
