@@ -189,6 +189,7 @@ def _context(settings: SoloSettings, room: EngineRoom, desk: ModelDesk, warmup: 
         warmup_ckpt=lambda: checkpoint_of(warmup.graph),
         settings=public_settings(settings),
         markdown=settings.markdown_schema,
+        variables=settings.workflow_variables.replace(",", " ").split(),
     )
 
 
