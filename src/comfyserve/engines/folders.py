@@ -38,9 +38,9 @@ class Folders:
             return None
         if "\0" in file.filename + file.subfolder:
             return None
-        root = self.root(file.type).resolve()
-        path = (root / file.subfolder / file.filename).resolve()
-        return path if path.is_relative_to(root) else None
+        root = os.path.realpath(self.root(file.type))
+        path = os.path.realpath(Path(root, file.subfolder, file.filename))
+        return Path(path) if os.path.commonpath((root, path)) == root else None
 
     def find(self, file: EngineFile) -> Path | None:
         """Where a file lies that is there; None for anything else."""

@@ -91,6 +91,8 @@ class Stay:
         self._move(None)
 
     def _move(self, crowd: Crowd | None) -> None:
+        if crowd is self._crowd:
+            return
         before = self._crowds.busy
         if self._crowd is not None:
             self._crowd.leave(self._key)

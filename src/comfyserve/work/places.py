@@ -19,6 +19,11 @@ class Places:
         self.free = asyncio.Semaphore(1 + limits.ahead)
         self.wanted = wanted
 
+    @property
+    def full(self) -> bool:
+        """Whether `take` would have to wait."""
+        return self.free.locked()
+
     async def take(self) -> "Place":
         """Wait for a place; who asks first gets one first."""
         await self.free.acquire()
@@ -37,13 +42,11 @@ class Place:
         """The result of `work`, which may last. With the result the place is ours; after an error it may be aside.
 
         `on_aside` is called when the run steps aside."""
-        working, leaving = asyncio.create_task(work), asyncio.create_task(self._step_aside(on_aside))
+        leaving = asyncio.get_running_loop().call_later(self._places.grace, self._step_aside, on_aside)
         try:
-            result = await working
+            result = await work
         finally:
-            for task in (working, leaving):
-                task.cancel()
-            await asyncio.wait({working, leaving})
+            leaving.cancel()
         if self.aside:
             await self._step_back()
         return result
@@ -53,8 +56,7 @@ class Place:
         if not self.aside:
             self._places.free.release()
 
-    async def _step_aside(self, on_aside: Callable[[], None]) -> None:
-        await asyncio.sleep(self._places.grace)
+    def _step_aside(self, on_aside: Callable[[], None]) -> None:
         self.aside = True
         self._places.free.release()
         on_aside()

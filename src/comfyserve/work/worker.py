@@ -212,7 +212,8 @@ class Worker:
         """Claim and start runs until the engine is lost or we drain."""
         self._life = life = Life()
         while not self._draining.is_set() and not life.lost.is_set():
-            if (place := await unless(self._draining, self._places.take())) is None:
+            place = await (unless(self._draining, self._places.take()) if self._places.full else self._places.take())
+            if place is None:
                 return
             claim = await self._next_claim(life.lost)
             if claim is None:

@@ -2,19 +2,19 @@
 
 import asyncio
 import secrets
-from collections.abc import Coroutine, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from comfyserve.core.errors import InvalidInput
 from comfyserve.core.gathering import gather
 from comfyserve.core.media import check_media_names, media_places
-from comfyserve.core.models import check_model_names, model_places
+from comfyserve.core.models import ModelPlace, check_model_names, model_places
 from comfyserve.core.outputs import EngineFile, NodeOutput
 from comfyserve.ports import Blobs, Claim, Engine, Fetch
 from comfyserve.work.limits import WorkLimits
 from comfyserve.work.stage.holding import Holding
-from comfyserve.work.stage.media import Media, changes_of, sources_of
+from comfyserve.work.stage.media import Brought, Media, Source, changes_of, sources_of
 from comfyserve.work.stage.models import Models
 from comfyserve.work.stage.models import changes_of as model_changes_of
 from comfyserve.work.stage.own import make_own
@@ -70,12 +70,7 @@ class Stage:
         distinct = {(place.url, place.folder): place for place in reversed(places)}
         if len(sources) + len(distinct) > self._limits.inputs:
             raise InvalidInput(f"The graph names more than {self._limits.inputs} files by address. Send fewer.")
-        brought, names = await gather(
-            [
-                self._all(self._media.bring(claim, source, holding) for source in sources),
-                self._all(self._models.bring(claim, place, holding) for place in distinct.values()),
-            ]
-        )
+        brought, names = await self._bring(claim, sources, distinct.values(), holding)
         named = dict(zip(distinct, names, strict=True))
         changes = changes_of(sources, brought, graph, self._engine)
         offered = [named[place.url, place.folder] for place in places]
@@ -84,6 +79,20 @@ class Stage:
         own_graph, own_nodes = make_own(graph.with_inputs(changes) if changes else graph, claim.attempt_id)
         size = sum(one.size for one in brought)
         return Staged(own_graph, holding.files, own_nodes, size, now() - began, len(distinct))
+
+    async def _bring(
+        self, claim: Claim, sources: Sequence[Source], models: Collection[ModelPlace], holding: Holding
+    ) -> tuple[list[Brought], list[str]]:
+        """All files and models at the same time, each in the order of what asks for it."""
+        if not sources and not models:
+            return [], []
+        brought, names = await gather(
+            [
+                self._all(self._media.bring(claim, source, holding) for source in sources),
+                self._all(self._models.bring(claim, place, holding) for place in models),
+            ]
+        )
+        return brought, names
 
     async def _all(self, work: Iterable[Coroutine[Any, Any, T]]) -> list[Any]:
         """The results in order, of a few at a time."""
