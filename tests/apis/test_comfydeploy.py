@@ -3,11 +3,14 @@
 
 import asyncio
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from comfyserve.apis.comfydeploy.stream import Story
+from comfyserve.apis.http.spool import Spool
 from comfyserve.core.runs import Fact, FactKind
 from comfyserve.ports import Downloading
 from tests.apis.scenario import Scenario
@@ -118,6 +121,26 @@ async def test_an_upload_becomes_an_input(world: World) -> None:
     assert answer["message"] == "File uploaded successfully"
     assert answer["file_id"].startswith("img_")
     assert (await world.client.get(answer["file_url"])).content == b"\x89PNG"
+
+
+@pytest.mark.parametrize("path", [QUEUE, "/api/run"])
+async def test_long_inputs_go_to_disk_and_come_back(world: World, path: str, tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    spool.open()
+    context = world.app.state.context
+    world.app.state.context = replace(context, options=replace(context.options, spool=spool))
+    body = {"deployment_id": (await world.names())["deployment"], "inputs": {"input_text": "QUFB" * 30_000}}
+    run_id = (await world.json("POST", path, json=body))["run_id"]
+    run = await world.bundle.runs.get(world.bundle.caller, run_id)
+    assert run.inputs == body["inputs"]
+    queued = await world.bundle.runs.told(world.bundle.caller, run_id)
+    assert queued.graph["1"]["inputs"]["default_value"] == body["inputs"]["input_text"]
+    assert list((tmp_path / "spool").iterdir()) == []
+    workflow = await world.bundle.workflows.create(world.bundle.caller, "picture", IMAGE_GRAPH)
+    order = {"workflow_id": workflow.id, "workflow_api_json": IMAGE_GRAPH, "inputs": {"input_image": "QUFB" * 30_000}}
+    order["inputs"]["input_image"] = f"data:image/png;base64,{order['inputs']['input_image']}"
+    refused = await world.client.post("/api/run/workflow/queue", json=order)
+    assert refused.status_code >= 400 and "10000 bytes" in refused.text
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a", "a.unknown"])

@@ -123,6 +123,8 @@ def test_pages_and_examples_are_inside(single_file: Path) -> None:
     ours = "site-packages/comfyserve"
     assert {f"{ours}/_pages/index.html", f"{ours}/_examples/manifest.yml", f"{ours}/cli/main.py"} <= names
     assert any(name.startswith(f"{ours}/_comfy_nodes/") for name in names)
+    scripts = {path.name for path in (ROOT / "src" / "comfyserve" / "workflows" / "node").glob("*.js")}
+    assert scripts and {f"{ours}/workflows/node/{name}" for name in scripts} <= names
 
 
 async def test_it_answers_a_prompt_beside_conflicting_packages(single_file: Path, python: Path, folder: Path) -> None:
