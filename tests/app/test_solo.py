@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from starlette.requests import Request
+from structlog.testing import capture_logs
 
-from comfyserve.app.solo import models_folder, public_settings
+from comfyserve.app.solo import going_on, models_folder, public_settings
 from comfyserve.app.solo_callers import Callers
 from comfyserve.app.solo_engines import EngineRoom
 from comfyserve.app.solo_header import own_header
@@ -85,14 +86,33 @@ async def test_a_start_wakes_who_waits_for_one() -> None:
     assert await asyncio.wait_for(waiting, 5) == 1
 
 
-async def test_engines_elsewhere_are_looked_after() -> None:
-    room, answers, asked_in_vain = EngineRoom(restart=True), [True], asyncio.Event()
+async def test_a_watcher_that_fails_is_started_again() -> None:
+    tries, again = list[int](), asyncio.Event()
+
+    async def work() -> None:
+        tries.append(len(tries))
+        if len(tries) > 1:
+            again.set()
+        raise ValueError("It broke.")
+
+    with capture_logs() as lines:
+        watching = asyncio.create_task(going_on("engines", work, 0))
+        await asyncio.wait_for(again.wait(), 5)
+        watching.cancel()
+        await asyncio.wait([watching])
+    assert lines[0]["event"] == "solo.watcher_failed" and lines[0]["watcher"] == "engines"
+
+
+@pytest.mark.parametrize("failure", [EngineLost("It is away."), ValueError("no JSON")])
+async def test_engines_elsewhere_are_looked_after(failure: Exception) -> None:
+    room, asked_in_vain = EngineRoom(restart=True), asyncio.Event()
+    answers: list[Any] = [True, failure]
 
     class Elsewhere:
         async def ready(self) -> None:
             if not answers[0]:
                 asyncio.get_running_loop().call_soon(asyncio.get_running_loop().call_soon, asked_in_vain.set)
-                raise EngineLost("It is away.")
+                raise answers[1]
 
     engine: Any = Elsewhere()
     (make,) = room.keeping([lambda: engine])
@@ -100,9 +120,9 @@ async def test_engines_elsewhere_are_looked_after() -> None:
     watching = asyncio.create_task(room.watch_elsewhere(0.01))
     answers[0] = False
     await asyncio.wait_for(asked_in_vain.wait(), 5)
-    assert not room.up
+    assert not room.up and room.running == 0
     answers[0] = True
-    assert await asyncio.wait_for(room.another_start(0), 5) == 1 and room.up
+    assert await asyncio.wait_for(room.another_start(0), 5) == 1 and room.up and room.running == 1
     watching.cancel()
 
 

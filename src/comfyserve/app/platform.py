@@ -146,7 +146,7 @@ async def standing(platform: Platform) -> AsyncIterator[None]:
         ending.push_async_callback(platform.outside.close)
         await platform.record.release_workers(platform.machine_id, LOCAL_WORKER, reason="The server that ran it ended.")
         for work in _standing_work(platform):
-            ending.push_async_callback(_end, asyncio.create_task(work))
+            ending.push_async_callback(end, asyncio.create_task(work))
         ending.push_async_callback(platform.pool.close)
         yield
 
@@ -158,7 +158,8 @@ def _standing_work(platform: Platform) -> list[Coroutine[Any, Any, None]]:
     return work
 
 
-async def _end(loop: asyncio.Task[None]) -> None:
+async def end(loop: asyncio.Task[None]) -> None:
+    """Cancel a task and wait for its end."""
     loop.cancel()
     await asyncio.wait([loop])
 

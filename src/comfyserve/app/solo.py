@@ -4,18 +4,22 @@ import asyncio
 import os
 import shlex
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from comfyserve import __version__
 from comfyserve.apis.stateless.api import STATELESS
+from comfyserve.apis.stateless.download import downloads_of
 from comfyserve.apis.stateless.options import StatelessOptions, tell_nobody
 from comfyserve.app.base import Base, lay_base
 from comfyserve.app.outside import build_outside, configured_uploads
-from comfyserve.app.platform import Foundation, Platform, compose, standing
+from comfyserve.app.platform import Foundation, Platform, compose, end, standing
 from comfyserve.app.services import build_services
 from comfyserve.app.solo_callers import Callers
 from comfyserve.app.solo_engines import EngineRoom
@@ -23,14 +27,22 @@ from comfyserve.app.solo_header import configured_addresses, own_header
 from comfyserve.app.solo_life import Life, Step
 from comfyserve.app.solo_models import ModelDesk
 from comfyserve.app.system import System, build_system
-from comfyserve.app.warmup import Graph, WarmUp, checkpoint_of, warmup_graph
+from comfyserve.app.warmup import Graph, WarmUp, checkpoint_of, forget_warm_ups, warmup_graph
 from comfyserve.app.workers import wanted_engines
 from comfyserve.engines.fleet import FIRST, fleet, leftovers
 from comfyserve.interpreter import packages_folder
 from comfyserve.provision import Provision, provision
+from comfyserve.services.model_orders import ModelOrders
 from comfyserve.services.record import Record
 from comfyserve.solo_settings import PUBLIC_SETTINGS, SoloSettings, read_events, split_keys
 from comfyserve.workflows import WorkflowContext, WorkflowFolder, load_workflows
+
+ORDERS_FOLDER = "model-orders"
+
+AGAIN_SECONDS = 1.0
+"""Until a watcher that failed is started again."""
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,7 +63,7 @@ async def build_solo(settings: SoloSettings, url: str, *, ledger: type[Record] =
     """Open the state folder and put the program together; `url` is where callers reach it."""
     base = await lay_base(settings, settings.data_dir, leftovers(settings.data_dir))
     services = build_services(base, url)
-    await services.keys.ensure_admin()
+    await services.keys.ensure_workspace()
     system = _system(base, settings)
     configured = configured_addresses(settings)
     outside = await build_outside(
@@ -96,6 +108,7 @@ def _options(solo: Solo, desk: ModelDesk) -> StatelessOptions:
         port=settings.port,
         keyed=solo.callers.keyed,
         tell=solo.system.tell or tell_nobody,
+        orders=ModelOrders(settings.data_dir / ORDERS_FOLDER, solo.platform.base.sealing),
     )
 
 
@@ -103,11 +116,27 @@ def _life(
     settings: SoloSettings, platform: Platform, room: EngineRoom, warmup: "_Warmup", manifest: Provision | None
 ) -> Life:
     named = settings.warmup_file or settings.warmup_url
-    steps: list[Step] = [("The warm-up is being fetched.", warmup.fetch)] if named else []
+    steps: list[Step] = [("The server starts.", warmup.forget)]
+    if named:
+        steps.append(("The warm-up is being fetched.", warmup.fetch))
     if manifest is not None:
         steps.append(("What the manifest names is being installed.", manifest.before_start))
     after = manifest.after_start.begin if manifest is not None else lambda: None
-    return Life(platform, room, warmup.ready, before=steps, after=after, max_depth=settings.max_queue_depth)
+    return Life(
+        platform,
+        room,
+        warmup.ready,
+        before=steps,
+        after=after,
+        max_depth=settings.max_queue_depth,
+        missing=partial(_missing, manifest),
+    )
+
+
+def _missing(manifest: Provision | None) -> str:
+    """The models of the manifest that did not come after the start."""
+    failures = manifest.after_start.failures if manifest is not None else {}
+    return " ".join(f"{path}: {sentence}" for path, sentence in failures.items())
 
 
 def _system(base: Base, settings: SoloSettings) -> System:
@@ -129,12 +158,35 @@ async def standing_solo(solo: Solo) -> AsyncIterator[None]:
         await ending.enter_async_context(standing(solo.platform))
         await ending.enter_async_context(solo.system.running())
         ending.push_async_callback(solo.workflows.close)
-        if solo.settings.workflow_reload:
-            ending.callback(asyncio.create_task(solo.workflows.watch()).cancel)
-        ending.callback(asyncio.create_task(solo.room.watch_elsewhere()).cancel)
+        for work in _watching(solo):
+            ending.push_async_callback(end, asyncio.create_task(work))
         if solo.manifest is not None:
             ending.push_async_callback(solo.manifest.close)
         yield
+
+
+def _watching(solo: Solo) -> list[Coroutine[Any, Any, None]]:
+    """What goes on until the end, whatever happens in it."""
+    work = [going_on("engines", solo.room.watch_elsewhere), _promised(solo)]
+    if solo.settings.workflow_reload:
+        work.append(going_on("workflows", solo.workflows.watch))
+    return work
+
+
+async def _promised(solo: Solo) -> None:
+    """Once the engine is warm: the models that a solo before this one had promised."""
+    await solo.life.healthy.wait()
+    await downloads_of(solo.platform.api).go_on()
+
+
+async def going_on(name: str, work: Callable[[], Awaitable[None]], pause: float = AGAIN_SECONDS) -> None:
+    """Do the work for ever: what it raises is logged, and it begins again after a pause."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            log.exception("solo.watcher_failed", watcher=name)
+        await asyncio.sleep(pause)
 
 
 def models_folder(settings: SoloSettings) -> Path | None:
@@ -166,6 +218,11 @@ class _Warmup:
         fetch = self._platform.outside.operator
         self.graph = await warmup_graph(self._settings.warmup_file, self._settings.warmup_url, fetch)
 
+    async def forget(self) -> None:
+        """Take away what an earlier solo left of its own warm-up."""
+        platform, cancel = self._platform, self._platform.services.cancel
+        await forget_warm_ups(platform.base.db, self._callers.everybody, cancel, platform.sweep)
+
     async def ready(self) -> WarmUp | None:
         """What runs it; None without a graph."""
         services = self._platform.services
@@ -173,7 +230,6 @@ class _Warmup:
             return None
         return WarmUp(
             self.graph,
-            self._platform.workers,
             self._callers.everybody,
             submit=services.submit,
             watch=services.watch,

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
+
+import structlog
 
 from comfyserve.core.errors import EngineLost, EngineUnreached
 from comfyserve.engines.process import EngineState, ProcessEngine
@@ -12,6 +13,8 @@ from comfyserve.ports import Engine
 DOWN = frozenset({EngineState.BACKOFF, EngineState.FATAL})
 LOOK_SECONDS = 5.0
 """Between two looks whether engines elsewhere answer, and how long an answer may take."""
+
+log = structlog.get_logger(__name__)
 
 NOT_STARTED = "The engine has not been started yet."
 KEPT = "Accepted work is kept for the next start. With ALWAYS_RESTART_COMFYUI=true the engine is started again instead."
@@ -63,6 +66,11 @@ class EngineRoom:
             return self._answers
         return any(state is EngineState.READY for state in self._states.values())
 
+    @property
+    def running(self) -> int:
+        """How many run; of engines elsewhere one is known of at most."""
+        return sum(state is EngineState.READY for state in self._states.values()) or int(self.up)
+
     async def watch_elsewhere(self, every: float = LOOK_SECONDS) -> None:
         """Look after engines that are no processes of ours, until cancelled. One that was away may have been started
         anew, and counts as started."""
@@ -76,10 +84,15 @@ class EngineRoom:
 
     async def _one_answers(self, seconds: float) -> bool:
         for engine in list(self._engines.values()):
-            with suppress(EngineLost, TimeoutError):
+            try:
                 async with asyncio.timeout(seconds):
                     await engine.ready()
-                return True
+            except (EngineLost, TimeoutError):
+                continue
+            except Exception:
+                log.exception("engine_not_looked_at")
+                continue
+            return True
         return False
 
     def _start(self) -> None:

@@ -16,6 +16,8 @@ from comfyserve.services.topics import machine_state_topic
 LOOK_SECONDS = 1.0
 """How long a missed ring can delay the news that the machine is ready."""
 
+WARMING = "The warm-up runs."
+
 Step = tuple[str, Callable[[], Awaitable[None]]]
 """What `/ready` says meanwhile, and what is done."""
 
@@ -28,7 +30,8 @@ class SoloEnds(Exception):
 
 class Life:
     """Brings the program up and keeps its engines warm. `before` is done once, before the engines come; `after` once
-    they are warm. From `max_depth` runs on `/ready` says no; 0: never."""
+    the first is warm. A later warm-up that fails is logged, and hides no engine that is warm already. From `max_depth`
+    runs on `/ready` says no; 0: never. `missing` tells what is not there although work is taken."""
 
     def __init__(
         self,
@@ -39,6 +42,7 @@ class Life:
         before: Sequence[Step] = (),
         after: Callable[[], None] = lambda: None,
         max_depth: int = 0,
+        missing: Callable[[], str] = lambda: "",
     ) -> None:
         self._platform = platform
         self._room = room
@@ -46,6 +50,7 @@ class Life:
         self._before = before
         self._after = after
         self._max_depth = max_depth
+        self._missing = missing
         self._phase = "The server starts."
         self._warm = 0
         self.healthy = asyncio.Event()
@@ -62,7 +67,7 @@ class Life:
         await self._engine_ready()
         while True:
             seen = self._room.starts
-            await self._warm_up(warmup)
+            await self._warm_up(warmup, max(1, seen - self._warm))
             self._warm = seen
             self._enter("")
             if not self.healthy.is_set():
@@ -79,17 +84,17 @@ class Life:
         """How it is now."""
         machine = await self._platform.services.machines.state(self._platform.machine_id)
         reason = self._reason(machine)
-        return Condition(self.healthy.is_set(), not reason, machine.queued, machine.running, reason)
+        return Condition(self.healthy.is_set(), not reason, machine.queued, machine.running, reason or self._missing())
 
     def _reason(self, machine: MachineView) -> str:
         """Why no work is taken now; empty when it is."""
         if machine.status == "failed" and machine.error:
             return str(machine.error.get("message") or "The engine cannot be started.")
-        if self._phase:
+        if self._phase and not (self._phase == WARMING and self._others_are_warm()):
             return self._phase
         if not self._room.up or machine.status != "ready":
             return "The engine does not answer, or is being started again."
-        if self._warm < self._room.starts:
+        if self._warm < self._room.starts and not self._others_are_warm():
             return "The engine was started again, the warm-up runs."
         depth = machine.queued + machine.running
         if 0 < self._max_depth <= depth:
@@ -105,12 +110,19 @@ class Life:
                 return
             await bell.wait(topic, LOOK_SECONDS, since=seen)
 
-    async def _warm_up(self, warmup: WarmUp | None) -> None:
+    def _others_are_warm(self) -> bool:
+        """Whether more engines run than have been started since the last warm-up."""
+        return self.healthy.is_set() and self._room.running > self._room.starts - self._warm
+
+    async def _warm_up(self, warmup: WarmUp | None, times: int) -> None:
         if warmup is None:
             return
-        self._enter("The warm-up runs.")
-        if problem := await warmup.run():
+        self._enter(WARMING)
+        problem = await warmup.run(times)
+        if problem and not self.healthy.is_set():
             raise SoloEnds(f"The warm-up failed: {problem}")
+        if problem:
+            log.warning("solo.warm_up_failed", problem=problem)
 
     def _enter(self, phase: str) -> None:
         if phase != self._phase:

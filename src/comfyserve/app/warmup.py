@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ from comfyserve.core.errors import DomainError, InvalidInput, QueueFull
 from comfyserve.core.graph import parse_graph
 from comfyserve.core.limits import MOST_PRIORITY
 from comfyserve.core.runs import Status
+from comfyserve.db import runs
+from comfyserve.db.database import Database
 from comfyserve.ports import Fetch
-from comfyserve.services.records import Caller, SubmitRequest
+from comfyserve.services.cancel import Cancel
+from comfyserve.services.records import Caller, RunView, SubmitRequest
 from comfyserve.services.submit import Submit
 from comfyserve.services.sweep import Sweep
 from comfyserve.services.watch import Watch
@@ -19,6 +23,11 @@ from comfyserve.services.watch import Watch
 MAX_GRAPH = 16 * 1024 * 1024
 CHECKPOINT_LOADER = "CheckpointLoaderSimple"
 FOR_EVER = float("inf")
+
+ORIGIN = "warm-up"
+"""What runs of this kind are told by."""
+
+MOST_LEFT = 100
 
 Graph = Mapping[str, Any]
 
@@ -55,28 +64,44 @@ def checkpoint_of(graph: Graph | None) -> str | None:
 
 
 class WarmUp:
-    """Runs the graph once on each of `engines` engines, before everything that waits."""
+    """Runs the graph before everything that waits, once for each start of an engine. Any engine that is free may take
+    such a run: which one it warms is not said."""
 
-    def __init__(
-        self, graph: Graph, engines: int, caller: Caller, *, submit: Submit, watch: Watch, sweep: Sweep
-    ) -> None:
+    def __init__(self, graph: Graph, caller: Caller, *, submit: Submit, watch: Watch, sweep: Sweep) -> None:
         self.graph = graph
-        self._engines = engines
         self._caller = caller
         self._submit = submit
         self._watch = watch
         self._sweep = sweep
 
-    async def run(self) -> str:
+    async def run(self, times: int = 1) -> str:
         """Return when it has run; why it failed, or nothing."""
-        wish = SubmitRequest(graph=self.graph, dialect="stateless", origin="warm-up", priority=MOST_PRIORITY)
-        try:
-            queued = [await self._submit.submit(self._caller, wish) for _ in range(self._engines)]
-        except QueueFull:
-            return ""  # what waits from before warms it as well
-        except DomainError as error:
-            return error.message
+        queued, problem = await self._queued(times)
         ended = [await self._watch.wait(self._caller, run.id, FOR_EVER) for run in queued]
         await self._sweep.remove([run.id for run in ended])
         bad = next((run for run in ended if run.status is not Status.SUCCESS), None)
-        return "" if bad is None else str((bad.error or {}).get("message") or f"It ended as {bad.status}.")
+        return problem if bad is None else str((bad.error or {}).get("message") or f"It ended as {bad.status}.")
+
+    async def _queued(self, times: int) -> tuple[list[RunView], str]:
+        """The runs that wait now, and why there are not more of them."""
+        wish = SubmitRequest(graph=self.graph, dialect="stateless", origin=ORIGIN, priority=MOST_PRIORITY)
+        queued: list[RunView] = []
+        try:
+            for _ in range(times):
+                queued.append(await self._submit.submit(self._caller, wish))
+        except QueueFull:
+            return queued, ""  # what waits from before warms it as well
+        except DomainError as error:
+            return queued, error.message
+        return queued, ""
+
+
+async def forget_warm_ups(db: Database, caller: Caller, cancel: Cancel, sweep: Sweep) -> int:
+    """Take away what a solo that was killed had queued to warm itself; how many runs. Call it before work begins."""
+    find = partial(
+        runs.page, workspace_id=caller.workspace_id, filters={"origin": ORIGIN}, before=None, limit=MOST_LEFT
+    )
+    left = [row["id"] for row in await db.read(find)]
+    for run_id in left:
+        await cancel.cancel(caller, run_id)
+    return await sweep.remove(left)

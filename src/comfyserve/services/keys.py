@@ -115,15 +115,24 @@ class Keys:
         secret = given.strip() if given and given.strip() else self._secret()
 
         def ensure(connection: Connection) -> str | None:
-            if keys.first_workspace(connection) is not None:
+            if (workspace_id := self._workspace(connection)) is None:
                 return None
-            workspace_id = self._ids()
-            workspace = {"id": workspace_id, "name": WORKSPACE, "created_at": self._clock()}
-            keys.insert_workspace(connection, workspace)
             keys.insert(connection, self._row(workspace_id, "api", ADMIN, secret, None))
             return secret
 
         return await self._db.write(ensure)
+
+    async def ensure_workspace(self) -> None:
+        """At the first start make the workspace, for a server that has no keys."""
+        await self._db.write(self._workspace)
+
+    def _workspace(self, connection: Connection) -> str | None:
+        """The id of the workspace that this makes; None where there is one."""
+        if keys.first_workspace(connection) is not None:
+            return None
+        workspace_id = self._ids()
+        keys.insert_workspace(connection, {"id": workspace_id, "name": WORKSPACE, "created_at": self._clock()})
+        return workspace_id
 
     async def first_workspace(self) -> str:
         """The workspace of the first start. Raises NotFound before it."""

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from comfyserve.core.credentials import Credential
 from comfyserve.core.graph import Graph
 from comfyserve.services.model_files import ModelArrived, ModelOrder
+from comfyserve.services.model_orders import ModelOrders
 from comfyserve.services.records import Caller
 from comfyserve.services.system_events import SystemEvent, TellSystem
 
@@ -19,7 +20,7 @@ UploadKey = Literal["s3", "hf_upload", "azure_blob_upload", "http_upload", "stor
 @dataclass(frozen=True)
 class Condition:
     """How the program is: `healthy` once the first warm-up has finished, `ready` while it takes work; `queued` and
-    `running` are numbers of runs, `reason` says why it is not ready."""
+    `running` are numbers of runs, `reason` says why it is not ready, or what is missing although it is."""
 
     healthy: bool
     ready: bool
@@ -65,7 +66,8 @@ class StatelessOptions:
     downloads that fail. `uploads`: the storages that are configured. `accept_seconds`: how long a call that will be
     answered 202 may wait for its files, so that a wrong address is still a 400. `sync_seconds`: how long a synchronous
     call waits; 0: for ever. `public_links`: links in answers lead to the server's public URL, whatever the request's
-    own address. `cancel_abandoned`: whether a run goes when its synchronous caller has gone."""
+    own address. `orders` keeps the models that were promised. `cancel_abandoned`: whether a run goes when its
+    synchronous caller has gone."""
 
     version: str
     condition: Callable[[], Awaitable[Condition]]
@@ -86,6 +88,7 @@ class StatelessOptions:
     port: int = 3000
     keyed: bool = False
     tell: TellSystem = tell_nobody
+    orders: ModelOrders | None = None
 
 
 def stateless_of(request: Request) -> StatelessOptions:

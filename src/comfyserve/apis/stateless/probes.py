@@ -1,4 +1,5 @@
-"""What probes ask (stateless-comfyui-api.md sections 1.1 and 1.2). `reason` is ours: why the answer is no."""
+"""What probes ask (stateless-comfyui-api.md sections 1.1 and 1.2). `reason` is ours: why the answer is no, or what is
+missing although it is yes."""
 
 from typing import Any, Literal
 
@@ -27,7 +28,7 @@ class Ready(BaseModel):
 
     version: str
     status: Literal["ready", "not ready"]
-    reason: str | None = Field(None, description="Why it is not ready; absent when it is.")
+    reason: str | None = Field(None, description="Why it is not ready, or what is missing although it is.")
 
 
 @router.head("/health", include_in_schema=False)
@@ -35,7 +36,8 @@ class Ready(BaseModel):
 async def health(request: Request) -> JsonAnswer:
     """200 once the first warm-up has finished, 500 before; it never turns back."""
     condition = await stateless_of(request).condition()
-    return _probed(request, "healthy", good=condition.healthy, reason=condition.reason or STARTING, otherwise=500)
+    reason = "" if condition.healthy else condition.reason or STARTING
+    return _probed(request, "healthy", good=condition.healthy, reason=reason, otherwise=500)
 
 
 @router.head("/ready", include_in_schema=False)
@@ -48,6 +50,6 @@ async def ready(request: Request) -> JsonAnswer:
 
 def _probed(request: Request, word: str, *, good: bool, reason: str, otherwise: int) -> JsonAnswer:
     told: dict[str, Any] = {"version": stateless_of(request).version, "status": word if good else f"not {word}"}
-    if not good and reason:
+    if reason:
         told["reason"] = reason
     return JsonAnswer(told, 200 if good else otherwise)
