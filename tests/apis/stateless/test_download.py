@@ -2,16 +2,21 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
+from comfyserve.apis.build import close_streams
+from comfyserve.apis.http.events import Slots
 from comfyserve.apis.stateless.download import AT_ONCE, MAX_UNDER_WAY, Downloads
 from comfyserve.core.credentials import BearerAuth
 from comfyserve.core.errors import Conflict, DomainError, FetchFailed, FetchRefused, StorageFailed
 from comfyserve.ports import Fetched, SystemEvent
 from comfyserve.services.model_files import ModelArrived, ModelFiles, ModelOrder
+from comfyserve.services.model_orders import ModelOrders
+from comfyserve.services.sealing import Sealing
 from comfyserve.testing import ScriptedEngine
 from tests.apis.stateless.desk import Desk
 
@@ -187,3 +192,50 @@ async def test_a_few_at_once_and_a_bounded_number_in_all(desk: Desk, shelf: Shel
     shelf.gate.set()
     await settled(desk)
     assert len(shelf.orders) == MAX_UNDER_WAY
+
+
+async def test_what_was_promised_is_begun_again_after_a_stop(desk: Desk, shelf: Shelf, tmp_path: Path) -> None:
+    orders = ModelOrders(tmp_path / "orders", Sealing(b"secret"))
+    desk.set(orders=orders)
+    shelf.gate.clear()
+    auth = {"type": "bearer", "token": "of-the-caller"}
+    await desk.json("POST", "/download", 202, json=BODY | {"auth": auth})
+    await asyncio.wait_for(shelf.started.acquire(), 10)
+    (file,) = list_of(tmp_path / "orders")
+    assert b"of-the-caller" not in file
+    close_streams(desk.app)
+    await settled(desk)
+    assert shelf.events == []
+    shelf.gate.set()
+    again = Downloads(desk.options, Slots(1))
+    await again.go_on()
+    await asyncio.wait_for(again.settled(), 10)
+    assert shelf.orders == [ModelOrder(URL, "checkpoints", "big.safetensors", BearerAuth("of-the-caller"))] * 2
+    assert await orders.left() == []
+
+
+@pytest.mark.parametrize("wrong", [None, FetchFailed("It answers 404.")])
+async def test_what_has_ended_is_promised_no_more(
+    desk: Desk, shelf: Shelf, tmp_path: Path, wrong: Exception | None
+) -> None:
+    orders = ModelOrders(tmp_path / "orders", Sealing(b"secret"))
+    desk.set(orders=orders)
+    shelf.wrong = wrong
+    await desk.json("POST", "/download", 202, json=BODY)
+    await settled(desk)
+    assert (await orders.left(), len(shelf.events)) == ([], 0 if wrong is None else 1)
+
+
+async def test_orders_that_cannot_be_read_are_logged_and_let_go(tmp_path: Path) -> None:
+    await ModelOrders(tmp_path, Sealing(b"secret")).keep("1", ModelOrder(URL, "vae", ""))
+    await asyncio.to_thread((tmp_path / "2.begun").write_text, "half")
+    orders = ModelOrders(tmp_path, Sealing(b"another secret"))
+    with capture_logs() as lines:
+        assert await orders.left() == []
+    assert [line["order"] for line in lines] == ["1"]
+    assert list_of(tmp_path) == []
+
+
+def list_of(folder: Path) -> list[bytes]:
+    """What the files of a folder hold."""
+    return [file.read_bytes() for file in folder.iterdir() if file.is_file()]

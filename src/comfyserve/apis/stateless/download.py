@@ -6,10 +6,12 @@ from typing import Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 
 import structlog
-from fastapi import APIRouter, Request
+import uuid_utils
+from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel, Field, field_validator
 from pydantic_core import PydanticCustomError
 
+from comfyserve.apis.http.events import Slots, unless_closed
 from comfyserve.apis.http.routing import ApiRoute
 from comfyserve.apis.stateless.bodies import JsonAnswer, documented, read_body
 from comfyserve.apis.stateless.options import SignedIn, StatelessOptions, stateless_of
@@ -25,6 +27,7 @@ from comfyserve.core.errors import (
     InvalidInput,
     NotFound,
     QueueFull,
+    StorageFailed,
     TooLarge,
 )
 from comfyserve.core.limits import MAX_URL
@@ -86,10 +89,12 @@ class Refused(BaseModel):
 
 
 class Downloads:
-    """The downloads of one server: a few at once, a bounded number in all."""
+    """The downloads of one server: a few at once, a bounded number in all. They end when it stops; what was promised
+    is kept, and begun again by the next one."""
 
-    def __init__(self, options: StatelessOptions) -> None:
+    def __init__(self, options: StatelessOptions, slots: Slots) -> None:
         self._options = options
+        self._slots = slots
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -103,12 +108,43 @@ class Downloads:
         finally:
             self._waiting -= 1
 
-    def begin(self, order: ModelOrder) -> None:
-        """Download in the background: a failure is logged, and told to the system's webhook. Raises QueueFull."""
+    async def promise(self, order: ModelOrder) -> None:
+        """Download in the background, also after a kill: a failure is logged, and told to the system's webhook. Raises
+        QueueFull, StorageFailed."""
         self._check_room()
-        task = asyncio.create_task(self._in_background(order))
+        name = uuid_utils.uuid7().hex
+        self._waiting += 1
+        try:
+            await self._keep(name, order)
+        finally:
+            self._waiting -= 1
+        self._begin(name, order)
+
+    async def go_on(self) -> None:
+        """Begin again what a server before this one had promised."""
+        if self._options.orders is None:
+            return
+        try:
+            left = await self._options.orders.left()
+        except OSError:
+            log.exception("model_orders_not_read")
+            return
+        for name, order in left:
+            log.info("model_download_begun_again", model_type=order.folder, filename=order.filename)
+            self._begin(name, order)
+
+    def _begin(self, name: str, order: ModelOrder) -> None:
+        task = asyncio.create_task(self._in_background(name, order))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _keep(self, name: str, order: ModelOrder) -> None:
+        if self._options.orders is None:
+            return
+        try:
+            await self._options.orders.keep(name, order)
+        except OSError as error:
+            raise StorageFailed(f"The order cannot be kept: {error.strerror or type(error).__name__}.") from error
 
     async def settled(self) -> None:
         """Return when nothing is under way in the background."""
@@ -124,7 +160,13 @@ class Downloads:
         async with self._turns:
             return await self._options.download(order)
 
-    async def _in_background(self, order: ModelOrder) -> None:
+    async def _in_background(self, name: str, order: ModelOrder) -> None:
+        ended = await unless_closed(self._slots, self._to_its_end(order))
+        if ended and self._options.orders is not None:
+            await self._options.orders.forget(name)
+
+    async def _to_its_end(self, order: ModelOrder) -> bool:
+        """Download, and tell how it went; True."""
         named = {"model_type": order.folder, "filename": order.filename}
         try:
             arrived = await self._in_turn(order)
@@ -135,6 +177,7 @@ class Downloads:
             self._tell_failure(order, "The server's log says why.")
         else:
             log.info("model_downloaded", size=arrived.size, seconds=round(arrived.seconds, 3), **named)
+        return True
 
     def _tell_failure(self, order: ModelOrder, problem: str) -> None:
         facts = {"model_type": order.folder, "filename": order.filename, "error": problem}
@@ -142,11 +185,11 @@ class Downloads:
         self._options.tell(SystemEvent("storage", DOWNLOAD_FAILED, {"url": _without_query(order.url), **facts}))
 
 
-def downloads_of(request: Request) -> Downloads:
-    """The downloads of the app that serves this request."""
-    state = request.app.state
+def downloads_of(app: FastAPI) -> Downloads:
+    """The downloads of an app."""
+    state = app.state
     if not hasattr(state, "downloads"):
-        state.downloads = Downloads(stateless_of(request))
+        state.downloads = Downloads(state.stateless, state.context.slots)
     found: Downloads = state.downloads
     return found
 
@@ -164,10 +207,10 @@ async def download(request: Request, caller: SignedIn) -> JsonAnswer:
     try:
         order = await _order(stateless_of(request), body)
         if body.wait:
-            return JsonAnswer(_completed(body, await downloads_of(request).bring(order)))
+            return JsonAnswer(_completed(body, await downloads_of(request.app).bring(order)))
     except REFUSALS as error:
         return JsonAnswer({"error": _sentence(error)}, 400)
-    downloads_of(request).begin(order)
+    await downloads_of(request.app).promise(order)
     return JsonAnswer(_told(body, order.filename, "started"), 202)
 
 
