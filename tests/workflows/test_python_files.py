@@ -195,6 +195,37 @@ async def test_an_asynchronous_function_that_does_not_end(tmp_path: Path) -> Non
             await graph_of(found(workflows, "a"), {})
 
 
+async def test_an_asynchronous_function_that_blocks_holds_up_nothing_of_ours(tmp_path: Path) -> None:
+    text = (
+        f"{SMALL}import threading\ngo = threading.Event()\n"
+        "async def generate(input):\n    go.wait(30)\n    return {'1': {'class_type': 'A'}}\n"
+    )
+    async with loaded(tmp_path, {"a.py": text}, limits=WorkflowLimits(call_seconds=0.2)) as workflows:
+        workflow = found(workflows, "a")
+        with pytest.raises(InvalidInput, match=r"it took longer than 0\.2 s"):
+            await graph_of(workflow, {})
+        module = next(
+            module for name, module in sys.modules.items() if name.startswith(PRIVATE) and "go" in vars(module)
+        )
+        module.go.set()
+        assert await graph_of(workflow, {}) == {"1": {"class_type": "A"}}
+
+
+async def test_asynchronous_functions_share_one_loop_and_cannot_end_it(tmp_path: Path) -> None:
+    text = (
+        f"{SMALL}import asyncio\nlock, loops = asyncio.Lock(), set()\n"
+        "async def generate(input):\n    async with lock:\n        await asyncio.sleep(0)\n"
+        "        loops.add(asyncio.get_running_loop())\n    if input.n:\n        raise SystemExit(3)\n"
+        "    return {'1': {'class_type': str(len(loops))}}\n"
+    )
+    async with loaded(tmp_path, {"a.py": text}) as workflows:
+        workflow = found(workflows, "a")
+        for _ in range(2):
+            assert await graph_of(workflow, {"n": 0}) == {"1": {"class_type": "1"}}
+            with pytest.raises(InvalidInput, match="SystemExit: 3"):
+                await graph_of(workflow, {"n": 1})
+
+
 async def test_calls_go_on_beside_each_other(tmp_path: Path) -> None:
     text = (
         f"{SMALL}import threading\nmeeting = threading.Barrier(2)\n"

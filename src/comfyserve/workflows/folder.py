@@ -156,8 +156,9 @@ class WorkflowFolder:
             await self.refresh()
 
     async def close(self) -> None:
-        """Forget the workflows and end Node."""
+        """Forget the workflows, and end Node and the loop of asynchronous functions."""
         await self._forget(list(self._loaded))
+        self._threads.close()
         await self._node.close()
 
     def _walked(self) -> Walk:

@@ -19,17 +19,13 @@ CONFIG_NAMES: Mapping[str, str] = {
     "comfyDir": "comfy_home",
     "comfyHost": "comfy_host",
     "comfyPort": "comfy_port",
-    "comfyURL": "comfy_url",
-    "comfyVersion": "comfy_version",
-    "apiVersion": "version",
-    "inputDir": "input_dir",
+    "inputDir": "comfy_input",
     "logLevel": "log_level",
-    "maxBodySize": "max_body",
+    "maxBodySize": "max_body_bytes",
     "maxQueueDepth": "max_queue_depth",
-    "modelDir": "model_dir",
-    "outputDir": "output_dir",
+    "modelDir": "comfy_models",
+    "outputDir": "comfy_output",
     "prependFilenames": "prepend_filenames",
-    "warmupPrompt": "warmup_prompt",
     "workflowDir": "workflow_dir",
     "wrapperHost": "host",
     "wrapperPort": "port",
@@ -134,7 +130,7 @@ class NodeWorkflow:
 
 def _config(around: Surroundings) -> dict[str, Any]:
     settings = {name: _plain(value) for name, value in around.settings.items()}
-    folder = str(around.settings.get("model_dir") or "")
+    folder = str(around.settings.get("comfy_models") or "")
     renamed = {name: settings[ours] for name, ours in CONFIG_NAMES.items() if ours in settings}
     models = around.models
     return {

@@ -1,6 +1,5 @@
 """Workflows written in Python: a Pydantic model and a function that returns a graph."""
 
-import asyncio
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -143,13 +142,7 @@ class PythonWorkflow:
     async def _called(self, given: BaseModel) -> Any:
         if not inspect.iscoroutinefunction(self._function):
             return await self._threads.call(self._function, given, seconds=self._seconds)
-        try:
-            async with asyncio.timeout(self._seconds) as clock:
-                return await self._function(given)
-        except TimeoutError:
-            if not clock.expired():
-                raise
-            raise TookTooLong(f"it took longer than {self._seconds:g} s") from None
+        return await self._threads.call_async(self._function, given, seconds=self._seconds)
 
     async def close(self) -> None:
         """Forget the module."""
