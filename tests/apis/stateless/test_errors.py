@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from comfyserve.apis.http.errors import Busy, InvalidRequest, MalformedJson, UnknownRoute, WrongMethod
+from comfyserve.apis.http.errors import BodyTooLarge, Busy, InvalidRequest, MalformedJson, UnknownRoute, WrongMethod
 from comfyserve.apis.stateless.bodies import UnsupportedMediaType
 from comfyserve.apis.stateless.errors import Stopping, face, located, run_failure
 from comfyserve.core.errors import (
@@ -18,7 +18,6 @@ from comfyserve.core.errors import (
     Place,
     QueueFull,
     StorageFailed,
-    TooLarge,
     Unauthorized,
 )
 from comfyserve.core.runs import Status
@@ -46,7 +45,7 @@ GRAPH = {
          b'{"statusCode":400,"code":"FST_ERR_CTP_INVALID_JSON_BODY","error":"Bad Request","message":"Broken"}'),
         (InvalidRequest("body/prompt Required"), 400,
          b'{"statusCode":400,"code":"FST_ERR_VALIDATION","error":"Bad Request","message":"body/prompt Required"}'),
-        (TooLarge("The body is over 5 MB."), 413,
+        (BodyTooLarge("The body is over 5 MB."), 413,
          b'{"statusCode":413,"code":"FST_ERR_CTP_BODY_TOO_LARGE","error":"Payload Too Large",'
          b'"message":"Request body is too large"}'),
         (UnsupportedMediaType("x"), 415,

@@ -3,8 +3,10 @@
 import asyncio
 import base64
 import hashlib
+import os
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 import pytest_asyncio
 
 from comfyserve.apis.build import close_streams
+from comfyserve.apis.http.spool import Spool, SpoolLimits
 from comfyserve.core.errors import FetchFailed, NotFound, Place
 from comfyserve.core.runs import Status
 from comfyserve.ports import machine_topic
@@ -427,6 +430,30 @@ async def test_a_server_that_stops_says_that_the_work_goes_on(tmp_path: Path) ->
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "5"
     assert "goes on when it has started again" in answer.json()["message"]
+
+
+async def test_files_of_a_body_go_when_its_run_is_queued(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool", SpoolLimits(rest=100_000))
+    spool.open()
+    text = base64.b64encode(os.urandom(90_000)).decode()
+    async with solo(tmp_path) as made:
+        context = made.app.state.context
+        made.app.state.context = replace(context, options=replace(context.options, spool=spool))
+        graph = gate("spooled")
+        graph["1"]["_meta"] = {"title": text}
+        call = asyncio.create_task(made.prompt(graph, id="spooled"))
+        await is_now(made, "spooled", Status.RUNNING)
+        while_it_runs = _files_in(tmp_path / "spool")
+        gates["spooled"].set()
+        assert (await call).status_code == 200
+        large = await made.prompt({str(number): {"class_type": "x" * 50_000} for number in range(3)})
+    assert while_it_runs == []
+    assert (large.status_code, large.json()["code"]) == (413, "FST_ERR_CTP_BODY_TOO_LARGE")
+    assert "base64 and data URIs not counted" in large.json()["message"]
+
+
+def _files_in(folder: Path) -> list[str]:
+    return [file.name for file in folder.iterdir()]
 
 
 async def test_100_at_once(tmp_path: Path) -> None:

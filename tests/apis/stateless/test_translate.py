@@ -306,7 +306,7 @@ def test_a_strict_server_refuses_options_that_do_not_fit() -> None:
          "body/convert_output/format Invalid enum value. Expected 'jpeg' | 'jpg' | 'webp' | 'avif' | 'png'"),
         ({"prompt": {}, "credentials": [{"url_pattern": "a", "auth": {"type": "magic"}}]},
          "body/credentials/0/auth Invalid discriminator value. "
-         "Expected 'bearer' | 'basic' | 'header' | 'query' | 's3' | 'azure'"),
+         "Expected 'bearer' | 'basic' | 'header' | 'query' | 's3' | 'azure' | 'gcs'"),
     ],
 )  # fmt: skip
 def test_shapes_are_told_as_the_original_tells_them(raw: Any, sentence: str) -> None:

@@ -152,9 +152,13 @@ def unknown_route(scope: Scope) -> NotFound:
     return UnknownRoute(f"There is no {scope['method']} {scope['path']} here; /docs lists what there is.")
 
 
+class BodyTooLarge(TooLarge):
+    """The whole body of a request has more bytes than are read."""
+
+
 def too_large(limit: int) -> TooLarge:
     """The body is over `limit` bytes."""
-    return TooLarge(f"The body is over the limit of {limit / 1024**2:.0f} MB.", details={"limit": limit})
+    return BodyTooLarge(f"The body is over the limit of {limit / 1024**2:.0f} MB.", details={"limit": limit})
 
 
 def _http_error(error: HTTPException, scope: Scope) -> DomainError:
@@ -164,7 +168,7 @@ def _http_error(error: HTTPException, scope: Scope) -> DomainError:
         allow = (error.headers or {}).get("Allow", "")
         return WrongMethod(f"{scope['path']} does not take {scope['method']}; it takes {allow}.", allow=allow)
     if error.status_code == 413:
-        return TooLarge(str(error.detail))
+        return BodyTooLarge(str(error.detail))
     if error.status_code < 500:
         return InvalidRequest(str(error.detail), details={"errors": []})
     return Internal()

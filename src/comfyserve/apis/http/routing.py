@@ -49,11 +49,12 @@ class SpooledRequest(JsonRequest):
     def __init__(self, request: Request, spooled: Spooled) -> None:
         super().__init__(request.scope, request.receive)
         self._body = spooled.rest
-        self.scope["spooled"] = spooled.files
+        self.scope["spooled"] = spooled
 
 
 class SpooledRoute(APIRoute):
-    """The route class of those that take files in JSON: these wait on disk until the route has answered."""
+    """The route class of those that take files in JSON: these wait on disk until the route has answered, or lets them
+    go."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The usual handler, on a SpooledRequest where there may be a body."""
@@ -71,5 +72,12 @@ class SpooledRoute(APIRoute):
 
 def spooled_of(request: Request) -> Mapping[str, Path]:
     """The files of a request to a SpooledRoute, each by the token that stands for it in the JSON."""
-    files: Mapping[str, Path] = request.scope.get("spooled", {})
-    return files
+    spooled: Spooled | None = request.scope.get("spooled")
+    return {} if spooled is None else spooled.files
+
+
+async def let_spooled_go(request: Request) -> None:
+    """Remove these files before the request is over, when nobody needs them any more."""
+    spooled: Spooled | None = request.scope.get("spooled")
+    if spooled is not None:
+        await spooled.let_go()

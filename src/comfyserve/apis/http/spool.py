@@ -9,7 +9,7 @@ import asyncio
 import os
 import secrets
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,12 +37,18 @@ class SpoolLimits:
     disk: int = 16 * 1024**3
 
 
+async def nothing_to_let_go() -> None:
+    """There are no files."""
+
+
 @dataclass(frozen=True)
 class Spooled:
-    """A body's JSON with tokens in it, and the file that each token stands for. The files go with the request."""
+    """A body's JSON with tokens in it, and the file that each token stands for. The files go with the request, or
+    sooner by `let_go`."""
 
     rest: bytes
     files: Mapping[str, Path] = field(default_factory=dict)
+    let_go: Callable[[], Awaitable[None]] = nothing_to_let_go
 
 
 class Spool:
@@ -68,7 +74,7 @@ class Spool:
             yield await _read(chunks, files, self._limits.rest)
         finally:
             if files.used:
-                await asyncio.shield(asyncio.to_thread(files.close))
+                await files.let_go()
 
 
 async def _read(chunks: AsyncIterator[bytes], files: "_Files", limit: int) -> Spooled:
@@ -88,7 +94,7 @@ async def _read(chunks: AsyncIterator[bytes], files: "_Files", limit: int) -> Sp
     files.used = True
     await asyncio.to_thread(files.guarded, sieve.feed, bytes(waiting))
     await asyncio.to_thread(files.guarded, files.finish)
-    return Spooled(sieve.end(), files.by_token)
+    return Spooled(sieve.end(), files.by_token, files.let_go)
 
 
 class _Room:
@@ -157,6 +163,11 @@ class _Files:
         """Let everything that was written be read."""
         if self._open is not None:
             self._open.close()
+
+    async def let_go(self) -> None:
+        """Remove the files; once is enough."""
+        if not self._closed:
+            await asyncio.shield(asyncio.to_thread(self.close))
 
     def close(self) -> None:
         """Remove the files."""

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Scope
 
-from comfyserve.apis.http.errors import STATUS, UnknownRoute, WrongMethod, headers_of
+from comfyserve.apis.http.errors import STATUS, BodyTooLarge, UnknownRoute, WrongMethod, headers_of
 from comfyserve.apis.stateless.bodies import JsonAnswer, UnsupportedMediaType
 from comfyserve.core.errors import DomainError, Place
 from comfyserve.core.media import FIELDS, MediaKind
@@ -97,7 +97,7 @@ def _body(error: DomainError, status: int, scope: Scope) -> dict[str, Any]:
 
 
 def _message(error: DomainError) -> str:
-    if error.code == "too_large" and not error.place.as_dict():
+    if isinstance(error, BodyTooLarge):
         return TOO_LARGE
     return phrase(415) if isinstance(error, UnsupportedMediaType) else error.message
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from comfyserve.apis.http.bundle import Context, context_of
 from comfyserve.apis.http.events import unless_closed, unless_gone
-from comfyserve.apis.http.routing import SpooledRoute, spooled_of
+from comfyserve.apis.http.routing import SpooledRoute, let_spooled_go, spooled_of
 from comfyserve.apis.stateless.answer import INPUT, accepted, result_answer
 from comfyserve.apis.stateless.bodies import JsonAnswer, documented, in_shape, read_json
 from comfyserve.apis.stateless.debugging import log_request
@@ -100,6 +100,7 @@ async def answered(request: Request, caller: Caller, order: Order) -> Response:
 
         needed = asked.is_async or not asked.saves
         run = await context.services.submit.submit(caller, wanted, prepare=prepare if needed else None)
+        await let_spooled_go(request)
         if not asked.is_async:
             return await _synced(request, caller, run)
     told = await context.services.runs.told(caller, run.id)

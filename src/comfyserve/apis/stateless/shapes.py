@@ -65,8 +65,16 @@ class AzureAuth(Part):
     endpoint: str | None = None
 
 
+class GcsAuth(Part):
+    """A Google service account."""
+
+    type: Literal["gcs"]
+    service_account_json: str = Field(repr=False, description="The JSON text of its key.")
+    endpoint: str | None = None
+
+
 DownloadAuth = Annotated[
-    BearerAuth | BasicAuth | HeaderAuth | QueryAuth | S3Auth | AzureAuth, Field(discriminator="type")
+    BearerAuth | BasicAuth | HeaderAuth | QueryAuth | S3Auth | AzureAuth | GcsAuth, Field(discriminator="type")
 ]
 
 
