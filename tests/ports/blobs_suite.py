@@ -45,7 +45,7 @@ class BlobsSuite:
     async def test_no_chunk_is_large(self, blobs: Blobs) -> None:
         await blobs.put("big", stream(BIG))
         async with blobs.open("big") as content:
-            assert max([len(chunk) async for chunk in content]) <= 256 * 1024
+            assert max([len(chunk) async for chunk in content]) <= 1024 * 1024
 
     async def test_put_again_replaces(self, blobs: Blobs) -> None:
         await blobs.put("a", stream(b"one"))
