@@ -60,7 +60,7 @@ def test_a_saved_catalogue(tmp_path: Path) -> None:
         (GRAPH, "w.json", {"model": "anthropic"}, "Language models write .py files alone"),
         (GRAPH, "w.py", {"engine_url": "http://127.0.0.1:9"}, "127.0.0.1:9"),
         (GRAPH, "w.py", {"object_info": Path("absent.json")}, "cannot be read"),
-        (GRAPH, "w.py", {"object_info": Path(__file__)}, "is no JSON"),
+        (GRAPH, "w.py", {"object_info": Path(__file__)}, "is not JSON"),
     ],
 )
 async def test_what_is_wrong_is_a_sentence(

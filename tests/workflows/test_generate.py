@@ -28,7 +28,7 @@ from comfyserve.workflows.language_model import (
 )
 from comfyserve.workflows.names import WorkflowContext
 from comfyserve.workflows.plan import Wish, plan_inputs, snake
-from comfyserve.workflows.write import give_back, read_graph, write_workflow
+from comfyserve.workflows.write import give_back, graph_in, write_workflow
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("**/workflow_api.json"))
 KEY = "sk-s3cret"
@@ -111,7 +111,7 @@ def test_snake_case() -> None:
 @pytest.mark.parametrize("ending", [".py", ".json"])
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.parent.name)
 async def test_an_example_gives_back_its_graph(file: Path, ending: str, tmp_path: Path) -> None:
-    graph = read_graph(file)
+    graph = graph_in(file)
     wishes = plan_inputs(graph, catalogue())
     text = (as_python if ending == ".py" else as_mapping)(graph, wishes, file.parent.name)
     seeds = {wish.name: wish.default for wish in wishes if wish.type == "seed"}

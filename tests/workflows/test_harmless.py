@@ -8,7 +8,7 @@ from comfyserve.workflows.errors import Unreadable
 from comfyserve.workflows.generate import as_python
 from comfyserve.workflows.harmless import check_harmless
 from comfyserve.workflows.plan import plan_inputs
-from comfyserve.workflows.write import read_graph
+from comfyserve.workflows.write import graph_in
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("**/workflow_api.json"))
 
@@ -111,7 +111,7 @@ def test_what_a_file_needs_is_allowed() -> None:
 
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda file: file.parent.name)
 def test_what_the_program_writes_itself_is_allowed(file: Path) -> None:
-    graph = read_graph(file)
+    graph = graph_in(file)
     check_harmless(as_python(graph, plan_inputs(graph, None), "one"))
 
 

@@ -1,7 +1,6 @@
 """`comfyserve solo generate-workflow`: a workflow file from a graph and a node catalogue."""
 
 import asyncio
-import json
 import os
 import tempfile
 from collections.abc import Mapping
@@ -12,8 +11,10 @@ from comfyserve.core.errors import DomainError, EngineLost, InvalidInput, Place
 from comfyserve.embedded.files.folders import Folders
 from comfyserve.embedded.packs.built_in import load_catalogue
 from comfyserve.engines.remote import RemoteEngine
+from comfyserve.workflows.documents import read_document
+from comfyserve.workflows.errors import Unreadable
 from comfyserve.workflows.language_model import Choice, LanguageModelFailed, choose_model
-from comfyserve.workflows.write import JSON, PYTHON, Written, read_graph, write_workflow
+from comfyserve.workflows.write import JSON, PYTHON, Written, graph_in, write_workflow
 
 __all__ = ["Choice", "DomainError", "EngineLost", "LanguageModelFailed", "Written", "generate_workflow"]
 
@@ -33,7 +34,7 @@ async def generate_workflow(
     `object_info`, or of the embedded engine. Raises InvalidInput, InvalidGraph, EngineLost, LanguageModelFailed."""
     _check(out, model, force=force)
     chosen = choose_model(model, os.environ) if out.suffix == PYTHON else None
-    graph = await asyncio.to_thread(read_graph, graph_file)
+    graph = await asyncio.to_thread(graph_in, graph_file)
     catalogue = await _catalogue(engine_url, object_info)
     written = await write_workflow(graph, catalogue, out.stem, out.suffix, chosen)
     await asyncio.to_thread(_save, out, written.text)
@@ -63,12 +64,9 @@ async def _catalogue(engine_url: str, object_info: Path | None) -> Mapping[str, 
 
 def _read(file: Path) -> Mapping[str, Any]:
     try:
-        with file.open("rb") as opened:
-            found = json.loads(opened.read(MAX_CATALOGUE_BYTES))
-    except OSError as error:
-        raise InvalidInput(f"{file} cannot be read: {error.strerror}.", place=Place(field="object_info")) from error
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"{file} is no JSON: {error}.", place=Place(field="object_info")) from error
+        found = read_document(file, MAX_CATALOGUE_BYTES)
+    except Unreadable as error:
+        raise InvalidInput(str(error), place=Place(field="object_info")) from error
     if not isinstance(found, dict):
         raise InvalidInput(f"{file} is no answer of /object_info.", place=Place(field="object_info"))
     return found

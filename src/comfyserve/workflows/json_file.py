@@ -1,27 +1,23 @@
 """Workflows without code: a graph with a field mapping, in one JSON file or as a graph with a small YAML beside it,
 and bare graphs, whose inputs are addressed as `<node id>.<input>` or declared by External nodes."""
 
-import json
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from comfyserve.core.errors import DomainError, InvalidGraph, InvalidInput
 from comfyserve.core.graph import Graph, as_link, parse_graph
 from comfyserve.core.inputs import Input, Kind, bind, declare
+from comfyserve.workflows.documents import YAML, read_document
 from comfyserve.workflows.errors import Unreadable
-from comfyserve.workflows.limits import MIB
 from comfyserve.workflows.mapping import Mapped, fit, read_mapping
-from comfyserve.workflows.model import InputModel, ParsedInput
-from comfyserve.workflows.names import KnownNames, Surroundings
+from comfyserve.workflows.model_read import ModelRead
+from comfyserve.workflows.names import KnownNames
 from comfyserve.workflows.table import Row, rows_of
 from comfyserve.workflows.wrong import invalid, kind_of, not_generated
 
 GRAPH = "graph"
-YAML = frozenset({".yaml", ".yml"})
 
 JSON_TYPES: Mapping[Kind, str] = {
     Kind.NUMBER: "number",
@@ -33,7 +29,7 @@ JSON_TYPES: Mapping[Kind, str] = {
 """Kind of a declared input -> its type in the schema; all others are strings."""
 
 
-class MappedWorkflow:
+class MappedWorkflow(ModelRead):
     """A graph with a field mapping."""
 
     def __init__(self, path: str, graph: Graph, told: tuple[str, str], mapped: Mapped, names: KnownNames) -> None:
@@ -42,25 +38,7 @@ class MappedWorkflow:
         self.description = told[1]
         self._graph = graph
         self._fields = mapped.fields
-        self._inputs = InputModel(mapped.model)
-        self._names = names
-
-    @property
-    def input_schema(self) -> Mapping[str, Any]:
-        """The JSON Schema of `input`, with the engine's names as far as they are known."""
-        return self._inputs.schema(self._names.latest)
-
-    def rows(self) -> list[Row]:
-        """The rows of the table of inputs."""
-        return self._inputs.rows(self._names.latest)
-
-    async def read(self, given: Any) -> Mapping[str, Any]:
-        """The parsed input. Raises InvalidInput."""
-
-        async def use(around: Surroundings) -> ParsedInput:
-            return self._inputs.read(given, around)
-
-        return await self._names.tried(use)
+        super().__init__(mapped.model, names)
 
     async def graph(self, parsed: Mapping[str, Any]) -> Mapping[str, Any]:
         """The graph with the values in their places; what has no value keeps the one it was saved with."""
@@ -131,7 +109,7 @@ class BareWorkflow:
 
 def load_json(path: str, file: Path, root: Path, names: KnownNames, most: int) -> MappedWorkflow | BareWorkflow:
     """Read a JSON or YAML file; blocks on the disk. Raises Unreadable with what is wrong and where."""
-    raw = _document(file, most)
+    raw = read_document(file, most)
     if not isinstance(raw, dict):
         raise Unreadable(f"It holds {kind_of(raw)}; a workflow is an object.")
     if file.suffix not in YAML and not _is_mapping(raw):
@@ -157,7 +135,7 @@ def _graph_of(named: Any, file: Path, root: Path, most: int) -> Any:
         raise Unreadable(f"`graph` names {named}, which lies outside of the workflow folder.")
     if not beside.is_file():
         raise Unreadable(f"Its graph is not there: put {beside.name} beside it, or name the file as `graph`.")
-    return _document(beside, most)
+    return read_document(beside, most)
 
 
 def _graph(raw: Any) -> Graph:
@@ -165,20 +143,6 @@ def _graph(raw: Any) -> Graph:
         return parse_graph(raw)
     except DomainError as error:
         raise Unreadable(error.message) from error
-
-
-def _document(file: Path, most: int) -> Any:
-    try:
-        with file.open("rb") as source:
-            content = source.read(most + 1)
-    except OSError as error:
-        raise Unreadable(f"{file.name} cannot be read: {error.strerror}.") from error
-    if len(content) > most:
-        raise Unreadable(f"{file.name} is larger than {most // MIB} MiB.")
-    try:
-        return yaml.safe_load(content) if file.suffix in YAML else json.loads(content)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise Unreadable(f"{file.name} is not {'YAML' if file.suffix in YAML else 'JSON'}: {error}") from error
 
 
 def _declared_schema(one: Input) -> dict[str, Any]:

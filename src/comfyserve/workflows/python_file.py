@@ -18,9 +18,9 @@ from comfyserve.core.errors import InvalidInput
 from comfyserve.workflows.calls import Threads, TookTooLong
 from comfyserve.workflows.errors import Unreadable
 from comfyserve.workflows.limits import WorkflowLimits
-from comfyserve.workflows.model import InputModel, ParsedInput, as_graph
-from comfyserve.workflows.names import KnownNames, Surroundings, within
-from comfyserve.workflows.table import Row
+from comfyserve.workflows.model import ParsedInput, as_graph
+from comfyserve.workflows.model_read import ModelRead
+from comfyserve.workflows.names import KnownNames, within
 from comfyserve.workflows.wrong import not_generated, reason_of
 
 MODEL_NAMES = ("Input", "RequestSchema")
@@ -87,15 +87,14 @@ def forget_module(module: ModuleType) -> None:
         del sys.modules[name]
 
 
-class PythonWorkflow:
+class PythonWorkflow(ModelRead):
     """One Python file as a workflow."""
 
     def __init__(self, path: str, module: ModuleType, names: KnownNames, threads: Threads, seconds: float) -> None:
         self.path = path
         self._module = module
-        self._inputs = InputModel(_model(module))
+        super().__init__(_model(module), names)
         self._function = _function(module)
-        self._names = names
         self._threads = threads
         self._seconds = seconds
 
@@ -108,23 +107,6 @@ class PythonWorkflow:
     def description(self) -> str:
         """The file's `description`, else what stands at its top."""
         return str(getattr(self._module, "description", "") or inspect.getdoc(self._module) or "")
-
-    @property
-    def input_schema(self) -> Mapping[str, Any]:
-        """The JSON Schema of `input`, with the engine's names as far as they are known."""
-        return self._inputs.schema(self._names.latest)
-
-    def rows(self) -> list[Row]:
-        """The rows of the table of inputs."""
-        return self._inputs.rows(self._names.latest)
-
-    async def read(self, given: Any) -> Mapping[str, Any]:
-        """The parsed input. Raises InvalidInput."""
-
-        async def use(around: Surroundings) -> ParsedInput:
-            return self._inputs.read(given, around)
-
-        return await self._names.tried(use)
 
     async def graph(self, parsed: Mapping[str, Any]) -> Mapping[str, Any]:
         """The graph that the function gives. Raises InvalidInput."""

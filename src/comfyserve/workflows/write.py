@@ -1,6 +1,5 @@
 """Makes a workflow file of a graph, and tries it before it is given out."""
 
-import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from comfyserve.core.catalogue import Catalogue
 from comfyserve.core.errors import DomainError, InvalidInput, Place
 from comfyserve.core.graph import Graph, parse_graph
 from comfyserve.workflows.check import try_file
+from comfyserve.workflows.documents import read_document
 from comfyserve.workflows.errors import Unreadable
 from comfyserve.workflows.generate import as_mapping, as_python
 from comfyserve.workflows.harmless import check_harmless
@@ -37,18 +37,12 @@ class NotTheGraph(Exception):
     """A file does not give back the graph that it was made from; the sentence says where."""
 
 
-def read_graph(file: Path) -> Graph:
+def graph_in(file: Path) -> Graph:
     """The graph of a JSON file in the API form. Raises InvalidInput, InvalidGraph."""
     try:
-        with file.open("rb") as opened:
-            content = opened.read(MAX_GRAPH_BYTES + 1)
-        if len(content) > MAX_GRAPH_BYTES:
-            raise InvalidInput(f"{file} is larger than {MAX_GRAPH_BYTES} bytes.", place=Place(field="graph"))
-        return parse_graph(json.loads(content))
-    except OSError as error:
-        raise InvalidInput(f"{file} cannot be read: {error.strerror}.", place=Place(field="graph")) from error
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"{file} is no JSON: {error}.", place=Place(field="graph")) from error
+        return parse_graph(read_document(file, MAX_GRAPH_BYTES))
+    except Unreadable as error:
+        raise InvalidInput(str(error), place=Place(field="graph")) from error
 
 
 async def write_workflow(
