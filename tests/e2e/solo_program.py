@@ -141,9 +141,10 @@ async def starting(folder: Path, *flags: str, **variables: str) -> AsyncIterator
 
 @dataclass
 class Receiver:
-    """A receiver of webhooks: what came, by id."""
+    """A receiver of webhooks: what came, by id, and with which paths."""
 
     url: str
+    asked: list[str] = field(default_factory=list)
     calls: asyncio.Queue[tuple[dict[str, str], Any]] = field(default_factory=asyncio.Queue)
 
     async def ids(self, wanted: set[str], seconds: float = SECONDS) -> dict[str, Any]:
@@ -161,6 +162,7 @@ async def receiver() -> AsyncIterator[Receiver]:
     """One that takes everything."""
 
     async def receive(request: web.Request) -> web.Response:
+        here.asked.append(request.raw_path)
         here.calls.put_nowait((dict(request.headers), json.loads(await request.read())))
         return web.Response()
 

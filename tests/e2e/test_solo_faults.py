@@ -7,7 +7,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import psutil
 from PIL import Image
 
 from tests.e2e.program import colour_graph, until
@@ -92,40 +91,10 @@ async def test_an_engine_elsewhere_is_looked_after(tmp_path: Path) -> None:
 
 async def test_five_hundred_at_once(tmp_path: Path) -> None:
     async with solo(tmp_path / "s") as running:
-        memory = psutil.Process(running.process.pid)
         answers = await asyncio.gather(*(_ask(running, number) for number in range(CROWD)))
         assert [status for status, _ in answers] == [200] * CROWD
         assert [_colour(body["images"][0]) for _, body in answers] == list(range(CROWD))
-        assert memory.memory_info().rss < 400 * 2**20
-
-
-async def test_nothing_secret_is_logged_or_told(tmp_path: Path) -> None:
-    secrets = ["hush-key-in-basic", "hush-token-0", "hush-header-1", "hush-api-key-2", "hush-hook-3", "whsec_aHVzaA"]
-    variables = {
-        "LOG_LEVEL": "trace",
-        "HF_TOKEN": secrets[1],
-        "HTTP_AUTH_HEADER_NAME": "X-Secret",
-        "HTTP_AUTH_HEADER_VALUE": secrets[2],
-        "COMFYSERVE_API_KEYS": secrets[3],
-        "WEBHOOK_SECRET": secrets[5],
-    }
-    auth = {"type": "bearer", "token": secrets[4]}
-    async with receiver() as hook, solo(tmp_path / "s", **PRIVATE, **variables) as running:
-        wish = {
-            "prompt": colour_graph(),
-            "id": "secret",
-            "webhook_v2": hook.url,
-            "credentials": [{"url_pattern": "https://x/**", "auth": auth}],
-        }
-        bearer = {"Authorization": f"Bearer {secrets[3]}"}
-        status, body = await running.post("/prompt", wish, **bearer)
-        assert status == 202
-        bodies = await hook.ids({"secret"})
-        told = [str(body), str(bodies), str(await running.get("/prompt/secret", **bearer)), "".join(running.lines)]
-        await running.stop()
-        told.append(running.log.read_text())
-        assert [secret for secret in secrets for text in told if secret in text] == []
-        assert "secret" in told[-1] and "EmptyImage" in told[-1], "the request and the graph are logged"
+        assert _peak(running) < 300 * 2**20
 
 
 async def _accept(running: SoloProgram, url: str, number: int) -> set[str]:
@@ -145,6 +114,12 @@ def _colour(image: str) -> int:
     """The colour of the picture in this base64, as a number."""
     picture = Image.open(BytesIO(base64.b64decode(image))).convert("RGB")
     return int.from_bytes(picture.crop((0, 0, 1, 1)).tobytes())
+
+
+def _peak(running: SoloProgram) -> int:
+    """The most bytes of memory that the process has held so far, as the kernel counts."""
+    status = Path(f"/proc/{running.process.pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) * 1024
 
 
 def _kill(running: SoloProgram) -> None:
