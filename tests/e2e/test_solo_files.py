@@ -126,8 +126,8 @@ def text_of(content: bytes) -> str:
 
 def same(image: str, content: bytes) -> bool:
     """Whether an answered picture has the pixels of one that was sent."""
-    read = [np.asarray(Image.open(io.BytesIO(one)).convert("RGB")) for one in (base64.b64decode(image), content)]
-    return np.array_equal(*read)
+    came, sent = (np.asarray(Image.open(io.BytesIO(one)).convert("RGB")) for one in (base64.b64decode(image), content))
+    return np.array_equal(came, sent)
 
 
 def loads(image: str) -> dict[str, Any]:
