@@ -137,8 +137,8 @@ async def test_long_inputs_go_to_disk_and_come_back(world: World, path: str, tmp
     assert queued.graph["1"]["inputs"]["default_value"] == body["inputs"]["input_text"]
     assert list((tmp_path / "spool").iterdir()) == []
     workflow = await world.bundle.workflows.create(world.bundle.caller, "picture", IMAGE_GRAPH)
-    order = {"workflow_id": workflow.id, "workflow_api_json": IMAGE_GRAPH, "inputs": {"input_image": "QUFB" * 30_000}}
-    order["inputs"]["input_image"] = f"data:image/png;base64,{order['inputs']['input_image']}"
+    inputs = {"input_image": f"data:image/png;base64,{'QUFB' * 30_000}"}
+    order = {"workflow_id": workflow.id, "workflow_api_json": IMAGE_GRAPH, "inputs": inputs}
     refused = await world.client.post("/api/run/workflow/queue", json=order)
     assert refused.status_code >= 400 and "10000 bytes" in refused.text
 
