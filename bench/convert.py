@@ -40,6 +40,7 @@ async def convert(console: Console, rounds: int) -> None:
                 console.print(
                     f"{kind} {who}: {spread(times[who])} ms (min / median / max), {path.stat().st_size >> 10} KiB"
                 )
+        await converter.close()
 
 
 def _timed(work: Callable[[], None]) -> float:
