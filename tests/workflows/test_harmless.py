@@ -99,6 +99,9 @@ HOSTILE = [
     "match 1:\n    case int():\n        pass",
     "x = (y := 1)",
     "def (",
+    "class A(BaseModel):\n    a: Annotated[()]",
+    "class A(BaseModel):\n    a: " + " | ".join(["int"] * 5000),
+    "x = " + "-" * 3000 + "1",
     "\x00",
     "x = " + "(" * 5000,
 ]

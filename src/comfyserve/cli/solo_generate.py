@@ -44,7 +44,8 @@ def generate_workflow(
 ) -> None:
     """Write a workflow endpoint from a graph: its inputs, with types, bounds and defaults, and the function.
 
-    What a language model writes is run once, to see that it gives back the graph; read it before you serve it.
+    What a language model writes is run once, if it can do no harm, to see that it gives back the graph; read it before
+    you serve it.
     """
     from comfyserve.app.solo_generate import DomainError, EngineLost, LanguageModelFailed
     from comfyserve.app.solo_generate import generate_workflow as generate

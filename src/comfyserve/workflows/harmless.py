@@ -52,12 +52,11 @@ NODES = (
 def check_harmless(text: str) -> None:
     """Raise Unreadable, with the line, for a Python file that could do more than describe inputs and fill a graph."""
     try:
-        tree = ast.parse(text.encode())  # bytes, as the file is loaded: its first lines may name another encoding
+        _File(ast.parse(text.encode())).check()  # bytes, as the file is loaded: it may name another encoding
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = f" (line {error.lineno})" if isinstance(error, SyntaxError) and error.lineno else ""
         said = error.msg if isinstance(error, SyntaxError) else str(error)
         raise Unreadable(f"{type(error).__name__}: {said}{line}") from error
-    _File(tree).check()
 
 
 class _File:
@@ -160,5 +159,7 @@ def _is_form(form: str, inside: list[ast.expr]) -> bool:
     if form == "Literal":
         return all(isinstance(one, ast.Constant | ast.UnaryOp) for one in inside)
     if form == "Annotated":
-        return _is_type(inside[0]) and all(isinstance(one, ast.Call | ast.Constant) for one in inside[1:])
+        return (
+            bool(inside) and _is_type(inside[0]) and all(isinstance(one, ast.Call | ast.Constant) for one in inside[1:])
+        )
     return form in FORMS and all(_is_type(one) for one in inside)
