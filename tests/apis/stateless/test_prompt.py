@@ -16,13 +16,14 @@ import pytest_asyncio
 
 from comfyserve.apis.build import close_streams
 from comfyserve.apis.http.spool import Spool, SpoolLimits
-from comfyserve.core.errors import FetchFailed, NotFound, Place
+from comfyserve.core.errors import FetchFailed, NotFound, Place, TargetFailed
 from comfyserve.core.runs import Status
 from comfyserve.ports import machine_topic
 from comfyserve.services.records import RunView
 from comfyserve.work.collect import Converter
 from tests.apis.stateless.working import Solo, gates, picture_graph, solo
 from tests.work.shop import FolderFetch
+from tests.work.test_collect import ScriptedTarget, ScriptedTargets
 
 PNG = b"\x89PNG\r\n\x1a\n"
 HOOK = "https://receiver.example/hook"
@@ -193,7 +194,7 @@ async def test_names_that_lead_out_of_the_folder(shared: Solo, image: str, sente
         assert answer.status_code == 400
 
 
-@pytest.mark.parametrize("wrong", ["../x", "/x", "a\\b"])
+@pytest.mark.parametrize("wrong", ["../x", "/x", "a\\b", ".", "x/result", "x/events", "x/cancel"])
 async def test_ids_that_lead_out_of_the_folder(shared: Solo, wrong: str) -> None:
     answer = await shared.prompt(picture_graph(), id=wrong)
     assert (answer.status_code, answer.json()["location"]) == (400, "id")
@@ -211,6 +212,62 @@ async def test_a_name_among_the_inputs_that_is_not_there(shared: Solo) -> None:
     body = answer.json()
     assert body["location"] == "prompt" and "nothing.png" in body["error"]
     assert body["node_errors"]["1"]["errors"][0]["type"] == "custom_validation_failed"
+
+
+async def test_a_name_among_the_inputs_that_is_there(shared: Solo) -> None:
+    made = await shared.prompt(picture_graph(11))
+    folder = await asyncio.to_thread(_inputs_of, shared)
+    await asyncio.to_thread((folder / "mine.png").write_bytes, base64.b64decode(made.json()["images"][0]))
+    body = (await shared.prompt(load("mine.png"))).json()
+    assert len(body["images"]) == 1
+    assert body["prompt"]["1"]["inputs"]["image"] == "mine.png"
+
+
+def _inputs_of(solo: Solo) -> Path:
+    return solo.folder / "engine" / "input"
+
+
+async def test_pictures_of_two_nodes_are_in_the_order_of_the_graph(shared: Solo) -> None:
+    graph = picture_graph(21, prefix="b") | {
+        "20": {"inputs": {"width": 8, "height": 8, "batch_size": 2, "color": 22}, "class_type": "EmptyImage"},
+        "3": {"inputs": {"images": ["20", 0], "filename_prefix": "x/a"}, "class_type": "SaveImage"},
+    }
+    body = (await shared.prompt(graph, id="order")).json()
+    nodes = [output["node_id"] for output in body["outputs"]]
+    assert sorted(nodes) == ["3", "3", "9"]
+    assert body["filenames"] == [output["filename"] for output in body["outputs"]]
+    for image, output in zip(body["images"], body["outputs"], strict=True):
+        assert hashlib.sha256(base64.b64decode(image)).hexdigest() == output["sha256"]
+    again = (await shared.prompt(graph, id="order2")).json()
+    assert [output["node_id"] for output in again["outputs"]] == nodes
+
+
+@pytest.mark.parametrize("prefix", [["3", 0], 5, None, ""])
+async def test_a_target_has_the_id_before_every_name(tmp_path: Path, prefix: Any) -> None:
+    graph = picture_graph(23) | {"3": {"inputs": {"value": "linked"}, "class_type": "PrimitiveString"}}
+    graph["9"]["inputs"]["filename_prefix"] = prefix
+    target = ScriptedTarget()
+    async with solo(tmp_path, uploads=frozenset({"s3"}), targets=ScriptedTargets(target)) as made:
+        answer = await made.prompt(graph, id="mine", s3={"bucket": "b", "prefix": "p/"})
+    assert answer.status_code == 200, answer.text
+    (name,) = target.asked
+    assert name.startswith("mine_")
+    assert answer.json()["images"] == [f"https://files.example.com/{name}"]
+
+
+async def test_what_a_target_refuses_is_told_in_the_words_of_the_request(tmp_path: Path) -> None:
+    target = ScriptedTarget(default=TargetFailed("It refuses target.bucket. Check target.auth."))
+    async with solo(tmp_path, uploads=frozenset({"s3"}), targets=ScriptedTargets(target)) as made:
+        answer = await made.prompt(picture_graph(24), id="mine", s3={"bucket": "b", "prefix": "p/"})
+    assert answer.status_code == 500
+    assert answer.json()["message"] == "It refuses s3.bucket. Check the server's own credentials."
+
+
+@pytest.mark.parametrize(("field", "location"), [("webhook", "webhook"), ("webhook_v2", "webhook_v2")])
+async def test_a_webhook_that_is_no_address(shared: Solo, field: str, location: str) -> None:
+    answer = await shared.prompt(picture_graph(25), **{field: "ftp://receiver.example"})
+    assert (answer.status_code, answer.json()["location"]) == (400, location)
+    assert answer.json()["error"] == f"{location} must be an http or https URL."
 
 
 async def test_what_the_engine_refuses_is_told_with_its_nodes(shared: Solo) -> None:
@@ -313,6 +370,7 @@ async def test_the_same_request_again_is_the_same_run(shared: Solo) -> None:
     other = await shared.prompt(picture_graph(17), id="twice")
     assert other.status_code == 409
     assert other.json().keys() >= PARTS and other.json()["error"] == "Conflict"
+    assert other.json()["message"].startswith("The id was used for another request.")
 
 
 async def test_two_at_once_with_one_id_share_the_run(shared: Solo) -> None:

@@ -26,7 +26,7 @@ from comfyserve.embedded.nodes.declare import Family
 from comfyserve.embedded.packs import load_catalogue
 from comfyserve.embedded.settings import ServerSettings
 from comfyserve.engines.remote import RemoteEngine
-from comfyserve.ports import Engine, Fetch
+from comfyserve.ports import Engine, Fetch, Targets
 from comfyserve.services.model_files import ModelArrived, ModelOrder
 from comfyserve.services.records import Caller
 from comfyserve.work.collect import Converter
@@ -70,6 +70,7 @@ class Solo:
     app: FastAPI
     client: httpx2.AsyncClient
     prefetched: Prefetched
+    folder: Path
 
     async def prompt(self, graph: Mapping[str, Any], **fields: Any) -> httpx2.Response:
         """POST /prompt."""
@@ -101,13 +102,19 @@ def run_gate(name: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def solo_on(
-    folder: Path, engine: Engine, *, fetch: Fetch | None = None, converter: Converter | None = None, **options: Any
+    folder: Path,
+    engine: Engine,
+    *,
+    fetch: Fetch | None = None,
+    converter: Converter | None = None,
+    targets: Targets | None = None,
+    **options: Any,
 ) -> AsyncIterator[Solo]:
     """The server on an engine."""
-    async with shop(folder, engine, fetch=fetch, converter=converter) as work:
+    async with shop(folder, engine, fetch=fetch, converter=converter, targets=targets) as work:
         app, prefetched = app_of(work.bundle, **options)
         async with served(app) as address, httpx2.AsyncClient(base_url=address, timeout=30) as client:
-            yield Solo(work.bundle, app, client, prefetched)
+            yield Solo(work.bundle, app, client, prefetched, folder)
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from starlette.types import Scope
 
 from comfyserve.apis.http.errors import STATUS, BodyTooLarge, UnknownRoute, WrongMethod, headers_of
 from comfyserve.apis.stateless.bodies import JsonAnswer, UnsupportedMediaType
+from comfyserve.apis.stateless.words import sentence_of
 from comfyserve.core.errors import DomainError, Place
 from comfyserve.core.media import FIELDS, MediaKind
 from comfyserve.core.models import FIELDS as MODEL_FIELDS
@@ -150,7 +151,8 @@ def located(sentence: str, place: Place, code: str, graph: Mapping[str, Any]) ->
 def run_failure(told: Snapshot) -> tuple[int, dict[str, Any]]:
     """Status and body for a run that ended otherwise than with success."""
     error = told.run.error or {}
-    code, sentence = str(error.get("code", "")), str(error.get("message") or "")
+    code = str(error.get("code", ""))
+    sentence = sentence_of(str(error.get("message") or ""), told.memo.get("request", {}))
     place, details = Place(**error.get("place") or {}), error.get("details") or {}
     if told.run.status is Status.CANCELLED:
         return 500, fastify(500, INTERRUPTED)

@@ -35,6 +35,7 @@ from comfyserve.apis.stateless.translate import (
     translate,
     without_unconfigured,
 )
+from comfyserve.apis.stateless.words import in_our_words
 from comfyserve.core.catalogue import Catalogue
 from comfyserve.core.graph import parse_graph
 from comfyserve.core.runs import FINAL, Status
@@ -99,7 +100,8 @@ async def answered(request: Request, caller: Caller, order: Order) -> Response:
                 await prefetches_of(request).bring(bringing, options.accept_seconds)
 
         needed = asked.is_async or not asked.saves
-        run = await context.services.submit.submit(caller, wanted, prepare=prepare if needed else None)
+        with in_our_words(asked.request.memo["request"]):
+            run = await context.services.submit.submit(caller, wanted, prepare=prepare if needed else None)
         await let_spooled_go(request)
         if not asked.is_async:
             return await _synced(request, caller, run)

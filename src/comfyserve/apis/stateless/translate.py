@@ -34,6 +34,9 @@ TARGET_TYPES: Mapping[UploadKey, str] = {
     "storage_upload": "storage",
 }
 
+LONGER_PATHS = ("/result", "/events", "/cancel")
+"""What follows an id in the paths that ask about it."""
+
 MAX_PREFIX = 220
 """Bytes of each part of a name; file systems take 255, and the engine puts a number and an ending behind it."""
 
@@ -160,6 +163,8 @@ def _check_id(request_id: str) -> None:
     check_name(request_id, place)
     if len(request_id) > MAX_NAME:
         raise InvalidInput(f"id has {len(request_id)} characters; at most {MAX_NAME} are allowed.", place=place)
+    if request_id == "." or request_id.endswith(LONGER_PATHS):
+        raise InvalidInput(f"id is or ends in a name of a route, and could not be asked: {request_id!r}.", place=place)
     if not request_id.strip():
         raise InvalidInput("id has only blanks. Leave it out, or give it a name.", place=place)
 
