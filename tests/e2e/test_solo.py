@@ -7,10 +7,12 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from tests.e2e.program import colour_graph, sampler_graph, until
 from tests.e2e.solo_program import SoloProgram, receiver, solo, starting
@@ -61,12 +63,6 @@ async def test_a_warm_up_that_fails_ends_it(tmp_path: Path, graph: Any) -> None:
         assert "Error: The warm-up failed: " in running.log.read_text()
 
 
-async def test_a_warm_up_comes_from_an_address_too(tmp_path: Path) -> None:
-    async with starting(tmp_path / "s", WARMUP_PROMPT_URL="http://127.0.0.1:9/w.json") as running:
-        assert await running.ended() == 1
-        assert "127.0.0.1 cannot be reached" in running.log.read_text()
-
-
 async def test_keys_and_the_depth_of_the_queue(tmp_path: Path) -> None:
     keys = {"COMFYSERVE_API_KEYS": "first-key-1,second-key-2", "MAX_QUEUE_DEPTH": "1", "COMFYSERVE_MAX_QUEUED": "2"}
     async with receiver() as hook, solo(tmp_path / "s", COMFYSERVE_ALLOW_PRIVATE_NETWORK="127.0.0.1", **keys) as one:
@@ -85,18 +81,25 @@ async def test_keys_and_the_depth_of_the_queue(tmp_path: Path) -> None:
         await until(lambda: one.get("/ready"), lambda answer: answer[0] == 200)
 
 
-async def test_workflows_of_the_folder_are_endpoints(tmp_path: Path) -> None:
-    folder = tmp_path / "s" / "workflows" / "colours"
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SoloProgram]:
+    """One for the tests that leave it as they found it: two engines, every address, a folder of workflows."""
+    place = tmp_path_factory.mktemp("shared")
+    folder = place / "workflows" / "colours"
     folder.mkdir(parents=True)
     (folder / "one.py").write_text(WORKFLOW)
     (folder / "broken.py").write_text("this is no Python")
-    async with starting(tmp_path / "s") as running:
-        greeting = await running.greeting()
-        assert "/workflow/colours/one" in greeting
-        status, body = await running.post("/workflow/colours/one", {"input": {"size": 64}})
-        assert status == 200 and len(body["images"]) == 1 and body["input"] == {"size": 64, "color": 7}
-        unreadable = [line for line in running.log_lines() if line["event"] == "workflow_unreadable"]
-        assert len(unreadable) == 1 and "broken" in unreadable[0]["file"]
+    async with solo(place, HOST="::", COMFYSERVE_WORKERS="2") as running:
+        yield running
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_workflows_of_the_folder_are_endpoints(shared: SoloProgram) -> None:
+    assert "/workflow/colours/one" in "".join(shared.lines)
+    status, body = await shared.post("/workflow/colours/one", {"input": {"size": 64}})
+    assert status == 200 and len(body["images"]) == 1 and body["input"] == {"size": 64, "color": 7}
+    unreadable = [line for line in shared.log_lines() if line["event"] == "workflow_unreadable"]
+    assert len(unreadable) == 1 and "broken" in unreadable[0]["file"]
 
 
 WORKFLOW = """
@@ -117,13 +120,16 @@ def generate(input):
 """
 
 
-async def test_two_of_one_state_folder_do_not_start_and_memory_leaves_none(tmp_path: Path) -> None:
-    async with solo(tmp_path / "s") as first:
-        code, error = await _command(tmp_path / "s", "solo", PORT="0")
-        assert code == 1 and "another comfyserve uses" in error
-        port = first.url.rsplit(":", 1)[1]
-        code, error = await _command(tmp_path, "solo", PORT=port)
-        assert code == 1 and f"cannot listen on 127.0.0.1:{port}" in error
+@pytest.mark.asyncio(loop_scope="module")
+async def test_two_of_one_state_folder_or_one_port_do_not_start(shared: SoloProgram, tmp_path: Path) -> None:
+    code, error = await _command(shared.log.parent, "solo", PORT="0")
+    assert code == 1 and "another comfyserve uses" in error
+    port = shared.url.rsplit(":", 1)[1]
+    code, error = await _command(tmp_path, "solo", PORT=port)
+    assert code == 1 and f"cannot listen on 127.0.0.1:{port}" in error
+
+
+async def test_memory_leaves_no_state(tmp_path: Path) -> None:
     async with solo(tmp_path / "m", "--memory") as running:
         assert (await running.post("/prompt", {"prompt": colour_graph()}))[0] == 200
         await running.stop()
@@ -137,21 +143,21 @@ async def test_a_setting_that_cannot_be_is_told_with_the_variable_that_was_set(t
     assert code == 1 and "COMFY_HOME" in error
 
 
-async def test_every_address_is_listened_on_whatever_the_family(tmp_path: Path) -> None:
-    async with solo(tmp_path / "s", HOST="::") as running:
-        port = int(running.url.rsplit(":", 1)[1])
-        hosts = ["127.0.0.1", "::1"] if _has_loopback_6() else ["127.0.0.1"]
-        for host in hosts:
-            _, writer = await asyncio.open_connection(host, port)
-            writer.close()
-        assert any(line["event"] == "solo.keyless" for line in running.log_lines())
+@pytest.mark.asyncio(loop_scope="module")
+async def test_every_address_is_listened_on_whatever_the_family(shared: SoloProgram) -> None:
+    port = int(shared.url.rsplit(":", 1)[1])
+    hosts = ["127.0.0.1", "::1"] if _has_loopback_6() else ["127.0.0.1"]
+    for host in hosts:
+        _, writer = await asyncio.open_connection(host, port)
+        writer.close()
+    assert any(line["event"] == "solo.keyless" for line in shared.log_lines())
 
 
-async def test_several_engines_share_the_work(tmp_path: Path) -> None:
-    async with solo(tmp_path / "s", COMFYSERVE_WORKERS="2") as running:
-        answers = await asyncio.gather(*(_answer(running, number) for number in range(12)))
-        assert [status for status, _ in answers] == [200] * 12
-        assert len(running.engines()) == 2
+@pytest.mark.asyncio(loop_scope="module")
+async def test_several_engines_share_the_work(shared: SoloProgram) -> None:
+    answers = await asyncio.gather(*(_answer(shared, number) for number in range(12)))
+    assert [status for status, _ in answers] == [200] * 12
+    await until(lambda: asyncio.to_thread(shared.engines), lambda engines: len(engines) == 2)
 
 
 async def _answer(running: SoloProgram, number: int) -> tuple[int, Any]:

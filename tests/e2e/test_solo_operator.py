@@ -10,59 +10,41 @@ from typing import Any
 from aiohttp import web
 
 from tests.e2e.program import colour_graph, sampler_graph
-from tests.e2e.solo_program import receiver, solo, starting
+from tests.e2e.solo_program import solo, starting
 
 MODEL = b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "
 """An empty safetensors file: the length of its header, and the header."""
 
 
-async def test_system_events_tell_what_the_engine_does_under_the_id_of_the_request(tmp_path: Path) -> None:
-    wanted = {"SYSTEM_WEBHOOK_EVENTS": "execution_start,execution_success", "SYSTEM_META_region": "eu"}
-    async with receiver() as hook, solo(tmp_path / "s", SYSTEM_WEBHOOK_URL=hook.url, **wanted) as running:
-        assert (await running.post("/prompt", {"prompt": colour_graph(), "id": "mine"}))[0] == 200
-        told = [await asyncio.wait_for(hook.calls.get(), 20) for _ in range(2)]
-        assert {body["event"] for _, body in told} == {"comfy.execution_start", "comfy.execution_success"}
-        for headers, body in told:
-            assert body["data"]["data"]["prompt_id"] == "mine" and body["metadata"]["region"] == "eu"
-            assert headers["webhook-signature"].startswith("v1,")
-
-
-async def test_a_manifest_is_installed_before_the_engine_comes(tmp_path: Path) -> None:
+async def test_a_manifest_and_a_warm_up_from_an_address_come_before_all_else(tmp_path: Path) -> None:
     async with _files() as (url, asked):
         before = [{"url": f"{url}/a.safetensors", "local_path": "models/loras/first.safetensors"}]
         after = [{"url": f"{url}/b.safetensors", "local_path": "models/loras/second.safetensors"}]
         manifest = json.dumps({"models": {"before_start": before, "after_start": after}})
-        async with solo(tmp_path / "s", MANIFEST_JSON=manifest) as running:
+        header = {"HTTP_AUTH_HEADER_NAME": "X-Key", "HTTP_AUTH_HEADER_VALUE": "hush"}
+        warmup = {"WARMUP_PROMPT_URL": f"{url}/warmup.json", **header}
+        async with solo(tmp_path / "s", MANIFEST_JSON=manifest, **warmup) as running:
+            assert {await asked.get() for _ in range(2)} == {"/warmup.json", "/a.safetensors"}
+            assert any(line.get("phase") == "The warm-up runs." for line in running.log_lines())
             assert "first.safetensors" in (await running.get("/models"))[1]["loras"]
             phases = [line["phase"] for line in running.log_lines() if line["event"] == "solo.phase"]
             assert phases.index("What the manifest names is being installed.") < phases.index("The engine is starting.")
             await asyncio.wait_for(_asked_for(asked, "/b.safetensors"), 20)
             for name in ("a", "b"):
                 status, body = await running.post("/prompt", {"prompt": _graph_with(f"{url}/{name}.safetensors")})
-                assert status == 400 and "allow_private_network" in body["error"], body
+                assert status == 400 and "allow_private_network" in body["error"].lower(), body
                 assert body["location"] == "prompt.1.inputs"
 
 
-async def test_a_manifest_that_is_wrong_or_cannot_be_had_ends_it(tmp_path: Path) -> None:
-    missing = [{"url": "http://127.0.0.1:9/a.safetensors", "local_path": "models/loras/a.safetensors"}]
-    async with starting(tmp_path / "s", MANIFEST_JSON=json.dumps({"models": {"before_start": missing}})) as running:
-        assert await running.ended() == 1
-        assert "models/loras/a.safetensors" in running.log.read_text().splitlines()[-1]
-
-
-async def test_a_warm_up_comes_from_an_address(tmp_path: Path) -> None:
-    async with (
-        _files() as (url, asked),
-        solo(
-            tmp_path / "s",
-            WARMUP_PROMPT_URL=f"{url}/warmup.json",
-            HTTP_AUTH_HEADER_NAME="X-Key",
-            HTTP_AUTH_HEADER_VALUE="hush",
-        ) as running,
-    ):
-        assert await asked.get() == "/warmup.json"
-        assert (await running.get("/ready"))[0] == 200
-        assert any(line.get("phase") == "The warm-up runs." for line in running.log_lines())
+async def test_what_cannot_be_had_at_the_start_ends_it(tmp_path: Path) -> None:
+    async with _files() as (url, _):
+        missing = [{"url": f"{url}/missing.safetensors", "local_path": "models/loras/a.safetensors"}]
+        manifest = {"MANIFEST_JSON": json.dumps({"models": {"before_start": missing}})}
+        warmup = {"WARMUP_PROMPT_URL": f"{url}/warmup.json"}
+        for variables, told in ((manifest, "models/loras/a.safetensors"), (warmup, "status 401")):
+            async with starting(tmp_path / "s", **variables) as running:
+                assert await running.ended() == 1
+                assert told in running.log.read_text().splitlines()[-1]
 
 
 def _graph_with(url: str) -> dict[str, Any]:
@@ -87,7 +69,7 @@ async def _files() -> AsyncIterator[tuple[str, asyncio.Queue[str]]]:
             asked.put_nowait(request.path)
             return web.json_response(colour_graph())
         asked.put_nowait(request.path)
-        return web.Response(body=MODEL)
+        return web.Response(body=MODEL, status=404 if "missing" in request.path else 200)
 
     app = web.Application()
     app.router.add_get("/{tail:.*}", give)
