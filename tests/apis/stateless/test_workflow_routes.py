@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from comfyserve.apis.stateless.long_inputs import LongInputs
 from comfyserve.workflows import WorkflowContext, WorkflowLimits, load_workflows
@@ -157,3 +158,17 @@ async def test_over_the_limit_a_function_gets_the_mark_of_a_text(tmp_path: Path)
     graph = {"1": {"inputs": {"image": first}}}
     assert texts.closed(graph) == graph
     assert texts.shown(given, graph) == {"picture": first, "notes": ["(9437184 bytes)"]}
+
+
+async def test_the_error_of_a_workflow_logs_nothing_secret(shared: Solo) -> None:
+    auth = {"type": "basic", "username": "me", "password": "hunter2"}
+    with capture_logs() as lines:
+        status, body = await call(
+            shared,
+            {"color": 13},
+            credentials=[{"url_pattern": "https://a/**", "auth": auth}],
+            webhook_v2="https://me:hunter2@receiver.example/hook",
+        )
+    assert status == 400
+    assert lines
+    assert "hunter2" not in f"{lines}{body}"
