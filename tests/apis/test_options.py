@@ -97,7 +97,7 @@ TARGETS = {name: kind for name, kind in TARGET_TYPES.items() if kind is not Stor
 
 def _asked(kind: type[Any]) -> list[Field[Any]]:
     """The fields that callers set; how files are named is the dialect's own matter."""
-    return [one for one in fields(kind) if one.name != "names"]
+    return [one for one in fields(kind) if one.name not in ("names", "first")]
 
 
 def test_the_shapes_have_the_fields_of_the_core() -> None:
