@@ -3,14 +3,20 @@
 import asyncio
 import base64
 import signal
+from contextlib import AsyncExitStack
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from comfyserve.embedded.engine import build_engine
+from comfyserve.embedded.files.folders import Folders
+from comfyserve.embedded.packs import load_catalogue
+from comfyserve.embedded.settings import ServerSettings
 from tests.e2e.program import colour_graph, until
 from tests.e2e.solo_program import SoloProgram, receiver, solo
+from tests.embedded.conftest import serve_engine
 
 PRIVATE = {"COMFYSERVE_ALLOW_PRIVATE_NETWORK": "127.0.0.1"}
 MANY = 200
@@ -81,11 +87,15 @@ async def test_it_is_not_ready_while_its_engine_is_away(tmp_path: Path) -> None:
 
 
 async def test_an_engine_elsewhere_is_looked_after(tmp_path: Path) -> None:
-    async with solo(tmp_path / "engine") as lender:
-        port = next(word for word in lender.engines()[0].cmdline() if word.isdigit())
-        async with solo(tmp_path / "s", COMFYSERVE_COMFY_URL=f"http://127.0.0.1:{port}") as running:
+    folders = Folders(tmp_path / "engine")
+    folders.create()
+    async with AsyncExitStack() as lending:
+        lender = await lending.enter_async_context(
+            serve_engine(build_engine(folders, load_catalogue(folders), ServerSettings()))
+        )
+        async with solo(tmp_path / "s", COMFYSERVE_COMFY_URL=lender.url) as running:
             assert (await _ask(running, 5))[0] == 200
-            await lender.stop()
+            await lending.aclose()
             await until(lambda: running.get("/ready"), lambda answer: answer[0] == 503)
 
 
