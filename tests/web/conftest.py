@@ -18,6 +18,7 @@ PAGE_MS = 20_000
 SIGN_IN_LINK = re.compile(r"http://\S+/sign-in#token=\S+")
 CHROMIUM_FLAGS = [
     "--no-sandbox",
+    "--no-zygote",  # two zygotes that reap their children at once can hold both cores in the kernel for minutes
     "--headless",
     "--disable-gpu",
     "--disable-background-networking",

@@ -74,15 +74,23 @@ class _Line:
     async def spawn(self, command: Sequence[str], environment: Mapping[str, str], folder: Path | None) -> Process:
         """Start the command behind a reaper. Raises OSError."""
         with self._theirs:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", str(REAPER), *command),
-                env=environment,
-                cwd=folder,
-                stdin=self._theirs.fileno(),
-                stdout=PIPE,
-                stderr=STDOUT,
-                start_new_session=True,
+            starting = asyncio.ensure_future(
+                asyncio.create_subprocess_exec(
+                    *(sys.executable, "-I", "-S", str(REAPER), *command),
+                    env=environment,
+                    cwd=folder,
+                    stdin=self._theirs.fileno(),
+                    stdout=PIPE,
+                    stderr=STDOUT,
+                    start_new_session=True,
+                )
             )
+            try:
+                self._process = await asyncio.shield(starting)
+            except asyncio.CancelledError:
+                # asyncio would kill the reaper alone, and leave what it had started already.
+                self._process = await starting
+                raise
         self._told = asyncio.create_task(self._hear())
         return self._process
 

@@ -196,6 +196,11 @@ class Attempt:
         except TimeoutError:
             raise EngineLost("The engine does not answer an interrupt.") from None
 
+    def _lose_engine(self) -> None:
+        """Before it is recorded: what goes back to the queue shall not be claimed for the engine that is gone."""
+        self.engine_lost = True
+        self.life.lost.set()
+
     async def _work(self) -> None:
         reports = Reports(self._tools.live, self.claim.run.id, self._journal.note, self._tools.monotonic)
         holding = Holding(reports=reports)
@@ -207,10 +212,10 @@ class Attempt:
         except Stale:
             raise
         except EngineRestarted as error:
-            self.engine_lost = True
+            self._lose_engine()
             await self._give_back(error.message, at_once=True, blameless=True)
         except EngineLost as error:
-            self.engine_lost = True
+            self._lose_engine()
             if self.life.line[:1] == [self] and not self._journal.started and not isinstance(error, EngineUnreached):
                 # It was the engine's turn to execute it: it may have died too soon to say so.
                 self._journal.note(Fact(FactKind.STARTED))
